@@ -1,0 +1,106 @@
+//! Which distances exist between which elements, and which kernel computes each?
+
+use crate::util::error::{Error, Result};
+
+/// A distance: smaller is nearer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Metric {
+    /// Sum of squared differences, no root.
+    L2 = 0,
+    /// 1 - sum of products.
+    InnerProduct = 1,
+    /// 1 - cosine, 0 to 2.
+    Cosine = 2,
+    /// Sum of absolute differences.
+    L1 = 3,
+    /// Differing bits.
+    Hamming = 4,
+    /// 1 - |and| / |or|, 0 when both are empty.
+    Jaccard = 5,
+}
+
+/// The type of a vector's components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Element {
+    /// IEEE single.
+    F32 = 0,
+    /// IEEE half.
+    F16 = 1,
+    /// Upper half of a single.
+    Bf16 = 2,
+    /// Signed byte.
+    I8 = 3,
+    /// Unsigned byte.
+    U8 = 4,
+    /// Bit; component 0 is the lowest bit of byte 0.
+    B1 = 5,
+}
+
+impl Metric {
+    /// Every metric.
+    pub const ALL: [Self; 6] = [Self::L2, Self::InnerProduct, Self::Cosine, Self::L1, Self::Hamming, Self::Jaccard];
+
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::L2 => "L2",
+            Self::InnerProduct => "inner product",
+            Self::Cosine => "cosine",
+            Self::L1 => "L1",
+            Self::Hamming => "Hamming",
+            Self::Jaccard => "Jaccard",
+        }
+    }
+}
+
+impl Element {
+    /// Every element type.
+    pub const ALL: [Self; 6] = [Self::F32, Self::F16, Self::Bf16, Self::I8, Self::U8, Self::B1];
+
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::I8 => "i8",
+            Self::U8 => "u8",
+            Self::B1 => "b1",
+        }
+    }
+
+    /// Bits of one component.
+    pub fn bits(self) -> usize {
+        match self {
+            Self::F32 => 32,
+            Self::F16 | Self::Bf16 => 16,
+            Self::I8 | Self::U8 => 8,
+            Self::B1 => 1,
+        }
+    }
+
+    /// Bytes of one vector as a caller passes it.
+    pub fn vector_bytes(self, dimensions: u32) -> usize {
+        (dimensions as usize * self.bits()).div_ceil(8)
+    }
+}
+
+impl TryFrom<u32> for Metric {
+    type Error = Error;
+    fn try_from(value: u32) -> Result<Self> {
+        Self::ALL.get(value as usize).copied().ok_or_else(|| {
+            Error::argument(format!("metric is {value}, known are 0 to {}", Self::ALL.len() - 1))
+        })
+    }
+}
+
+impl TryFrom<u32> for Element {
+    type Error = Error;
+    fn try_from(value: u32) -> Result<Self> {
+        Self::ALL.get(value as usize).copied().ok_or_else(|| {
+            Error::argument(format!("element is {value}, known are 0 to {}", Self::ALL.len() - 1))
+        })
+    }
+}

@@ -1,0 +1,279 @@
+//! What may a caller choose, and which choices are valid together? Options in, a checked `Config` out.
+
+use crate::distance::{Element, Metric};
+use crate::util::error::{Error, Result};
+
+/// Largest number of dimensions of a vector.
+pub const MAX_DIMENSIONS: u32 = 65_536;
+/// The reserved key: never a vector's, fills unused result slots.
+pub const NO_KEY: u64 = u64::MAX;
+/// Largest degree that can be asked for.
+pub const MAX_M: u32 = 512;
+/// Largest breadth that can be asked for; more than that is an exact scan in disguise.
+pub const MAX_EF: u32 = 1 << 20;
+
+pub(crate) const DEFAULT_M: u32 = 16;
+pub(crate) const DEFAULT_EF_CONSTRUCTION: u32 = 200;
+pub(crate) const DEFAULT_EF_SEARCH: u32 = 64;
+
+/// How the index finds neighbours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Kind {
+    /// The library's choice.
+    #[default]
+    Auto = 0,
+    /// Exact: every vector is looked at.
+    Flat = 1,
+    /// HNSW graph.
+    Graph = 2,
+}
+
+/// How vectors are coded for the walk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Quantizer {
+    /// The library's choice; answers are ranked by exact distances.
+    #[default]
+    Auto = 0,
+    /// Plain vectors.
+    None = 1,
+}
+
+impl TryFrom<u32> for Kind {
+    type Error = Error;
+    fn try_from(value: u32) -> Result<Self> {
+        match value {
+            0 => Ok(Self::Auto),
+            1 => Ok(Self::Flat),
+            2 => Ok(Self::Graph),
+            _ => Err(Error::argument(format!("kind is {value}, known are 0 (auto), 1 (flat), 2 (graph)"))),
+        }
+    }
+}
+
+impl TryFrom<u32> for Quantizer {
+    type Error = Error;
+    fn try_from(value: u32) -> Result<Self> {
+        match value {
+            0 => Ok(Self::Auto),
+            1 => Ok(Self::None),
+            _ => Err(Error::unsupported(format!("quantizer is {value}, known are 0 (auto) and 1 (none)"))),
+        }
+    }
+}
+
+/// What an index is created with. Zero in a number means its default.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Components per vector, 1 to [`MAX_DIMENSIONS`]; a multiple of 8 for [`Element::B1`].
+    pub dimensions: u32,
+    /// Distance.
+    pub metric: Metric,
+    /// Type of a component.
+    pub element: Element,
+    /// Exact or graph.
+    pub kind: Kind,
+    /// Codes.
+    pub quantizer: Quantizer,
+    /// Degree: `m` above level 0, `2 m` at level 0. Default 16.
+    pub m: u32,
+    /// Breadth while inserting. Default 200.
+    pub ef_construction: u32,
+    /// Breadth of a search that names none. Default 64.
+    pub ef_search: u32,
+    /// Vectors to make room for at once; a hint.
+    pub capacity: u64,
+    /// Decides levels; equal seeds and equal inserts in equal order on one thread give equal graphs.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            dimensions: 0,
+            metric: Metric::L2,
+            element: Element::F32,
+            kind: Kind::Auto,
+            quantizer: Quantizer::Auto,
+            m: 0,
+            ef_construction: 0,
+            ef_search: 0,
+            capacity: 0,
+            seed: 0,
+        }
+    }
+}
+
+/// Options with every default filled in and every rule checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub(crate) dimensions: u32,
+    pub(crate) metric: Metric,
+    pub(crate) element: Element,
+    /// Never `Auto`.
+    pub(crate) kind: Kind,
+    /// Never `Auto`.
+    pub(crate) quantizer: Quantizer,
+    pub(crate) m: u32,
+    pub(crate) ef_construction: u32,
+    pub(crate) ef_search: u32,
+    pub(crate) seed: u64,
+}
+
+impl Config {
+    pub(crate) fn new(options: &Options) -> Result<Self> {
+        check_shape(options.metric, options.element, options.dimensions)?;
+        let kind = match options.kind {
+            Kind::Auto => Kind::Flat,
+            Kind::Flat => Kind::Flat,
+            Kind::Graph => return Err(Error::unsupported("kind is 2 (graph), which this build does not have yet")),
+        };
+        let m = or_default(options.m, DEFAULT_M);
+        if !(2..=MAX_M).contains(&m) {
+            return Err(Error::argument(format!("m is {m}, allowed are 2 to {MAX_M}")));
+        }
+        let breadth = |name: &str, value: u32, default: u32| {
+            let value = or_default(value, default);
+            if value > MAX_EF {
+                return Err(Error::argument(format!("{name} is {value}, allowed are 1 to {MAX_EF}")));
+            }
+            Ok(value)
+        };
+        Ok(Self {
+            dimensions: options.dimensions,
+            metric: options.metric,
+            element: options.element,
+            kind,
+            quantizer: Quantizer::None,
+            m,
+            ef_construction: breadth("ef_construction", options.ef_construction, DEFAULT_EF_CONSTRUCTION)?,
+            ef_search: breadth("ef_search", options.ef_search, DEFAULT_EF_SEARCH)?,
+            seed: options.seed,
+        })
+    }
+
+    /// Bytes of one vector as the caller passes it.
+    pub(crate) fn vector_bytes(&self) -> usize {
+        self.element.vector_bytes(self.dimensions)
+    }
+}
+
+/// Checks that a distance of this kind between vectors of this shape exists.
+pub(crate) fn check_shape(metric: Metric, element: Element, dimensions: u32) -> Result<()> {
+    if dimensions == 0 || dimensions > MAX_DIMENSIONS {
+        return Err(Error::argument(format!("dimensions is {dimensions}, allowed are 1 to {MAX_DIMENSIONS}")));
+    }
+    let of_bits = matches!(metric, Metric::Hamming | Metric::Jaccard);
+    if of_bits != (element == Element::B1) {
+        return Err(Error::argument(format!(
+            "metric is {} with element {}: Hamming and Jaccard go with b1, and b1 with no other metric",
+            metric.name(),
+            element.name()
+        )));
+    }
+    if element == Element::B1 && !dimensions.is_multiple_of(8) {
+        return Err(Error::argument(format!("dimensions is {dimensions}, with element b1 it must be a multiple of 8")));
+    }
+    Ok(())
+}
+
+fn or_default(value: u32, default: u32) -> u32 {
+    if value == 0 { default } else { value }
+}
+
+/// Which keys a search may return. Called with live keys only.
+#[derive(Clone, Copy)]
+pub enum Filter<'a> {
+    /// Called on the searching thread only.
+    Caller(&'a dyn Fn(u64) -> bool),
+    /// May be called from several threads at once.
+    AnyThread(&'a (dyn Fn(u64) -> bool + Sync)),
+}
+
+impl std::fmt::Debug for Filter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Caller(_) => "Filter::Caller",
+            Self::AnyThread(_) => "Filter::AnyThread",
+        })
+    }
+}
+
+/// How one search (or batch) runs. The default: the index's breadth, no filter.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SearchOptions<'a> {
+    /// Breadth of a graph search; 0: the index's `ef_search`. Raised to `k`.
+    pub ef: u32,
+    /// One query: 0 or 1 = the caller's thread, more = up to that many for a flat scan. Batch: 0 = all cores.
+    pub threads: u32,
+    /// Keys that may be returned; the result is min(k, live keys that pass) hits, always.
+    pub filter: Option<Filter<'a>>,
+}
+
+/// How a batch is inserted.
+#[derive(Clone, Copy, Default)]
+pub struct BuildOptions<'a> {
+    /// 0 = all cores.
+    pub threads: u32,
+    /// Called on the calling thread with (done, total); `true` cancels.
+    pub progress: Option<&'a dyn Fn(u64, u64) -> bool>,
+    /// Present keys are replaced instead of refused.
+    pub upsert: bool,
+}
+
+impl std::fmt::Debug for BuildOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BuildOptions")
+            .field("threads", &self.threads)
+            .field("progress", &self.progress.is_some())
+            .field("upsert", &self.upsert)
+            .finish()
+    }
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenFlags {
+    /// Use the file in place, read-only.
+    pub mapped: bool,
+    /// Refuse changes.
+    pub read_only: bool,
+    /// Skip payload checksums; ids are still checked.
+    pub unchecked: bool,
+    /// Use the caller's thread only.
+    pub one_thread: bool,
+}
+
+/// What an index is and holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Components per vector.
+    pub dimensions: u32,
+    /// Distance.
+    pub metric: Metric,
+    /// Type of a component.
+    pub element: Element,
+    /// As in force: never `Auto`.
+    pub kind: Kind,
+    /// As in force: never `Auto`.
+    pub quantizer: Quantizer,
+    /// As in force; 0 for flat.
+    pub m: u32,
+    /// As in force.
+    pub ef_construction: u32,
+    /// Breadth of a search that names none.
+    pub ef_search: u32,
+    /// Version of the file it came from, or would be written in.
+    pub format: u32,
+    /// Live vectors.
+    pub count: u64,
+    /// Slots of removed vectors, waiting for reuse.
+    pub removed: u64,
+    /// Vectors that fit before the next growth.
+    pub capacity: u64,
+    /// Memory held in bytes: heap and mapped.
+    pub bytes: u64,
+    /// Seed of the levels.
+    pub seed: u64,
+}

@@ -1,0 +1,17 @@
+//! kith: a vector index that C and C++ programs link.
+//!
+//! The public face is the C header `include/kith.h`, generated from the [`ffi`] room; Rust programs use [`Index`] directly.
+//! ARCHITECTURE.md draws the rooms (modules) and the arrows between them; a test keeps both true.
+
+pub mod distance;
+pub mod ffi;
+pub mod index;
+mod persist;
+mod search;
+pub mod simd;
+mod store;
+pub mod util;
+
+pub use index::config::{BuildOptions, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
+pub use index::{Index, Rows};
+pub use util::error::{Error, Result, Status};

@@ -1,0 +1,9 @@
+//! Which small tools does every room share? Errors, memory that never moves, threads, floating-point mode, re-entry marks.
+//!
+//! This room uses no other room.
+
+pub mod error;
+pub(crate) mod float_mode;
+pub(crate) mod memory;
+pub(crate) mod pool;
+pub(crate) mod reentry;
