@@ -1,1 +1,459 @@
-//! Room store.
+//! Where do vectors live, and under which key? Slots with stable addresses.
+//!
+//! A *slot* is a u32 that numbers the places for vectors in order of insertion. Per slot there are separate arrays (each on cache
+//! lines and huge pages, none ever moving; see `util::memory`):
+//!
+//! | array | bytes per slot | content |
+//! |---|---|---|
+//! | vectors | padded vector | as the caller gave it, zeros behind |
+//! | keys | 8 | the caller's key |
+//! | states | 1 | [`EMPTY`], [`LIVE`] or [`REMOVED`] |
+//! | scales | 4, cosine only | 1 / norm of the vector |
+//!
+//! Life of a slot: allocated (`EMPTY`, its key entered into the key map as a *claim*), written, published (`LIVE`), and in the end
+//! `REMOVED`. Vector, key and scale are written before the state becomes `LIVE` (release) and never after, so a reader that
+//! sees `LIVE` (acquire) reads them without a lock and without ever seeing half of one.
+//!
+//! A key names at most one live slot: states change to and from `LIVE` under the lock of the key's shard only.
+
+mod keys;
+
+use crate::util::error::{Error, Result, Status};
+use crate::util::memory::{LINE, Segments, rounded_capacity};
+use crossbeam_epoch::Guard;
+use keys::KeyMap;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// State of a slot that holds nothing that anybody may read.
+pub(crate) const EMPTY: u8 = 0;
+/// State of a slot whose vector can be found.
+pub(crate) const LIVE: u8 = 1;
+/// State of a slot whose vector was removed or replaced.
+pub(crate) const REMOVED: u8 = 2;
+
+/// Slots there can be; the two highest numbers mean something else in key map and links.
+pub(crate) const MAX_SLOTS: u64 = u32::MAX as u64 - 1;
+
+/// Bytes from one stored vector to the next: kernels read whole 32-byte pieces, and long vectors start on a cache line.
+pub(crate) fn padded(vector_bytes: usize) -> usize {
+    if vector_bytes > 8 * LINE { vector_bytes.next_multiple_of(LINE) } else { vector_bytes.next_multiple_of(32) }
+}
+
+/// The vectors of an index.
+#[derive(Debug)]
+pub(crate) struct Store {
+    vector_bytes: usize,
+    vectors: Segments,
+    keys: Segments,
+    states: Segments,
+    scales: Option<Segments>,
+    map: KeyMap,
+    /// Slots allocated so far; every array has at least `capacity` >= `next` records.
+    next: AtomicU32,
+    capacity: AtomicU32,
+    growing: Mutex<()>,
+    live: AtomicU64,
+    /// Times that a live vector was replaced by a newer one, twice per replacement: before and after.
+    replaced: AtomicU64,
+}
+
+/// What the arrays of a store are made of, when it is not empty from the start.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) vector_bytes: usize,
+    pub(crate) vectors: Segments,
+    pub(crate) keys: Segments,
+    pub(crate) states: Segments,
+    pub(crate) scales: Option<Segments>,
+    /// Slots in use; every array has room for them, and every state is one of the three.
+    pub(crate) slots: u32,
+}
+
+/// The arrays of a new store, empty: for vectors of `vector_bytes`, with or without scales.
+impl Parts {
+    pub(crate) fn empty(vector_bytes: usize, scaled: bool) -> Self {
+        Self {
+            vector_bytes,
+            vectors: Segments::new(padded(vector_bytes)),
+            keys: Segments::new(8),
+            states: Segments::new(1),
+            scales: scaled.then(|| Segments::new(4)),
+            slots: 0,
+        }
+    }
+
+    /// Makes room for `slots` slots in every array.
+    pub(crate) fn grow(&self, slots: usize) -> Result<()> {
+        self.vectors.grow(slots)?;
+        self.keys.grow(slots)?;
+        self.states.grow(slots)?;
+        self.scales.as_ref().map_or(Ok(()), |scales| scales.grow(slots))
+    }
+}
+
+impl Store {
+    pub(crate) fn empty(vector_bytes: usize, scaled: bool) -> Self {
+        Self::around(Parts::empty(vector_bytes, scaled), 0)
+    }
+
+    fn around(parts: Parts, capacity: u32) -> Self {
+        let Parts { vector_bytes, vectors, keys, states, scales, slots } = parts;
+        Self {
+            vector_bytes,
+            vectors,
+            keys,
+            states,
+            scales,
+            map: KeyMap::new(),
+            next: AtomicU32::new(slots),
+            capacity: AtomicU32::new(capacity),
+            growing: Mutex::new(()),
+            live: AtomicU64::new(0),
+            replaced: AtomicU64::new(0),
+        }
+    }
+
+    /// A store around arrays that are filled already. Enters every live key; a key that is live twice is an error.
+    pub(crate) fn from_parts(parts: Parts, guard: &Guard) -> Result<Self> {
+        let slots = parts.slots;
+        let store = Self::around(parts, slots);
+        let mut live = 0;
+        for slot in 0..slots {
+            if store.state(slot) != LIVE {
+                continue;
+            }
+            let key = store.key(slot);
+            if key == u64::MAX {
+                return Err(Error::corrupt(format!("slot {slot} has the reserved key {key}")));
+            }
+            if let Some(other) = store.map.lock(key, guard).set(slot, |slot| store.key(slot))? {
+                return Err(Error::corrupt(format!("key {key} stands in slots {other} and {slot}")));
+            }
+            live += 1;
+        }
+        store.live.store(live, Ordering::Release);
+        Ok(store)
+    }
+
+    // ---- reading ----------------------------------------------------------------------------------------------------------
+
+    /// Slots allocated so far. Every slot below it can be asked for its state.
+    #[inline]
+    pub(crate) fn slots(&self) -> u32 {
+        self.next.load(Ordering::Acquire)
+    }
+
+    /// Live vectors.
+    pub(crate) fn live(&self) -> u64 {
+        self.live.load(Ordering::Acquire)
+    }
+
+    /// Vectors that fit before the next growth.
+    pub(crate) fn capacity(&self) -> u64 {
+        u64::from(self.capacity.load(Ordering::Acquire))
+    }
+
+    /// Changes while a vector is being replaced: a reader that saw the same even number before and after met no replacement.
+    pub(crate) fn replacements(&self) -> u64 {
+        self.replaced.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn vector_bytes(&self) -> usize {
+        self.vector_bytes
+    }
+
+    /// Bytes from one stored vector to the next.
+    #[inline]
+    pub(crate) fn stride(&self) -> usize {
+        self.vectors.stride()
+    }
+
+    /// Memory held: arrays, tables.
+    pub(crate) fn bytes(&self, guard: &Guard) -> u64 {
+        let slots = self.slots() as usize;
+        let arrays = [Some(&self.vectors), Some(&self.keys), Some(&self.states), self.scales.as_ref()];
+        let bytes: usize = arrays.into_iter().flatten().map(|array| array.bytes(slots)).sum();
+        (bytes + self.map.bytes(guard) + size_of::<Self>()) as u64
+    }
+
+    /// The state of a slot below [`Store::slots`].
+    #[inline]
+    pub(crate) fn state(&self, slot: u32) -> u8 {
+        self.state_cell(slot).load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn state_cell(&self, slot: u32) -> &AtomicU8 {
+        debug_assert!(slot < self.slots());
+        // SAFETY: slots below `next` exist in every array, records never move or go away before the store, and states are only
+        // ever accessed as atomics.
+        unsafe { AtomicU8::from_ptr(self.states.address(slot)) }
+    }
+
+    /// The states of `count` slots from `slot` on, which lie behind each other (see [`Store::run`]).
+    #[inline]
+    pub(crate) fn states(&self, slot: u32, count: u32) -> &[AtomicU8] {
+        debug_assert!(slot + count <= self.slots());
+        // SAFETY: as in `state_cell`; `run` promised that the records are adjacent.
+        unsafe { std::slice::from_raw_parts(self.states.address(slot).cast::<AtomicU8>().cast_const(), count as usize) }
+    }
+
+    /// How many slots from `slot` on, at most up to `end`, lie behind each other in every array.
+    pub(crate) fn run(&self, slot: u32, end: u32) -> u32 {
+        self.vectors.run(slot, end)
+    }
+
+    /// The key of an allocated slot.
+    #[inline]
+    pub(crate) fn key(&self, slot: u32) -> u64 {
+        debug_assert!(slot < self.slots());
+        // SAFETY: as in `state_cell`; records are 8 bytes on an 8-byte boundary, and keys are only ever accessed as atomics.
+        unsafe { AtomicU64::from_ptr(self.keys.address(slot).cast()) }.load(Ordering::Relaxed)
+    }
+
+    /// Start of the padded vector of a slot: [`Store::stride`] readable bytes, which stay as they are once the slot was seen `LIVE`.
+    #[inline(always)]
+    pub(crate) fn vector(&self, slot: u32) -> *const u8 {
+        self.vectors.address(slot).cast_const()
+    }
+
+    /// The vector of a slot that was seen `LIVE` or `REMOVED`.
+    pub(crate) fn vector_slice(&self, slot: u32) -> &[u8] {
+        debug_assert!(self.state(slot) != EMPTY);
+        // SAFETY: the record has stride() >= vector_bytes bytes and is not written after publication.
+        unsafe { std::slice::from_raw_parts(self.vector(slot), self.vector_bytes) }
+    }
+
+    /// 1 / norm of the vector of a slot, where the metric keeps it; else 1.
+    #[inline(always)]
+    pub(crate) fn scale(&self, slot: u32) -> f32 {
+        match &self.scales {
+            // SAFETY: as in `state_cell`; scales are only ever accessed as atomics.
+            Some(scales) => f32::from_bits(unsafe { AtomicU32::from_ptr(scales.address(slot).cast()) }.load(Ordering::Relaxed)),
+            None => 1.0,
+        }
+    }
+
+    /// The live slot of a key.
+    pub(crate) fn find(&self, key: u64, guard: &Guard) -> Option<u32> {
+        // A replacement makes the new slot live before it retires the old one, so the second look finds it.
+        loop {
+            let slot = self.map.find(key, |slot| self.key(slot), guard)?;
+            match self.state(slot) {
+                LIVE => return Some(slot),
+                EMPTY => return None,
+                _ => {}
+            }
+        }
+    }
+
+    // ---- changing ---------------------------------------------------------------------------------------------------------
+
+    /// Makes room for `slots` slots in all. On failure the index is as before.
+    pub(crate) fn reserve(&self, slots: u64) -> Result<()> {
+        if slots > MAX_SLOTS {
+            return Err(Error::argument(format!("{slots} vectors are more than an index holds ({MAX_SLOTS})")));
+        }
+        if slots <= self.capacity() {
+            return Ok(());
+        }
+        let _growing = self.growing.lock();
+        let wanted = rounded_capacity(slots as usize);
+        self.vectors.grow(wanted)?;
+        self.keys.grow(wanted)?;
+        self.states.grow(wanted)?;
+        if let Some(scales) = &self.scales {
+            scales.grow(wanted)?;
+        }
+        self.capacity.fetch_max(wanted.min(MAX_SLOTS as usize) as u32, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Allocates `count` consecutive slots, `EMPTY`.
+    pub(crate) fn allocate(&self, count: u32) -> Result<u32> {
+        loop {
+            let first = self.next.load(Ordering::Acquire);
+            let end = u64::from(first) + u64::from(count);
+            if end > self.capacity() {
+                self.reserve(end)?;
+            }
+            if self.next.compare_exchange(first, end as u32, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                return Ok(first);
+            }
+        }
+    }
+
+    /// Gives unpublished, unclaimed slots back. They are allocated again if nothing was allocated behind them; otherwise they
+    /// stay empty until the index is saved or cleared.
+    pub(crate) fn give_back(&self, first: u32, count: u32) {
+        let _ = self.next.compare_exchange(first + count, first, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// Fills an allocated slot. Only the caller that allocated it may do so, once, before it claims or publishes it.
+    pub(crate) fn write(&self, slot: u32, key: u64, vector: &[u8], scale: f32) {
+        assert_eq!(vector.len(), self.vector_bytes);
+        debug_assert_eq!(self.state(slot), EMPTY);
+        // SAFETY: the slot exists, has stride() >= vector_bytes bytes, and is the caller's alone: nobody reads vector, key or
+        // scale of a slot that is neither claimed nor published. The padding is zero: records start zeroed, and only vectors of
+        // this length are ever written.
+        unsafe {
+            std::ptr::copy_nonoverlapping(vector.as_ptr(), self.vectors.address(slot), self.vector_bytes);
+            AtomicU64::from_ptr(self.keys.address(slot).cast()).store(key, Ordering::Relaxed);
+            if let Some(scales) = &self.scales {
+                AtomicU32::from_ptr(scales.address(slot).cast()).store(scale.to_bits(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Takes the key for a written slot, so that no other insert gets it; readers do not see it yet. A key that is live or
+    /// claimed already is refused.
+    pub(crate) fn claim(&self, slot: u32, guard: &Guard) -> Result<()> {
+        let key = self.key(slot);
+        let mut entry = self.map.lock(key, guard);
+        if entry.slot(|slot| self.key(slot)).is_some() {
+            return Err(Error::new(Status::Exists, format!("key is {key}, which the index holds already")));
+        }
+        entry.set(slot, |slot| self.key(slot)).map(drop)
+    }
+
+    /// Undoes [`Store::claim`].
+    pub(crate) fn release(&self, slot: u32, guard: &Guard) {
+        let mut entry = self.map.lock(self.key(slot), guard);
+        if entry.slot(|slot| self.key(slot)) == Some(slot) {
+            entry.remove(|slot| self.key(slot));
+        }
+    }
+
+    /// Makes a claimed slot live. Should a replacement have taken the key meanwhile, the slot counts as replaced at once.
+    pub(crate) fn publish(&self, slot: u32, guard: &Guard) {
+        let entry = self.map.lock(self.key(slot), guard);
+        if entry.slot(|slot| self.key(slot)) == Some(slot) {
+            self.state_cell(slot).store(LIVE, Ordering::Release);
+            self.live.fetch_add(1, Ordering::AcqRel);
+        } else {
+            self.state_cell(slot).store(REMOVED, Ordering::Release);
+        }
+    }
+
+    /// Makes a written, unclaimed slot live under its key, in place of the slot that had it. A reader sees the old vector or the
+    /// new one: the new one is live before the old one is not.
+    pub(crate) fn publish_replacing(&self, slot: u32, guard: &Guard) -> Result<()> {
+        let mut entry = self.map.lock(self.key(slot), guard);
+        let live_before = entry.slot(|slot| self.key(slot)).filter(|&old| self.state(old) == LIVE);
+        if live_before.is_none() {
+            // Nobody can see the key now; entering it may fail, making it live may not.
+            entry.set(slot, |slot| self.key(slot))?;
+            self.state_cell(slot).store(LIVE, Ordering::Release);
+            self.live.fetch_add(1, Ordering::AcqRel);
+            return Ok(());
+        }
+        self.replaced.fetch_add(1, Ordering::SeqCst);
+        self.state_cell(slot).store(LIVE, Ordering::SeqCst);
+        let old = entry.set(slot, |slot| self.key(slot));
+        if let Ok(Some(old)) = old {
+            self.state_cell(old).store(REMOVED, Ordering::SeqCst);
+        }
+        self.replaced.fetch_add(1, Ordering::SeqCst);
+        old.map(drop)
+    }
+
+    /// Marks a slot that was linked but never published as removed.
+    pub(crate) fn abandon(&self, slot: u32) {
+        self.state_cell(slot).store(REMOVED, Ordering::Release);
+    }
+
+    /// Removes a live key; says whether it was there.
+    pub(crate) fn remove(&self, key: u64, guard: &Guard) -> bool {
+        let mut entry = self.map.lock(key, guard);
+        match entry.slot(|slot| self.key(slot)) {
+            Some(slot) if self.state(slot) == LIVE => {
+                entry.remove(|slot| self.key(slot));
+                self.state_cell(slot).store(REMOVED, Ordering::Release);
+                self.live.fetch_sub(1, Ordering::AcqRel);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::epoch::Epochs;
+
+    fn store_with(keys: &[u64]) -> (Epochs, Store) {
+        let (epochs, store) = (Epochs::new(), Store::empty(4, false));
+        for &key in keys {
+            insert(&store, &epochs, key).unwrap();
+        }
+        (epochs, store)
+    }
+
+    fn insert(store: &Store, epochs: &Epochs, key: u64) -> Result<u32> {
+        let guard = epochs.pin();
+        let slot = store.allocate(1)?;
+        store.write(slot, key, &(key as u32).to_le_bytes(), 1.0);
+        store.claim(slot, &guard).inspect_err(|_| store.give_back(slot, 1))?;
+        store.publish(slot, &guard);
+        Ok(slot)
+    }
+
+    #[test]
+    fn a_key_is_found_until_it_is_removed() {
+        let (epochs, store) = store_with(&[5, 6, 7]);
+        let guard = epochs.pin();
+        assert_eq!(store.live(), 3);
+        assert_eq!(store.find(6, &guard).map(|slot| store.vector_slice(slot).to_vec()), Some(6u32.to_le_bytes().to_vec()));
+        assert!(store.remove(6, &guard));
+        assert!(!store.remove(6, &guard));
+        assert_eq!(store.find(6, &guard), None);
+        assert_eq!((store.live(), store.slots()), (2, 3));
+    }
+
+    #[test]
+    fn a_present_key_is_refused_and_its_slot_given_back() {
+        let (epochs, store) = store_with(&[1]);
+        assert_eq!(insert(&store, &epochs, 1).unwrap_err().status(), Status::Exists);
+        assert_eq!(store.slots(), 1);
+        assert_eq!(insert(&store, &epochs, 2).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_claim_hides_until_published_and_can_be_released() {
+        let (epochs, store) = store_with(&[]);
+        let guard = epochs.pin();
+        let slot = store.allocate(1).unwrap();
+        store.write(slot, 9, &[0; 4], 1.0);
+        store.claim(slot, &guard).unwrap();
+        assert_eq!(store.find(9, &guard), None);
+        assert!(!store.remove(9, &guard));
+        assert_eq!(insert(&store, &epochs, 9).unwrap_err().status(), Status::Exists);
+        store.release(slot, &guard);
+        store.give_back(slot, 1);
+        assert_eq!(insert(&store, &epochs, 9).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_replacement_overtakes_a_claim() {
+        let (epochs, store) = store_with(&[]);
+        let guard = epochs.pin();
+        let claimed = store.allocate(1).unwrap();
+        store.write(claimed, 9, &[1; 4], 1.0);
+        store.claim(claimed, &guard).unwrap();
+        let newer = store.allocate(1).unwrap();
+        store.write(newer, 9, &[2; 4], 1.0);
+        store.publish_replacing(newer, &guard).unwrap();
+        store.publish(claimed, &guard);
+        assert_eq!(store.find(9, &guard), Some(newer));
+        assert_eq!((store.live(), store.state(claimed)), (1, REMOVED));
+    }
+
+    #[test]
+    fn too_many_slots_are_refused() {
+        let (_epochs, store) = store_with(&[]);
+        assert_eq!(store.reserve(1 << 33).unwrap_err().status(), Status::Argument);
+        assert_eq!(store.capacity(), 0);
+    }
+}

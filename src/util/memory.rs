@@ -1,1 +1,291 @@
-//! memory.
+//! Where do large arrays live so that they never move, sit on huge pages, and can fail politely?
+//!
+//! [`Block`] is one zeroed allocation. [`Segments`] is an array of fixed-size records that grows by appending blocks of doubling
+//! size; a record's address never changes, so readers need no lock while it grows.
+//!
+//! Record `i` lies in segment `segment_of(i)`; segment 0 holds the first 64 records, segment `s > 0` holds records
+//! `64 << (s-1) .. 64 << s`. The table stores *biased* bases (address of record 0 as if the segment began there), so an address is
+//! one table load, one multiply and one add.
+
+use crate::util::error::{Error, Result};
+use parking_lot::Mutex;
+use std::alloc::Layout;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+const FIRST_BITS: u32 = 6;
+/// Segments that 2^32 records need.
+pub(crate) const SEGMENTS: usize = (32 - FIRST_BITS) as usize + 1;
+
+/// From this size on a block is mapped by itself; smaller ones come from the allocator, which packs them tighter.
+const MAP_FROM: usize = 1 << 20;
+const HUGE_PAGE: usize = 2 << 20;
+/// Every block starts on a cache line.
+pub(crate) const LINE: usize = 64;
+
+/// A zeroed allocation that frees itself.
+#[derive(Debug)]
+pub(crate) struct Block {
+    start: NonNull<u8>,
+    bytes: usize,
+    mapped: bool,
+}
+
+// SAFETY: a Block owns its memory and gives out raw pointers only; who reads or writes through them answers for races.
+unsafe impl Send for Block {}
+// SAFETY: as above.
+unsafe impl Sync for Block {}
+
+impl Block {
+    /// `bytes` zeroed bytes on a 64-byte boundary; from 2 MiB on they start on a huge page and ask for huge pages.
+    pub(crate) fn zeroed(bytes: usize) -> Result<Self> {
+        if bytes == 0 || bytes > isize::MAX as usize - 2 * HUGE_PAGE {
+            return Err(Error::memory(bytes));
+        }
+        if bytes >= MAP_FROM
+            && let Some(result) = map_anonymous(bytes)
+        {
+            return result;
+        }
+        let layout = Layout::from_size_align(bytes, LINE).map_err(|_| Error::memory(bytes))?;
+        // SAFETY: the layout's size is not zero.
+        let start = unsafe { std::alloc::alloc_zeroed(layout) };
+        let start = NonNull::new(start).ok_or_else(|| Error::memory(bytes))?;
+        Ok(Self { start, bytes, mapped: false })
+    }
+
+    pub(crate) fn start(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Memory that a block holds when only its first `used` bytes were ever touched.
+    fn resident(&self, used: usize) -> usize {
+        if self.mapped { used.next_multiple_of(4096).min(self.bytes) } else { self.bytes }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if self.mapped {
+            // SAFETY: start and bytes are what map_anonymous mapped, and nobody uses a block after it is dropped.
+            unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+            return;
+        }
+        // The same layout was valid when the block was made.
+        if let Ok(layout) = Layout::from_size_align(self.bytes, LINE) {
+            // SAFETY: allocated by alloc_zeroed with this layout.
+            unsafe { std::alloc::dealloc(self.start.as_ptr(), layout) };
+        }
+    }
+}
+
+/// Maps private zero pages; `None` where the platform has no such call.
+#[cfg(unix)]
+fn map_anonymous(bytes: usize) -> Option<Result<Block>> {
+    let bytes = bytes.next_multiple_of(4096);
+    let slack = if bytes >= HUGE_PAGE { HUGE_PAGE } else { 0 };
+    // Address space, not memory: pages are committed when they are first touched. NORESERVE, because a segment that doubles the
+    // index must not be refused for a size that it may never reach.
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a fresh anonymous mapping touches nothing that exists.
+    let raw = unsafe {
+        libc::mmap(std::ptr::null_mut(), bytes + slack, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
+    };
+    if raw == libc::MAP_FAILED {
+        return Some(Err(Error::memory(bytes)));
+    }
+    let raw: *mut u8 = raw.cast();
+    let before = raw.align_offset(HUGE_PAGE.min(slack.max(1)));
+    let start = raw.wrapping_add(before);
+    if slack > 0 {
+        let after = slack - before;
+        // SAFETY: both pieces lie inside the mapping made above, outside start..start+bytes, on page boundaries.
+        unsafe {
+            if before > 0 {
+                libc::munmap(raw.cast(), before);
+            }
+            if after > 0 {
+                libc::munmap(start.wrapping_add(bytes).cast(), after);
+            }
+        }
+        #[cfg(target_os = "linux")]
+        // SAFETY: advice on a mapping of our own; a refusal changes nothing.
+        unsafe {
+            libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE);
+        }
+    }
+    NonNull::new(start).map(|start| Ok(Block { start, bytes, mapped: true }))
+}
+
+#[cfg(not(unix))]
+fn map_anonymous(_bytes: usize) -> Option<Result<Block>> {
+    None
+}
+
+/// Records of one size that never move. Grows by blocks; or looks into a mapped file and never grows.
+#[derive(Debug)]
+pub(crate) struct Segments {
+    /// Address of record 0 as if it lay in that segment; null until the segment exists.
+    biased: [AtomicPtr<u8>; SEGMENTS],
+    stride: usize,
+    blocks: Mutex<Vec<Block>>,
+    /// Keeps a mapped file alive.
+    _file: Option<Arc<memmap2::Mmap>>,
+}
+
+#[inline(always)]
+fn segment_of(record: u32) -> usize {
+    (32 - (record >> FIRST_BITS).leading_zeros()) as usize
+}
+
+/// First record of a segment.
+fn segment_start(segment: usize) -> usize {
+    if segment == 0 { 0 } else { 1 << (FIRST_BITS as usize + segment - 1) }
+}
+
+/// One past the last record of a segment.
+pub(crate) fn segment_end(segment: usize) -> usize {
+    1 << (FIRST_BITS as usize + segment)
+}
+
+/// Records that fit when room for at least `records` is made.
+pub(crate) fn rounded_capacity(records: usize) -> usize {
+    if records == 0 { 0 } else { records.next_power_of_two().max(segment_end(0)) }
+}
+
+impl Segments {
+    /// An empty array of records of `stride` bytes.
+    pub(crate) fn new(stride: usize) -> Self {
+        Self {
+            biased: [const { AtomicPtr::new(std::ptr::null_mut()) }; SEGMENTS],
+            stride,
+            blocks: Mutex::new(Vec::new()),
+            _file: None,
+        }
+    }
+
+    /// An array that lies in a mapped file, `offset` bytes from its start.
+    pub(crate) fn in_file(file: &Arc<memmap2::Mmap>, offset: usize, stride: usize) -> Self {
+        let base = file.as_ptr().wrapping_add(offset).cast_mut();
+        Self {
+            biased: std::array::from_fn(|_| AtomicPtr::new(base)),
+            stride,
+            blocks: Mutex::new(Vec::new()),
+            _file: Some(Arc::clone(file)),
+        }
+    }
+
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Makes room for `records` records; those that exist stay where they are. On failure nothing has changed.
+    /// Concurrent calls are allowed; each waits for the other.
+    pub(crate) fn grow(&self, records: usize) -> Result<()> {
+        let mut blocks = self.blocks.lock();
+        while records > 0 && (blocks.is_empty() || segment_end(blocks.len() - 1) < records) {
+            let segment = blocks.len();
+            if segment >= SEGMENTS {
+                return Err(Error::memory(usize::MAX));
+            }
+            let (start, end) = (segment_start(segment), segment_end(segment));
+            let bytes = (end - start).checked_mul(self.stride).ok_or_else(|| Error::memory(usize::MAX))?;
+            let block = Block::zeroed(bytes)?;
+            let biased = block.start().wrapping_sub(start.wrapping_mul(self.stride));
+            self.biased[segment].store(biased, Ordering::Release);
+            blocks.push(block);
+        }
+        Ok(())
+    }
+
+    /// Address of a record. Only an address: who dereferences it must know that the record exists (`grow` made it).
+    #[inline(always)]
+    pub(crate) fn address(&self, record: u32) -> *mut u8 {
+        // Acquire costs nothing on x86 and pairs with `grow` for a reader that learnt the record's number by any path.
+        let base = self.biased[segment_of(record)].load(Ordering::Acquire);
+        base.wrapping_add(record as usize * self.stride)
+    }
+
+    /// Records from `record` on that lie behind each other in memory, at most up to `end`.
+    pub(crate) fn run(&self, record: u32, end: u32) -> u32 {
+        if self._file.is_some() { end - record } else { (segment_end(segment_of(record)) as u64).min(u64::from(end)) as u32 - record }
+    }
+
+    /// Memory held when the first `used` records were touched.
+    pub(crate) fn bytes(&self, used: usize) -> usize {
+        if self._file.is_some() {
+            return used * self.stride;
+        }
+        let blocks = self.blocks.lock();
+        blocks
+            .iter()
+            .enumerate()
+            .map(|(segment, block)| block.resident(used.saturating_sub(segment_start(segment)) * self.stride))
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_cover_every_record_once() {
+        let mut expected = 0;
+        for segment in 0..SEGMENTS - 1 {
+            assert_eq!(segment_start(segment), expected);
+            assert_eq!(segment_of(segment_start(segment) as u32), segment);
+            assert_eq!(segment_of((segment_end(segment) - 1) as u32), segment);
+            expected = segment_end(segment);
+        }
+        assert_eq!(segment_of(u32::MAX), SEGMENTS - 1);
+    }
+
+    #[test]
+    fn records_keep_address_and_content_while_growing() {
+        let records = Segments::new(48);
+        let mut seen = Vec::new();
+        for n in [1usize, 64, 65, 1000, 70_000] {
+            records.grow(n).unwrap();
+            for (i, address) in seen.iter().enumerate() {
+                assert_eq!(records.address(i as u32) as usize, *address);
+            }
+            while seen.len() < n {
+                let i = seen.len() as u32;
+                // SAFETY: grow(n) made records 0..n of 48 bytes.
+                unsafe {
+                    assert_eq!(records.address(i).read(), 0);
+                    records.address(i).write_bytes(i as u8, 48);
+                }
+                seen.push(records.address(i) as usize);
+            }
+        }
+        for i in 0..70_000u32 {
+            // SAFETY: as above.
+            assert_eq!(unsafe { records.address(i).add(47).read() }, i as u8);
+        }
+        assert!(records.bytes(70_000) >= 70_000 * 48);
+    }
+
+    #[test]
+    fn an_impossible_size_is_an_error() {
+        assert!(Segments::new(1 << 40).grow(1 << 25).is_err());
+        assert!(Block::zeroed(usize::MAX).is_err());
+        assert!(Block::zeroed(0).is_err());
+    }
+
+    #[test]
+    fn large_blocks_start_on_a_huge_page() {
+        let block = Block::zeroed(3 << 20).unwrap();
+        if cfg!(unix) {
+            assert_eq!(block.start() as usize % HUGE_PAGE, 0);
+        }
+        assert_eq!(block.bytes() % 4096, 0);
+    }
+}

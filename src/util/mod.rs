@@ -2,6 +2,7 @@
 //!
 //! This room uses no other room.
 
+pub(crate) mod epoch;
 pub mod error;
 pub(crate) mod float_mode;
 pub(crate) mod memory;
