@@ -1,91 +1,157 @@
-//! The index object: what a call does, in terms of the other rooms.
+//! The index object: what each call does, in terms of the other rooms.
+//!
+//! An [`Index`] is a configuration and a *core* (the vectors, later their graph). Readers reach the core by one pointer under an
+//! epoch pin and take no lock. Changes prepare their slot unseen and then publish it inside the *gate*, which is shared among
+//! writers; only `clear` (a new core) and the instant of a snapshot hold it alone, both for microseconds.
 
+mod changes;
 pub mod config;
+mod disk;
+mod reading;
+mod rows;
 
 use crate::distance::{Element, Metric};
-use crate::util::error::Result;
-use config::{BuildOptions, Info, OpenFlags, Options, SearchOptions};
-use std::path::Path;
+use crate::search::{Scoring, Scratches};
+use crate::store::Store;
+use crate::util::epoch::{Epochs, Pin};
+use crate::util::error::{Error, Result, Status};
+use crate::util::pool::Pool;
+use crate::util::reentry;
+use config::{Config, Options};
+use crossbeam_epoch::{Atomic, Guard, Owned};
+use parking_lot::RwLock;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 
-/// A sequence of vectors in the caller's memory, `stride` bytes apart.
-#[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
-    first: *const u8,
-    count: usize,
-    stride: usize,
-    bytes: usize,
-    life: std::marker::PhantomData<&'a [u8]>,
-}
+pub use rows::Rows;
 
-// SAFETY: a `Rows` is a shared borrow of plain bytes.
-unsafe impl Send for Rows<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for Rows<'_> {}
-
-impl<'a> Rows<'a> {
-    /// Packed vectors of `bytes` bytes each.
-    pub fn packed(data: &'a [u8], bytes: usize) -> Self {
-        let count = if bytes == 0 { 0 } else { data.len() / bytes };
-        Self { first: data.as_ptr(), count, stride: bytes, bytes, life: std::marker::PhantomData }
-    }
-
-    /// `count` vectors of `bytes` bytes, each starting `stride` bytes after the one before.
-    ///
-    /// # Safety
-    /// - `first + i * stride` is readable for `bytes` bytes for every `i < count` and stays unchanged for `'a`.
-    pub unsafe fn from_raw(first: *const u8, count: usize, stride: usize, bytes: usize) -> Self {
-        Self { first, count, stride, bytes, life: std::marker::PhantomData }
-    }
-
-    /// Number of vectors.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Vector `i`.
-    pub fn row(&self, i: usize) -> &'a [u8] {
-        assert!(i < self.count);
-        // SAFETY: i < count, so the constructor's promise covers this row.
-        unsafe { std::slice::from_raw_parts(self.first.add(i * self.stride), self.bytes) }
-    }
+/// What `clear` replaces: everything that depends on the vectors.
+#[derive(Debug)]
+struct Core {
+    store: Store,
 }
 
 /// A vector index. Every method may run at the same time as every other, from any number of threads.
 #[derive(Debug)]
-pub struct Index {}
+pub struct Index {
+    config: Config,
+    scoring: Scoring,
+    scratches: Scratches,
+    core: Atomic<Core>,
+    epochs: Epochs,
+    /// Shared by whoever publishes or removes; exclusive for the instant of a snapshot and for `clear`.
+    gate: RwLock<()>,
+    pool: Pool,
+    read_only: Option<&'static str>,
+    /// Set by a defect met inside a changing call.
+    poison: OnceLock<String>,
+    /// Format of the file it came from, or would be written in.
+    format: u32,
+}
 
-#[allow(missing_docs, unused_variables, clippy::todo)]
 impl Index {
-    pub fn create(options: &Options) -> Result<Self> { todo!() }
+    /// An empty index.
+    ///
+    /// # Errors
+    /// `Argument` or `Unsupported` for options that are out of range or do not go together; `Memory` if `capacity` does not fit.
+    pub fn create(options: &Options) -> Result<Self> {
+        let config = Config::new(options)?;
+        let store = empty_store(&config);
+        let index = Self::around(config, store)?;
+        index.reserve(options.capacity)?;
+        Ok(index)
+    }
+
+    fn around(config: Config, store: Store) -> Result<Self> {
+        let scoring = Scoring::new(config.metric, config.element, config.dimensions, store.stride())?;
+        Ok(Self {
+            config,
+            scoring,
+            scratches: Scratches::new(),
+            core: Atomic::new(Core { store }),
+            epochs: Epochs::new(),
+            gate: RwLock::new(()),
+            pool: Pool::default(),
+            read_only: None,
+            poison: OnceLock::new(),
+            format: crate::persist::FORMAT,
+        })
+    }
+
     /// Bytes of one vector as callers pass it.
-    pub fn vector_bytes(&self) -> usize { todo!() }
-    pub fn insert(&self, key: u64, vector: &[u8]) -> Result<()> { todo!() }
-    pub fn upsert(&self, key: u64, vector: &[u8]) -> Result<()> { todo!() }
-    pub fn insert_batch(&self, keys: &[u64], vectors: Rows<'_>, options: &BuildOptions<'_>) -> Result<()> { todo!() }
-    pub fn remove(&self, key: u64) -> Result<()> { todo!() }
-    /// Removes those that are there; says how many.
-    pub fn remove_batch(&self, keys: &[u64]) -> Result<usize> { todo!() }
-    pub fn clear(&self) -> Result<()> { todo!() }
-    pub fn reserve(&self, capacity: u64) -> Result<()> { todo!() }
-    /// Writes the hits into the first places of `keys` (length k) and `distances` (length k if given), fills the rest with
-    /// `NO_KEY` and +infinity, and says how many hits there are.
-    pub fn search(&self, query: &[u8], keys: &mut [u64], distances: Option<&mut [f32]>, options: &SearchOptions<'_>) -> Result<usize> { todo!() }
-    /// k = keys.len() / queries.count(); counts, if given, has one place per query.
-    pub fn search_batch(&self, queries: Rows<'_>, k: usize, keys: &mut [u64], distances: Option<&mut [f32]>, counts: Option<&mut [usize]>, options: &SearchOptions<'_>) -> Result<()> { todo!() }
-    /// Bit for bit what was inserted.
-    pub fn get(&self, key: u64, vector: &mut [u8]) -> Result<()> { todo!() }
-    pub fn contains(&self, key: u64) -> Result<bool> { todo!() }
-    /// Fills `keys` with as many live keys as fit; returns how many there are in all.
-    pub fn keys(&self, keys: &mut [u64]) -> Result<usize> { todo!() }
-    pub fn describe(&self) -> Info { todo!() }
-    pub fn save(&self, path: &Path) -> Result<()> { todo!() }
-    pub fn open(path: &Path, flags: OpenFlags) -> Result<Self> { todo!() }
-    /// What a file's header says, without loading it.
-    pub fn file_info(path: &Path) -> Result<Info> { todo!() }
+    pub fn vector_bytes(&self) -> usize {
+        self.config.vector_bytes()
+    }
+
     /// Refuses changes from now on with `Status::Internal`: a defect was met in a call that changes the index.
-    pub fn poison(&self, text: &str) { todo!() }
+    pub fn poison(&self, text: &str) {
+        // The first defect is the one to tell of.
+        let _ = self.poison.set(text.to_owned());
+    }
+
+    fn pin(&self) -> Pin<'_> {
+        self.epochs.pin()
+    }
+
+    fn core<'a>(&self, guard: &'a Guard) -> &'a Core {
+        let core = self.core.load(Ordering::Acquire, guard);
+        // SAFETY: the pointer is never null, and a core that `clear` unlinks is freed through this index's collector, in which
+        // `guard` is pinned.
+        unsafe { core.deref() }
+    }
+
+    /// Puts an empty core in place of the current one.
+    fn replace_core(&self, guard: &Guard) {
+        let fresh = Owned::new(Core { store: empty_store(&self.config) });
+        let _alone = self.gate.write();
+        let old = self.core.swap(fresh, Ordering::AcqRel, guard);
+        // SAFETY: just unlinked, once; readers that still use it are pinned in the same collector.
+        unsafe { guard.defer_destroy(old) };
+        guard.flush();
+    }
+
+    /// Errors that every changing call begins with.
+    fn check_change(&self) -> Result<()> {
+        if reentry::is_calling_back(self.name()) {
+            return Err(Error::new(Status::Busy, "a callback of this index must not change it"));
+        }
+        if let Some(why) = self.read_only {
+            return Err(Error::new(Status::ReadOnly, format!("the index was opened {why}")));
+        }
+        if let Some(text) = self.poison.get() {
+            return Err(Error::internal(format!("changes are refused since a defect of kith: {text}")));
+        }
+        Ok(())
+    }
+
+    /// A number that names this index among all that exist.
+    fn name(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        let core = std::mem::replace(&mut self.core, Atomic::null());
+        // SAFETY: `&mut self`: no reader is left, and the core is owned by this pointer alone.
+        drop(unsafe { core.try_into_owned() });
+    }
+}
+
+fn empty_store(config: &Config) -> Store {
+    Store::empty(config.vector_bytes(), config.metric == Metric::Cosine)
 }
 
 /// The distance between two vectors of this shape, as searches report it.
-#[allow(unused_variables, clippy::todo)]
-pub fn distance(metric: Metric, element: Element, dimensions: u32, a: &[u8], b: &[u8]) -> Result<f32> { todo!() }
+///
+/// # Errors
+/// `Argument` for a shape that does not exist, vectors of another length, NaN or infinity, a zero vector under cosine.
+pub fn distance(metric: Metric, element: Element, dimensions: u32, a: &[u8], b: &[u8]) -> Result<f32> {
+    config::check_shape(metric, element, dimensions)?;
+    let bytes = element.vector_bytes(dimensions);
+    let scoring = Scoring::new(metric, element, dimensions, crate::store::padded(bytes))?;
+    for (name, vector) in [("a", a), ("b", b)] {
+        scoring.check(name, vector)?;
+    }
+    Ok(scoring.between(a, b))
+}

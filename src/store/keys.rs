@@ -146,14 +146,8 @@ impl Locked<'_> {
         probe(self.table()?, self.hash, self.key, key_of).map(|(_, slot)| slot)
     }
 
-    /// Enters the key, or gives it another slot; returns the slot it had.
-    pub(crate) fn set(&mut self, slot: u32, key_of: impl Fn(u32) -> u64 + Copy) -> Result<Option<u32>> {
-        if let Some(table) = self.table()
-            && let Some((cell, old)) = probe(table, self.hash, self.key, key_of)
-        {
-            table.cells[cell].store(slot, Ordering::Release);
-            return Ok(Some(old));
-        }
+    /// Enters the key, which is not in.
+    pub(crate) fn enter(&mut self, slot: u32, key_of: impl Fn(u32) -> u64) -> Result<()> {
         if self.table().is_none_or(|table| (self.counts.used + 1) * 8 > table.cells.len() * 7) {
             self.rebuild(key_of)?;
         }
@@ -162,7 +156,16 @@ impl Locked<'_> {
         }
         self.counts.held += 1;
         self.counts.used += 1;
-        Ok(None)
+        Ok(())
+    }
+
+    /// Gives the key, which is in, another slot.
+    pub(crate) fn replace(&mut self, slot: u32, key_of: impl Fn(u32) -> u64) {
+        if let Some(table) = self.table()
+            && let Some((cell, _)) = probe(table, self.hash, self.key, key_of)
+        {
+            table.cells[cell].store(slot, Ordering::Release);
+        }
     }
 
     /// Takes the key out, if it is in; returns its slot.
@@ -227,7 +230,12 @@ mod tests {
             } else {
                 let slot = keys.len() as u32;
                 keys.push(key);
-                let old = map.lock(key, &guard).set(slot, |slot| keys[slot as usize]).unwrap();
+                let mut entry = map.lock(key, &guard);
+                let old = entry.slot(|slot| keys[slot as usize]);
+                match old {
+                    Some(_) => entry.replace(slot, |slot| keys[slot as usize]),
+                    None => entry.enter(slot, |slot| keys[slot as usize]).unwrap(),
+                }
                 assert_eq!(old, model.insert(key, slot));
             }
             assert_eq!(map.find(key, |slot| keys[slot as usize], &guard), model.get(&key).copied());
@@ -244,7 +252,7 @@ mod tests {
         let (epochs, map, stop) = (Epochs::new(), KeyMap::new(), AtomicBool::new(false));
         let guard = epochs.pin();
         for key in 0..100u64 {
-            map.lock(key, &guard).set(key as u32, u64::from).unwrap();
+            map.lock(key, &guard).enter(key as u32, u64::from).unwrap();
         }
         drop(guard);
         std::thread::scope(|scope| {
@@ -259,9 +267,12 @@ mod tests {
             for round in 0..3u64 {
                 for key in 100..60_000u64 {
                     let guard = epochs.pin();
-                    map.lock(key, &guard).set(key as u32, u64::from).unwrap();
+                    let mut entry = map.lock(key, &guard);
+                    if entry.slot(u64::from).is_none() {
+                        entry.enter(key as u32, u64::from).unwrap();
+                    }
                     if (key + round) % 2 == 0 {
-                        map.lock(key, &guard).remove(u64::from);
+                        entry.remove(u64::from);
                     }
                 }
             }

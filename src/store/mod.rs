@@ -54,6 +54,7 @@ pub(crate) struct Store {
     capacity: AtomicU32,
     growing: Mutex<()>,
     live: AtomicU64,
+    removed: AtomicU64,
     /// Times that a live vector was replaced by a newer one, twice per replacement: before and after.
     replaced: AtomicU64,
 }
@@ -110,6 +111,7 @@ impl Store {
             capacity: AtomicU32::new(capacity),
             growing: Mutex::new(()),
             live: AtomicU64::new(0),
+            removed: AtomicU64::new(0),
             replaced: AtomicU64::new(0),
         }
     }
@@ -118,21 +120,23 @@ impl Store {
     pub(crate) fn from_parts(parts: Parts, guard: &Guard) -> Result<Self> {
         let slots = parts.slots;
         let store = Self::around(parts, slots);
-        let mut live = 0;
+        let (mut live, mut removed) = (0, 0);
         for slot in 0..slots {
             if store.state(slot) != LIVE {
+                removed += u64::from(store.state(slot) == REMOVED);
                 continue;
             }
             let key = store.key(slot);
             if key == u64::MAX {
                 return Err(Error::corrupt(format!("slot {slot} has the reserved key {key}")));
             }
-            if let Some(other) = store.map.lock(key, guard).set(slot, |slot| store.key(slot))? {
-                return Err(Error::corrupt(format!("key {key} stands in slots {other} and {slot}")));
+            if !store.claim_if_absent(slot, guard)? {
+                return Err(Error::corrupt(format!("key {key} stands in slot {slot} and in an earlier one")));
             }
             live += 1;
         }
         store.live.store(live, Ordering::Release);
+        store.removed.store(removed, Ordering::Release);
         Ok(store)
     }
 
@@ -147,6 +151,11 @@ impl Store {
     /// Live vectors.
     pub(crate) fn live(&self) -> u64 {
         self.live.load(Ordering::Acquire)
+    }
+
+    /// Slots whose vector was removed or replaced.
+    pub(crate) fn removed(&self) -> u64 {
+        self.removed.load(Ordering::Acquire)
     }
 
     /// Vectors that fit before the next growth.
@@ -235,6 +244,20 @@ impl Store {
         }
     }
 
+    /// The states of all slots, at one instant if nobody publishes or removes meanwhile.
+    pub(crate) fn copy_states(&self) -> Result<Vec<u8>> {
+        let slots = self.slots();
+        let mut states = Vec::new();
+        states.try_reserve_exact(slots as usize).map_err(|_| Error::memory(slots as usize))?;
+        let mut slot = 0;
+        while slot < slots {
+            let run = self.run(slot, slots);
+            states.extend(self.states(slot, run).iter().map(|state| state.load(Ordering::Acquire)));
+            slot += run;
+        }
+        Ok(states)
+    }
+
     /// The live slot of a key.
     pub(crate) fn find(&self, key: u64, guard: &Guard) -> Option<u32> {
         // A replacement makes the new slot live before it retires the old one, so the second look finds it.
@@ -309,12 +332,20 @@ impl Store {
     /// Takes the key for a written slot, so that no other insert gets it; readers do not see it yet. A key that is live or
     /// claimed already is refused.
     pub(crate) fn claim(&self, slot: u32, guard: &Guard) -> Result<()> {
-        let key = self.key(slot);
-        let mut entry = self.map.lock(key, guard);
-        if entry.slot(|slot| self.key(slot)).is_some() {
-            return Err(Error::new(Status::Exists, format!("key is {key}, which the index holds already")));
+        if self.claim_if_absent(slot, guard)? {
+            Ok(())
+        } else {
+            Err(Error::new(Status::Exists, format!("key is {}, which the index holds already", self.key(slot))))
         }
-        entry.set(slot, |slot| self.key(slot)).map(drop)
+    }
+
+    /// Takes the key for a written slot unless another slot has it; says whether it did.
+    pub(crate) fn claim_if_absent(&self, slot: u32, guard: &Guard) -> Result<bool> {
+        let mut entry = self.map.lock(self.key(slot), guard);
+        if entry.slot(|slot| self.key(slot)).is_some() {
+            return Ok(false);
+        }
+        entry.enter(slot, |slot| self.key(slot)).map(|()| true)
     }
 
     /// Undoes [`Store::claim`].
@@ -332,35 +363,35 @@ impl Store {
             self.state_cell(slot).store(LIVE, Ordering::Release);
             self.live.fetch_add(1, Ordering::AcqRel);
         } else {
-            self.state_cell(slot).store(REMOVED, Ordering::Release);
+            self.retire(slot);
         }
     }
 
-    /// Makes a written, unclaimed slot live under its key, in place of the slot that had it. A reader sees the old vector or the
-    /// new one: the new one is live before the old one is not.
-    pub(crate) fn publish_replacing(&self, slot: u32, guard: &Guard) -> Result<()> {
+    /// Makes a written slot live under its key, in place of the slot that has it; before, the caller called
+    /// [`Store::claim_if_absent`]. A reader sees the old vector or the new one: the new one is live before the old one is not.
+    pub(crate) fn publish_replacing(&self, slot: u32, guard: &Guard) {
         let mut entry = self.map.lock(self.key(slot), guard);
-        let live_before = entry.slot(|slot| self.key(slot)).filter(|&old| self.state(old) == LIVE);
-        if live_before.is_none() {
-            // Nobody can see the key now; entering it may fail, making it live may not.
-            entry.set(slot, |slot| self.key(slot))?;
-            self.state_cell(slot).store(LIVE, Ordering::Release);
+        let Some(old) = entry.slot(|slot| self.key(slot)) else {
+            // The key was there when the caller looked and has been removed since: that removal comes after this replacement.
+            return self.retire(slot);
+        };
+        let replaces = old != slot && self.state(old) == LIVE;
+        if replaces {
+            self.replaced.fetch_add(1, Ordering::SeqCst);
+        } else {
             self.live.fetch_add(1, Ordering::AcqRel);
-            return Ok(());
         }
-        self.replaced.fetch_add(1, Ordering::SeqCst);
         self.state_cell(slot).store(LIVE, Ordering::SeqCst);
-        let old = entry.set(slot, |slot| self.key(slot));
-        if let Ok(Some(old)) = old {
-            self.state_cell(old).store(REMOVED, Ordering::SeqCst);
+        entry.replace(slot, |slot| self.key(slot));
+        if replaces {
+            self.retire(old);
+            self.replaced.fetch_add(1, Ordering::SeqCst);
         }
-        self.replaced.fetch_add(1, Ordering::SeqCst);
-        old.map(drop)
     }
 
-    /// Marks a slot that was linked but never published as removed.
-    pub(crate) fn abandon(&self, slot: u32) {
-        self.state_cell(slot).store(REMOVED, Ordering::Release);
+    fn retire(&self, slot: u32) {
+        self.state_cell(slot).store(REMOVED, Ordering::SeqCst);
+        self.removed.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Removes a live key; says whether it was there.
@@ -369,7 +400,7 @@ impl Store {
         match entry.slot(|slot| self.key(slot)) {
             Some(slot) if self.state(slot) == LIVE => {
                 entry.remove(|slot| self.key(slot));
-                self.state_cell(slot).store(REMOVED, Ordering::Release);
+                self.retire(slot);
                 self.live.fetch_sub(1, Ordering::AcqRel);
                 true
             }
@@ -444,7 +475,8 @@ mod tests {
         store.claim(claimed, &guard).unwrap();
         let newer = store.allocate(1).unwrap();
         store.write(newer, 9, &[2; 4], 1.0);
-        store.publish_replacing(newer, &guard).unwrap();
+        assert!(!store.claim_if_absent(newer, &guard).unwrap());
+        store.publish_replacing(newer, &guard);
         store.publish(claimed, &guard);
         assert_eq!(store.find(9, &guard), Some(newer));
         assert_eq!((store.live(), store.state(claimed)), (1, REMOVED));

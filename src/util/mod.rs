@@ -7,4 +7,5 @@ pub mod error;
 pub(crate) mod float_mode;
 pub(crate) mod memory;
 pub(crate) mod pool;
+pub(crate) mod progress;
 pub(crate) mod reentry;

@@ -44,28 +44,28 @@ pub(crate) fn threads_or_cores(threads: u32) -> usize {
 const MOST: usize = 1024;
 
 impl Pool {
-    /// Runs `work` on up to `threads` threads at once, the caller's among them, and returns when all have ended. The argument is
-    /// the worker's number; the caller is worker 0 and the only one that may run callbacks.
-    pub(crate) fn run(&self, threads: usize, work: impl Fn(usize) + Sync) -> Result<()> {
+    /// Runs `lead` on the calling thread and `help` on up to `threads - 1` others at the same time; returns when all have ended.
+    /// Only `lead` may run callbacks of the host. `help` gets its worker's number, 1 and up.
+    pub(crate) fn run(&self, threads: usize, help: impl Fn(usize) + Sync, lead: impl FnOnce()) -> Result<()> {
         let threads = threads.min(MOST);
         if threads <= 1 {
-            work(0);
+            lead();
             return Ok(());
         }
         let crew = self.crew(threads - 1)?;
         let Some(pool) = crew.pool.as_ref() else {
             return Err(Error::internal("a thread pool without threads"));
         };
-        let work = &work;
+        let help = &help;
         pool.in_place_scope(|scope| {
             for worker in 1..threads {
                 scope.spawn(move |_| {
                     // The host's rounding and denormal modes are not inherited reliably: every worker sets its own.
                     let _mode = crate::util::float_mode::Guard::new();
-                    work(worker);
+                    help(worker);
                 });
             }
-            work(0);
+            lead();
         });
         Ok(())
     }
@@ -101,11 +101,11 @@ mod tests {
         for threads in [1, 2, 5, 3] {
             let seen = Mutex::new(HashSet::new());
             let together = Barrier::new(threads);
-            pool.run(threads, |worker| {
+            let arrive = |worker: usize| {
                 together.wait();
                 seen.lock().insert((worker, std::thread::current().id()));
-            })
-            .unwrap();
+            };
+            pool.run(threads, arrive, || arrive(0)).unwrap();
             let seen = seen.into_inner();
             assert_eq!(seen.len(), threads);
             assert!(seen.contains(&(0, std::thread::current().id())));

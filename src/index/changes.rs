@@ -1,0 +1,228 @@
+//! Calls that change the index: insert, upsert, batch, remove, clear, reserve.
+//!
+//! Every insertion goes the same way: allocate a slot, write it, claim its key, (link it), publish it inside the gate. Whatever
+//! fails before the publication is undone, so an error leaves the index as it was.
+
+use super::config::{BuildOptions, NO_KEY};
+use super::{Core, Index, Rows};
+use crate::util::error::{Error, Result, Status};
+use crate::util::pool::threads_or_cores;
+use crate::util::progress::{Meter, Work};
+use crate::util::reentry;
+use crossbeam_epoch::Guard;
+
+/// Vectors that a worker of a batch takes at a time.
+const PIECE: usize = 256;
+
+/// What to do with a key that is there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Present {
+    Refuse,
+    Replace,
+}
+
+/// Whether a publication took place, or met an index that was cleared since the slot was allocated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Published {
+    Yes,
+    Cleared,
+}
+
+/// A batch on its way in.
+struct Batch<'a> {
+    core: &'a Core,
+    first: u32,
+    keys: &'a [u64],
+    vectors: Rows<'a>,
+    present: Present,
+}
+
+impl Index {
+    /// Inserts one vector.
+    ///
+    /// # Errors
+    /// `Exists` if the key is present; `Argument` for the reserved key, a wrong length, NaN, infinity, a zero vector under cosine;
+    /// `Memory`, `ReadOnly`, `Busy`, `Internal`.
+    pub fn insert(&self, key: u64, vector: &[u8]) -> Result<()> {
+        self.insert_one(key, vector, Present::Refuse)
+    }
+
+    /// Inserts one vector, in place of the one that has this key, if there is one. Searches see the old or the new one.
+    ///
+    /// # Errors
+    /// As [`Index::insert`], but not `Exists`.
+    pub fn upsert(&self, key: u64, vector: &[u8]) -> Result<()> {
+        self.insert_one(key, vector, Present::Replace)
+    }
+
+    fn insert_one(&self, key: u64, vector: &[u8], present: Present) -> Result<()> {
+        self.check_change()?;
+        check_key(key)?;
+        let scale = self.scoring.check("vector", vector)?;
+        let pin = self.pin();
+        loop {
+            let core = self.core(&pin);
+            let slot = core.store.allocate(1)?;
+            core.store.write(slot, key, vector, scale);
+            let claimed = match present {
+                Present::Refuse => core.store.claim(slot, &pin),
+                Present::Replace => core.store.claim_if_absent(slot, &pin).map(drop),
+            };
+            if let Err(error) = claimed {
+                core.store.give_back(slot, 1);
+                return Err(error);
+            }
+            if self.publish(core, slot, 1, present, &pin) == Published::Yes {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes filled slots live, in one turn through the gate.
+    fn publish(&self, core: &Core, first: u32, count: u32, present: Present, guard: &Guard) -> Published {
+        let _gate = self.gate.read();
+        if !std::ptr::eq(core, self.core(guard)) {
+            return Published::Cleared;
+        }
+        for slot in first..first + count {
+            match present {
+                Present::Refuse => core.store.publish(slot, guard),
+                Present::Replace => core.store.publish_replacing(slot, guard),
+            }
+        }
+        Published::Yes
+    }
+
+    /// Inserts many vectors: all of them or, on any error, none. A key that stands twice in the batch is refused, or, with
+    /// `upsert`, names the later of its vectors.
+    ///
+    /// # Errors
+    /// As [`Index::insert`]; the text names the first bad position. `Cancelled` if the progress callback asked for it.
+    pub fn insert_batch(&self, keys: &[u64], vectors: Rows<'_>, options: &BuildOptions<'_>) -> Result<()> {
+        self.check_change()?;
+        if keys.len() != vectors.count() {
+            return Err(Error::argument(format!("{} keys for {} vectors", keys.len(), vectors.count())));
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let Some(count) = u32::try_from(keys.len()).ok().filter(|&count| u64::from(count) <= crate::store::MAX_SLOTS) else {
+            return Err(Error::argument(format!("count is {}, an index holds {}", keys.len(), crate::store::MAX_SLOTS)));
+        };
+        let present = if options.upsert { Present::Replace } else { Present::Refuse };
+        let pin = self.pin();
+        loop {
+            let core = self.core(&pin);
+            let first = core.store.allocate(count)?;
+            let batch = Batch { core, first, keys, vectors, present };
+            if let Err(error) = self.fill(&batch, options) {
+                for slot in first..first + count {
+                    core.store.release(slot, &pin);
+                }
+                core.store.give_back(first, count);
+                return Err(error);
+            }
+            if self.publish(core, first, count, present, &pin) == Published::Yes {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes and claims the slots of a batch on several threads. On an error some slots may be claimed.
+    fn fill(&self, batch: &Batch<'_>, options: &BuildOptions<'_>) -> Result<()> {
+        let total = batch.keys.len();
+        let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
+        let work = Work::new(total, PIECE);
+        let fill_piece = |piece: std::ops::Range<usize>, guard: &Guard| {
+            for i in piece.clone() {
+                if let Err(error) = self.fill_one(batch, i, guard) {
+                    return work.fail(i, Error::new(error.status(), format!("at position {i}: {}", error.text())));
+                }
+            }
+            work.done(piece.len());
+        };
+        let help = |_| {
+            let pin = self.pin();
+            while let Some(piece) = work.take() {
+                fill_piece(piece, &pin);
+            }
+        };
+        let lead = || {
+            let pin = self.pin();
+            let mut meter = Meter::new(options.progress, total);
+            reentry::calling_back(self.name(), || {
+                while let Some(piece) = work.take() {
+                    fill_piece(piece, &pin);
+                    meter.tell(&work);
+                }
+            });
+        };
+        self.pool.run(threads, help, lead)?;
+        work.into_result()?;
+        // The last word comes when all is in and can still be taken back.
+        let mut meter = Meter::new(options.progress, total);
+        reentry::calling_back(self.name(), || meter.tell_all())
+    }
+
+    fn fill_one(&self, batch: &Batch<'_>, i: usize, guard: &Guard) -> Result<()> {
+        let (key, vector) = (batch.keys[i], batch.vectors.row(i));
+        let (store, slot) = (&batch.core.store, batch.first + i as u32);
+        check_key(key)?;
+        let scale = self.scoring.check("vector", vector)?;
+        store.write(slot, key, vector, scale);
+        if store.claim_if_absent(slot, guard)? || batch.present == Present::Replace {
+            return Ok(());
+        }
+        Err(Error::new(Status::Exists, format!("key is {key}, which the index or an earlier position holds already")))
+    }
+
+    /// Removes one vector.
+    ///
+    /// # Errors
+    /// `NotFound` if no live vector has this key; `ReadOnly`, `Busy`, `Internal`.
+    pub fn remove(&self, key: u64) -> Result<()> {
+        if self.remove_batch(&[key])? == 1 {
+            Ok(())
+        } else {
+            Err(Error::new(Status::NotFound, format!("key is {key}, which the index does not hold")))
+        }
+    }
+
+    /// Removes those that are there and says how many they were.
+    ///
+    /// # Errors
+    /// `ReadOnly`, `Busy`, `Internal`.
+    pub fn remove_batch(&self, keys: &[u64]) -> Result<usize> {
+        self.check_change()?;
+        let pin = self.pin();
+        let _gate = self.gate.read();
+        let store = &self.core(&pin).store;
+        Ok(keys.iter().filter(|&&key| store.remove(key, &pin)).count())
+    }
+
+    /// Removes everything and gives the memory back once the last reader has left.
+    ///
+    /// # Errors
+    /// `ReadOnly`, `Busy`, `Internal`.
+    pub fn clear(&self) -> Result<()> {
+        self.check_change()?;
+        self.replace_core(&self.pin());
+        Ok(())
+    }
+
+    /// Makes room for `capacity` vectors in all.
+    ///
+    /// # Errors
+    /// `Argument` for more than an index can hold, `Memory` if the system refuses; `ReadOnly`, `Busy`, `Internal`.
+    pub fn reserve(&self, capacity: u64) -> Result<()> {
+        self.check_change()?;
+        self.core(&self.pin()).store.reserve(capacity)
+    }
+}
+
+fn check_key(key: u64) -> Result<()> {
+    if key == NO_KEY {
+        return Err(Error::argument(format!("key is {key}, which is reserved (KITH_NO_KEY)")));
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Calls that touch files: save, open, file info.
+
+use super::Index;
+use super::config::{Config, Info, OpenFlags};
+use crate::persist::{self, Image, Opened};
+use crate::store::Store;
+use crate::util::epoch::Epochs;
+use crate::util::error::Result;
+use std::path::Path;
+
+impl Index {
+    /// Writes the index as it is at one instant of the call: beside the file, synced, then renamed over it. Writers go on.
+    ///
+    /// # Errors
+    /// `Io` with path and cause; the file that was there is then untouched.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let pin = self.pin();
+        // The instant: no publication is under way while the states are copied. What they name stays as it is under the pin.
+        let (core, states) = {
+            let _alone = self.gate.write();
+            let core = self.core(&pin);
+            (core, core.store.copy_states()?)
+        };
+        persist::save(&Image { config: &self.config, store: &core.store, states: &states }, path)
+    }
+
+    /// Opens a file written by [`Index::save`].
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`, `Version`, `Memory`, with the path and the place in the file.
+    pub fn open(path: &Path, flags: OpenFlags) -> Result<Self> {
+        let pool = crate::util::pool::Pool::default();
+        let Opened { config, parts, format } = persist::open(path, flags, &pool)?;
+        let epochs = Epochs::new();
+        let store = Store::from_parts(parts, &epochs.pin())?;
+        let mut index = Self::around(config, store)?;
+        index.pool = pool;
+        index.format = format;
+        index.read_only = match flags {
+            OpenFlags { mapped: true, .. } => Some("mapped"),
+            OpenFlags { read_only: true, .. } => Some("read-only"),
+            _ => None,
+        };
+        Ok(index)
+    }
+
+    /// What a file's header says, without loading the file.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`, `Version`.
+    pub fn file_info(path: &Path) -> Result<Info> {
+        persist::file_info(path)
+    }
+}
+
+/// The part of an [`Info`] that follows from the configuration; the counts are zero.
+pub(crate) fn info_of(config: &Config, format: u32) -> Info {
+    Info {
+        dimensions: config.dimensions,
+        metric: config.metric,
+        element: config.element,
+        kind: config.kind,
+        quantizer: config.quantizer,
+        m: if config.kind == super::config::Kind::Flat { 0 } else { config.m },
+        ef_construction: config.ef_construction,
+        ef_search: config.ef_search,
+        format,
+        count: 0,
+        removed: 0,
+        capacity: 0,
+        bytes: 0,
+        seed: config.seed,
+    }
+}

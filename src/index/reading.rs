@@ -1,0 +1,340 @@
+//! Calls that read the index: search, batches, get, contains, keys, describe. They take no lock.
+
+use super::config::{Filter, Info, MAX_EF, NO_KEY, SearchOptions};
+use super::{Index, Rows};
+use crate::search::flat::{self, Span};
+use crate::search::nearest::Hit;
+use crate::search::{Admit, Scratch};
+use crate::store::{LIVE, Store};
+use crate::util::error::{Error, Result, Status};
+use crate::util::pool::threads_or_cores;
+use crate::util::progress::Work;
+use crate::util::reentry;
+use crossbeam_epoch::Guard;
+
+/// Queries that a worker of a batch takes at a time: enough to use every vector it loads many times.
+const QUERIES: usize = 64;
+/// A scan that shares a query among threads gives each at least this many slots.
+const SHARED_FROM: usize = 16 * 1024;
+
+impl Index {
+    /// The min(k, live keys that pass) nearest, k being the length of `keys`, ordered by (distance, key). Says how many there
+    /// are; unused places get [`NO_KEY`] and +infinity.
+    ///
+    /// # Errors
+    /// `Argument` for k = 0, a wrong length, NaN, infinity, a zero vector under cosine, an ef out of range.
+    pub fn search(&self, query: &[u8], keys: &mut [u64], distances: Option<&mut [f32]>, options: &SearchOptions<'_>) -> Result<usize> {
+        let k = keys.len();
+        self.check_search(k, options)?;
+        let scale = self.scoring.check("query", query)?;
+        let mut scratch = self.scratches.take();
+        let count = match options.filter {
+            None => self.search_one((query, scale), k, options, &Admit::All, &mut scratch)?,
+            Some(Filter::AnyThread(passes)) => {
+                reentry::calling_back(self.name(), || self.search_one((query, scale), k, options, &Admit::Shared(passes), &mut scratch))?
+            }
+            Some(Filter::Caller(passes)) => {
+                reentry::calling_back(self.name(), || self.search_one((query, scale), k, options, &Admit::Caller(passes), &mut scratch))?
+            }
+        };
+        put(&scratch.hits, keys, distances);
+        self.scratches.give(scratch);
+        Ok(count)
+    }
+
+    /// Leaves the hits of one query in `scratch.hits` and says how many.
+    fn search_one(&self, query: (&[u8], f32), k: usize, options: &SearchOptions<'_>, admit: &Admit<'_>, scratch: &mut Scratch) -> Result<usize> {
+        let pin = self.pin();
+        let store = &self.core(&pin).store;
+        let threads = if matches!(admit, Admit::Caller(_)) { 1 } else { options.threads.max(1) as usize };
+        let threads = threads.min(store.slots() as usize / SHARED_FROM).max(1);
+        scratch.set_queries(&self.scoring, std::iter::once(query));
+        consistent(store, k, scratch, |k, scratch| {
+            if threads > 1 {
+                return self.scan_shared(store, k, threads, admit, scratch);
+            }
+            flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch);
+            scratch.finish(0, &self.scoring, store);
+            Ok(())
+        })?;
+        Ok(scratch.hits.len())
+    }
+
+    /// One query on several threads, each scanning spans of slots.
+    fn scan_shared(&self, store: &Store, k: usize, threads: usize, admit: &Admit<'_>, scratch: &mut Scratch) -> Result<()> {
+        let Some(admit) = admit.shared() else { return Err(Error::internal("a filter for one thread on several")) };
+        let slots = store.slots();
+        let work = Work::new(slots as usize, SHARED_FROM);
+        let found = parking_lot::Mutex::new(Vec::new());
+        let mut query = Scratch::default();
+        query.copy_queries(scratch);
+        let scan_spans = |scratch: &mut Scratch| {
+            let mut hits = Vec::new();
+            while let Some(piece) = work.take() {
+                let span = Span { start: piece.start as u32, end: piece.end as u32, open: piece.end as u32 == slots };
+                flat::scan(&self.scoring, store, span, k, &admit.admit(), scratch);
+                scratch.finish(0, &self.scoring, store);
+                hits.append(&mut scratch.hits);
+            }
+            found.lock().append(&mut hits);
+        };
+        let help = |_| {
+            let mut own = self.scratches.take();
+            own.copy_queries(&query);
+            scan_spans(&mut own);
+            self.scratches.give(own);
+        };
+        self.pool.run(threads, help, || scan_spans(scratch))?;
+        scratch.hits = found.into_inner();
+        scratch.hits.sort_unstable();
+        scratch.hits.truncate(k);
+        Ok(())
+    }
+
+    /// Searches for many queries. `keys` (and `distances`) hold k places per query, `counts` one.
+    ///
+    /// # Errors
+    /// As [`Index::search`]; the text names the position of a bad query.
+    pub fn search_batch(
+        &self,
+        queries: Rows<'_>,
+        k: usize,
+        keys: &mut [u64],
+        distances: Option<&mut [f32]>,
+        counts: Option<&mut [usize]>,
+        options: &SearchOptions<'_>,
+    ) -> Result<()> {
+        self.check_search(k, options)?;
+        let total = queries.count();
+        if k.checked_mul(total) != Some(keys.len()) {
+            return Err(Error::argument(format!("keys has {} places for {total} queries of k {k}", keys.len())));
+        }
+        let mut scales = Vec::with_capacity(total);
+        for i in 0..total {
+            let scale = self.scoring.check("query", queries.row(i));
+            scales.push(scale.map_err(|error| Error::new(error.status(), format!("at position {i}: {}", error.text())))?);
+        }
+        let queries = Queries { rows: queries, scales: &scales };
+        let out = Out::new(k, keys, distances, counts);
+        let work = Work::new(total, QUERIES.min(total.div_ceil(threads_or_cores(options.threads)).max(1)));
+        let search_pieces = |admit: &Admit<'_>| {
+            let mut scratch = self.scratches.take();
+            while let Some(piece) = work.take() {
+                if let Err(error) = self.search_piece(&queries, piece.clone(), k, admit, &mut scratch, &out) {
+                    work.fail(piece.start, error);
+                }
+            }
+            self.scratches.give(scratch);
+        };
+        let threads = threads_or_cores(options.threads).min(total.max(1));
+        match options.filter {
+            None => self.pool.run(threads, |_| search_pieces(&Admit::All), || search_pieces(&Admit::All))?,
+            Some(Filter::AnyThread(passes)) => {
+                let search = || reentry::calling_back(self.name(), || search_pieces(&Admit::Shared(passes)));
+                self.pool.run(threads, |_| search(), search)?;
+            }
+            Some(Filter::Caller(passes)) => {
+                reentry::calling_back(self.name(), || search_pieces(&Admit::Caller(passes)));
+            }
+        }
+        work.into_result()
+    }
+
+    fn search_piece(
+        &self,
+        queries: &Queries<'_>,
+        piece: std::ops::Range<usize>,
+        k: usize,
+        admit: &Admit<'_>,
+        scratch: &mut Scratch,
+        out: &Out<'_>,
+    ) -> Result<()> {
+        let pin = self.pin();
+        let store = &self.core(&pin).store;
+        scratch.set_queries(&self.scoring, piece.clone().map(|i| queries.get(i)));
+        let before = store.replacements();
+        flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch);
+        let undisturbed = before.is_multiple_of(2) && before == store.replacements();
+        for (place, i) in piece.clone().enumerate() {
+            scratch.finish(place, &self.scoring, store);
+            if undisturbed {
+                out.put(i, &scratch.hits);
+            }
+        }
+        if !undisturbed {
+            for i in piece {
+                scratch.set_queries(&self.scoring, std::iter::once(queries.get(i)));
+                consistent(store, k, scratch, |k, scratch| {
+                    flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch);
+                    scratch.finish(0, &self.scoring, store);
+                    Ok(())
+                })?;
+                out.put(i, &scratch.hits);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_search(&self, k: usize, options: &SearchOptions<'_>) -> Result<()> {
+        if k == 0 {
+            return Err(Error::argument("k is 0, at least 1 hit must be asked for"));
+        }
+        if options.ef > MAX_EF {
+            return Err(Error::argument(format!("ef is {}, allowed are 0 to {MAX_EF}", options.ef)));
+        }
+        Ok(())
+    }
+
+    /// Copies out the vector of a key, bit for bit as it was inserted.
+    ///
+    /// # Errors
+    /// `NotFound` if no live vector has this key; `Argument` if `vector` has another length than a vector.
+    pub fn get(&self, key: u64, vector: &mut [u8]) -> Result<()> {
+        if vector.len() != self.vector_bytes() {
+            return Err(Error::argument(format!("vector has {} bytes, the index's have {}", vector.len(), self.vector_bytes())));
+        }
+        let pin = self.pin();
+        let store = &self.core(&pin).store;
+        let Some(slot) = store.find(key, &pin) else {
+            return Err(Error::new(Status::NotFound, format!("key is {key}, which the index does not hold")));
+        };
+        vector.copy_from_slice(store.vector_slice(slot));
+        Ok(())
+    }
+
+    /// Whether a live vector has this key.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn contains(&self, key: u64) -> Result<bool> {
+        let pin = self.pin();
+        Ok(self.core(&pin).store.find(key, &pin).is_some())
+    }
+
+    /// Fills `keys` with as many live keys as fit, in order of insertion; says how many there are in all.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn keys(&self, keys: &mut [u64]) -> Result<usize> {
+        let pin = self.pin();
+        let store = &self.core(&pin).store;
+        let mut all = 0;
+        for slot in (0..store.slots()).filter(|&slot| store.state(slot) == LIVE) {
+            if let Some(place) = keys.get_mut(all) {
+                *place = store.key(slot);
+            }
+            all += 1;
+        }
+        Ok(all)
+    }
+
+    /// What the index is and holds.
+    pub fn describe(&self) -> Info {
+        let pin = self.pin();
+        let store = &self.core(&pin).store;
+        Info {
+            count: store.live(),
+            removed: store.removed(),
+            capacity: store.capacity(),
+            bytes: self.bytes(store, &pin),
+            ..super::disk::info_of(&self.config, self.format)
+        }
+    }
+
+    fn bytes(&self, store: &Store, guard: &Guard) -> u64 {
+        store.bytes(guard) + size_of::<Self>() as u64 + self.scratches.bytes() as u64
+    }
+}
+
+/// Checked queries of a batch.
+struct Queries<'a> {
+    rows: Rows<'a>,
+    scales: &'a [f32],
+}
+
+impl<'a> Queries<'a> {
+    fn get(&self, i: usize) -> (&'a [u8], f32) {
+        (self.rows.row(i), self.scales[i])
+    }
+}
+
+/// Runs a search again if a replacement took place meanwhile and left two vectors of one key among the hits: once more with room
+/// for the older ones, which are then dropped.
+fn consistent(store: &Store, k: usize, scratch: &mut Scratch, mut search: impl FnMut(usize, &mut Scratch) -> Result<()>) -> Result<()> {
+    let mut room = k;
+    loop {
+        let before = store.replacements();
+        search(room, scratch)?;
+        let hits = &mut scratch.hits;
+        if before.is_multiple_of(2) && before == store.replacements() {
+            hits.truncate(k);
+            return Ok(());
+        }
+        let found = hits.len();
+        drop_older(hits);
+        let doubles = found - hits.len();
+        if hits.len() >= k || doubles == 0 || found < room {
+            hits.truncate(k);
+            return Ok(());
+        }
+        room += doubles.max(room / 2);
+    }
+}
+
+/// Of several hits with one key keeps the one in the highest slot, which is the newest.
+fn drop_older(hits: &mut Vec<Hit>) {
+    let mut by_key: Vec<(u64, u32)> = hits.iter().map(|hit| (hit.key, hit.slot)).collect();
+    by_key.sort_unstable();
+    hits.retain(|hit| {
+        let newer = by_key.partition_point(|&entry| entry <= (hit.key, hit.slot));
+        by_key.get(newer).is_none_or(|&(key, _)| key != hit.key)
+    });
+}
+
+/// Writes hits into one query's places.
+fn put(hits: &[Hit], keys: &mut [u64], distances: Option<&mut [f32]>) {
+    let found = hits.len().min(keys.len());
+    for (place, hit) in keys.iter_mut().zip(hits) {
+        *place = hit.key;
+    }
+    keys[found..].fill(NO_KEY);
+    if let Some(distances) = distances {
+        for (place, hit) in distances.iter_mut().zip(hits) {
+            *place = hit.distance;
+        }
+        distances[found..].fill(f32::INFINITY);
+    }
+}
+
+/// The caller's result arrays, cut into one lockable part per query, so that workers write their own parts at the same time.
+struct Out<'a> {
+    parts: Vec<parking_lot::Mutex<Part<'a>>>,
+}
+
+struct Part<'a> {
+    keys: &'a mut [u64],
+    distances: Option<&'a mut [f32]>,
+    count: Option<&'a mut usize>,
+}
+
+impl<'a> Out<'a> {
+    fn new(k: usize, keys: &'a mut [u64], distances: Option<&'a mut [f32]>, counts: Option<&'a mut [usize]>) -> Self {
+        let mut distances = distances.map(|distances| distances.chunks_mut(k));
+        let mut counts = counts.map(|counts| counts.iter_mut());
+        let parts = keys.chunks_mut(k).map(|keys| {
+            let distances = distances.as_mut().and_then(Iterator::next);
+            let count = counts.as_mut().and_then(Iterator::next);
+            parking_lot::Mutex::new(Part { keys, distances, count })
+        });
+        Self { parts: parts.collect() }
+    }
+
+    fn put(&self, query: usize, hits: &[Hit]) {
+        let mut part = self.parts[query].lock();
+        let Part { keys, distances, count } = &mut *part;
+        put(hits, keys, distances.as_deref_mut());
+        if let Some(count) = count {
+            **count = hits.len().min(keys.len());
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! A query's buffers, and where they wait for the next query.
+
+use super::Scoring;
+use super::nearest::{Hit, Nearest};
+use crate::store::Store;
+use crossbeam_queue::ArrayQueue;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Scratches kept for later queries.
+const IDLE: usize = 64;
+/// A scratch that grew beyond this (by a huge k, say) is freed instead of kept.
+const KEEP_BYTES: usize = 4 << 20;
+
+/// One cache line.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line(#[allow(dead_code)] [u8; 64]);
+
+/// Everything a search writes to, but its results. One search at a time uses it.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// The queries, padded to the stride of the store, one behind the other.
+    lines: Vec<Line>,
+    stride: usize,
+    /// Per query: what its scores are multiplied with.
+    pub(crate) factors: Vec<f32>,
+    /// Per query: its best so far.
+    pub(crate) nearest: Vec<Nearest>,
+    /// Raw scores of a panel.
+    pub(crate) scores: Vec<f32>,
+    /// The hits of the query that was finished last, best first.
+    pub(crate) hits: Vec<Hit>,
+}
+
+impl Scratch {
+    /// Takes in the next queries, which `scoring` has checked.
+    pub(crate) fn set_queries<'q>(&mut self, scoring: &Scoring, queries: impl ExactSizeIterator<Item = (&'q [u8], f32)>) {
+        self.stride = scoring.stride;
+        self.lines.clear();
+        self.lines.resize((queries.len() * self.stride).div_ceil(64), Line([0; 64]));
+        self.factors.clear();
+        for (i, (query, scale)) in queries.enumerate() {
+            self.factors.push(scoring.factor(scale));
+            let at = i * self.stride;
+            self.bytes_mut()[at..at + query.len()].copy_from_slice(query);
+        }
+        if self.nearest.len() < self.factors.len() {
+            self.nearest.resize_with(self.factors.len(), Nearest::default);
+        }
+    }
+
+    /// Takes over the queries of another scratch.
+    pub(crate) fn copy_queries(&mut self, from: &Self) {
+        self.stride = from.stride;
+        self.lines.clone_from(&from.lines);
+        self.factors.clone_from(&from.factors);
+        if self.nearest.len() < self.factors.len() {
+            self.nearest.resize_with(self.factors.len(), Nearest::default);
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: lines are plain bytes, and a Vec's elements lie behind each other.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 64) }
+    }
+
+    /// Query `i`: `stride` readable bytes.
+    pub(crate) fn query(&self, i: usize) -> *const u8 {
+        debug_assert!((i + 1) * self.stride <= self.lines.len() * 64);
+        self.lines.as_ptr().cast::<u8>().wrapping_add(i * self.stride)
+    }
+
+    /// Number of queries.
+    pub(crate) fn queries(&self) -> usize {
+        self.factors.len()
+    }
+
+    /// Puts the best of query `i` into `hits`, with the distances that are reported, in order.
+    pub(crate) fn finish(&mut self, i: usize, scoring: &Scoring, store: &Store) {
+        let mut hits = std::mem::take(&mut self.hits);
+        self.nearest[i].drain_into(&mut hits);
+        if scoring.metric == crate::distance::Metric::Cosine {
+            for hit in &mut hits {
+                hit.distance = scoring.reported(self.query(i), store, hit.slot, hit.distance);
+            }
+            hits.sort_unstable();
+        }
+        self.hits = hits;
+    }
+
+    fn bytes(&self) -> usize {
+        let hit = size_of::<Hit>();
+        let nearest: usize = self.nearest.iter().map(|nearest| nearest.capacity() * hit).sum();
+        self.lines.capacity() * 64 + self.factors.capacity() * 4 + self.scores.capacity() * 4 + self.hits.capacity() * hit + nearest
+    }
+}
+
+/// The idle scratches of an index.
+pub(crate) struct Scratches {
+    idle: ArrayQueue<Box<Scratch>>,
+    bytes: AtomicUsize,
+}
+
+impl Scratches {
+    pub(crate) fn new() -> Self {
+        Self { idle: ArrayQueue::new(IDLE), bytes: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn take(&self) -> Box<Scratch> {
+        let scratch = self.idle.pop().unwrap_or_default();
+        self.bytes.fetch_sub(scratch.bytes(), Ordering::Relaxed);
+        scratch
+    }
+
+    pub(crate) fn give(&self, scratch: Box<Scratch>) {
+        let bytes = scratch.bytes();
+        if bytes <= KEEP_BYTES {
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+            if let Err(full) = self.idle.push(scratch) {
+                self.bytes.fetch_sub(full.bytes(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Memory of the idle scratches.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Scratches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scratches").field("idle", &self.idle.len()).finish()
+    }
+}
