@@ -56,36 +56,90 @@ pub struct Index {}
 
 #[allow(missing_docs, unused_variables, clippy::todo)]
 impl Index {
-    pub fn create(options: &Options) -> Result<Self> { todo!() }
+    pub fn create(options: &Options) -> Result<Self> {
+        todo!()
+    }
     /// Bytes of one vector as callers pass it.
-    pub fn vector_bytes(&self) -> usize { todo!() }
-    pub fn insert(&self, key: u64, vector: &[u8]) -> Result<()> { todo!() }
-    pub fn upsert(&self, key: u64, vector: &[u8]) -> Result<()> { todo!() }
-    pub fn insert_batch(&self, keys: &[u64], vectors: Rows<'_>, options: &BuildOptions<'_>) -> Result<()> { todo!() }
-    pub fn remove(&self, key: u64) -> Result<()> { todo!() }
+    pub fn vector_bytes(&self) -> usize {
+        todo!()
+    }
+    pub fn insert(&self, key: u64, vector: &[u8]) -> Result<()> {
+        todo!()
+    }
+    pub fn upsert(&self, key: u64, vector: &[u8]) -> Result<()> {
+        todo!()
+    }
+    pub fn insert_batch(&self, keys: &[u64], vectors: Rows<'_>, options: &BuildOptions<'_>) -> Result<()> {
+        todo!()
+    }
+    pub fn remove(&self, key: u64) -> Result<()> {
+        todo!()
+    }
     /// Removes those that are there; says how many.
-    pub fn remove_batch(&self, keys: &[u64]) -> Result<usize> { todo!() }
-    pub fn clear(&self) -> Result<()> { todo!() }
-    pub fn reserve(&self, capacity: u64) -> Result<()> { todo!() }
+    pub fn remove_batch(&self, keys: &[u64]) -> Result<usize> {
+        todo!()
+    }
+    pub fn clear(&self) -> Result<()> {
+        todo!()
+    }
+    pub fn reserve(&self, capacity: u64) -> Result<()> {
+        todo!()
+    }
     /// Writes the hits into the first places of `keys` (length k) and `distances` (length k if given), fills the rest with
     /// `NO_KEY` and +infinity, and says how many hits there are.
-    pub fn search(&self, query: &[u8], keys: &mut [u64], distances: Option<&mut [f32]>, options: &SearchOptions<'_>) -> Result<usize> { todo!() }
+    pub fn search(
+        &self,
+        query: &[u8],
+        keys: &mut [u64],
+        distances: Option<&mut [f32]>,
+        options: &SearchOptions<'_>,
+    ) -> Result<usize> {
+        todo!()
+    }
     /// k = keys.len() / queries.count(); counts, if given, has one place per query.
-    pub fn search_batch(&self, queries: Rows<'_>, k: usize, keys: &mut [u64], distances: Option<&mut [f32]>, counts: Option<&mut [usize]>, options: &SearchOptions<'_>) -> Result<()> { todo!() }
+    pub fn search_batch(
+        &self,
+        queries: Rows<'_>,
+        k: usize,
+        keys: &mut [u64],
+        distances: Option<&mut [f32]>,
+        counts: Option<&mut [usize]>,
+        options: &SearchOptions<'_>,
+    ) -> Result<()> {
+        todo!()
+    }
     /// Bit for bit what was inserted.
-    pub fn get(&self, key: u64, vector: &mut [u8]) -> Result<()> { todo!() }
-    pub fn contains(&self, key: u64) -> Result<bool> { todo!() }
+    pub fn get(&self, key: u64, vector: &mut [u8]) -> Result<()> {
+        todo!()
+    }
+    pub fn contains(&self, key: u64) -> Result<bool> {
+        todo!()
+    }
     /// Fills `keys` with as many live keys as fit; returns how many there are in all.
-    pub fn keys(&self, keys: &mut [u64]) -> Result<usize> { todo!() }
-    pub fn describe(&self) -> Info { todo!() }
-    pub fn save(&self, path: &Path) -> Result<()> { todo!() }
-    pub fn open(path: &Path, flags: OpenFlags) -> Result<Self> { todo!() }
+    pub fn keys(&self, keys: &mut [u64]) -> Result<usize> {
+        todo!()
+    }
+    pub fn describe(&self) -> Info {
+        todo!()
+    }
+    pub fn save(&self, path: &Path) -> Result<()> {
+        todo!()
+    }
+    pub fn open(path: &Path, flags: OpenFlags) -> Result<Self> {
+        todo!()
+    }
     /// What a file's header says, without loading it.
-    pub fn file_info(path: &Path) -> Result<Info> { todo!() }
+    pub fn file_info(path: &Path) -> Result<Info> {
+        todo!()
+    }
     /// Refuses changes from now on with `Status::Internal`: a defect was met in a call that changes the index.
-    pub fn poison(&self, text: &str) { todo!() }
+    pub fn poison(&self, text: &str) {
+        todo!()
+    }
 }
 
 /// The distance between two vectors of this shape, as searches report it.
 #[allow(unused_variables, clippy::todo)]
-pub fn distance(metric: Metric, element: Element, dimensions: u32, a: &[u8], b: &[u8]) -> Result<f32> { todo!() }
+pub fn distance(metric: Metric, element: Element, dimensions: u32, a: &[u8], b: &[u8]) -> Result<f32> {
+    todo!()
+}
