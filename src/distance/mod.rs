@@ -1,4 +1,24 @@
 //! Which distances exist between which elements, and which kernel computes each?
+//!
+//! - [`Metric`], [`Element`]: the caller's choice; [`KernelId::new`] says whether the two go together.
+//! - [`Kernel`] (kernel.rs): element x distance, a few lines each, generic over the level.
+//! - [`one`], [`four`], [`panel`] (rows.rs): the one loop over components, for a pair, four rows, a register tile.
+//! - [`run`], [`Job`] (run.rs): how another room has its own loop compiled for every kernel and level; has an example.
+//! - [`kernels`]: plain function pointers where that is not worth it.
+//! - vectors.rs: padding, checks, norms, the forms of inner product and cosine, [`exact`] for one pair.
+
+mod kernel;
+mod rows;
+mod run;
+mod vectors;
+
+pub use kernel::*;
+pub use rows::{PAD, Panel, four, one, padded_bytes, panel};
+pub use run::{Entry, Job, KernelId, Kernels, entry, kernels, run};
+pub use vectors::{
+    Padded, cosine, cosine_far, cosine_scale, exact, exact_on, first_not_finite, inner_product, is_zero, norm, pad,
+    to_f32,
+};
 
 use crate::util::error::{Error, Result};
 
@@ -90,17 +110,19 @@ impl Element {
 impl TryFrom<u32> for Metric {
     type Error = Error;
     fn try_from(value: u32) -> Result<Self> {
-        Self::ALL.get(value as usize).copied().ok_or_else(|| {
-            Error::argument(format!("metric is {value}, known are 0 to {}", Self::ALL.len() - 1))
-        })
+        Self::ALL
+            .get(value as usize)
+            .copied()
+            .ok_or_else(|| Error::argument(format!("metric is {value}, known are 0 to {}", Self::ALL.len() - 1)))
     }
 }
 
 impl TryFrom<u32> for Element {
     type Error = Error;
     fn try_from(value: u32) -> Result<Self> {
-        Self::ALL.get(value as usize).copied().ok_or_else(|| {
-            Error::argument(format!("element is {value}, known are 0 to {}", Self::ALL.len() - 1))
-        })
+        Self::ALL
+            .get(value as usize)
+            .copied()
+            .ok_or_else(|| Error::argument(format!("element is {value}, known are 0 to {}", Self::ALL.len() - 1)))
     }
 }

@@ -1,1 +1,277 @@
-//! Room simd.
+//! Which vector instructions may this process use, and what can each instruction set do?
+//!
+//! A [`Level`] names an instruction set. [`detect`] chooses one, once per process. For each level there is one
+//! zero-sized *token* type (`Portable`, `Avx2`, ...) that implements [`Simd`]: the handful of vector operations the
+//! distance kernels are written with. A token exists only where the machine has the instructions, so code that
+//! holds one may use them.
+//!
+//! # The rule that keeps this fast
+//!
+//! Methods here are `#[inline(always)]` and carry no `#[target_feature]`; the feature sits only on the outermost
+//! function (`distance::run`). One function in between that is not inlined turns every instruction into a call that
+//! passes vectors through memory: measured 70 to 80 times slower, without a warning. `tests/inlining.sh` looks for
+//! that in the built library.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+pub mod half;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+pub use neon::Neon;
+pub use portable::Portable;
+
+use std::fmt::Debug;
+use std::sync::OnceLock;
+
+/// An instruction set that kernels exist for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Level {
+    /// Plain Rust, any machine.
+    Portable,
+    /// x86-64 with AVX2, FMA, F16C and POPCNT (2013 and later).
+    Avx2,
+    /// x86-64 with AVX-512 F, BW, DQ, VL, VNNI and VPOPCNTDQ (Ice Lake, Zen 4 and later).
+    Avx512,
+    /// 64-bit Arm; part of its base instruction set.
+    Neon,
+}
+
+impl Level {
+    /// Every level, present on this machine or not.
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Neon];
+
+    /// Its name, as `KITH_CPU` spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Neon => "neon",
+        }
+    }
+
+    /// Whether this machine can run it, whatever `KITH_CPU` says.
+    pub fn is_available(self) -> bool {
+        available().contains(&self)
+    }
+
+    /// The next lower level of the same family.
+    fn below(self) -> Option<Self> {
+        match self {
+            Self::Portable => None,
+            Self::Avx2 | Self::Neon => Some(Self::Portable),
+            Self::Avx512 => Some(Self::Avx2),
+        }
+    }
+}
+
+/// The levels this machine can run, lowest first.
+pub fn available() -> &'static [Level] {
+    static FOUND: OnceLock<Vec<Level>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let mut found = vec![Level::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if avx2::present() {
+                found.push(Level::Avx2);
+            }
+            if avx2::present() && avx512::present() {
+                found.push(Level::Avx512);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        found.push(Level::Neon);
+        found
+    })
+}
+
+/// The level this process uses: the best available, capped by the environment variable `KITH_CPU`. Chosen once.
+pub fn detect() -> Level {
+    static CHOSEN: OnceLock<Level> = OnceLock::new();
+    *CHOSEN.get_or_init(|| cap(std::env::var("KITH_CPU").ok().as_deref(), available()))
+}
+
+/// The best of `present` that `wish` allows: empty or unknown wishes are ignored, a level that is missing means the
+/// best one below it.
+fn cap(wish: Option<&str>, present: &[Level]) -> Level {
+    let best = present.last().copied().unwrap_or(Level::Portable);
+    let Some(mut level) = Level::ALL.into_iter().find(|l| Some(l.name()) == wish) else { return best };
+    while !present.contains(&level) {
+        level = level.below().unwrap_or(Level::Portable);
+    }
+    level
+}
+
+/// The vector operations of one level. `Self` is the token that proves the machine has them.
+///
+/// Vectors of unnamed width: `F` holds `BYTES / 4` floats, `I` as many 32-bit counters, `B` holds `BYTES` bytes.
+/// Every counter wraps modulo 2^32; the kernels see to it that the totals fit.
+///
+/// Loads are the only unsafe methods. They need no alignment.
+pub trait Simd: Copy + Debug + Send + Sync + 'static {
+    /// The level this is.
+    const LEVEL: Level;
+    /// Bytes of one register.
+    const BYTES: usize;
+    /// Queries x rows of the register tile for kernels with two accumulators per pair.
+    const TILE: (usize, usize);
+
+    /// A register of floats.
+    type F: Copy;
+    /// A register of 32-bit counters.
+    type I: Copy;
+    /// A register of bytes.
+    type B: Copy;
+
+    /// The token, where the machine has the level.
+    fn new() -> Option<Self>;
+
+    /// `BYTES / 4` floats.
+    /// # Safety
+    /// - `BYTES` bytes at `p` are readable.
+    unsafe fn load_f32(self, p: *const u8) -> Self::F;
+    /// The 8 floats at `p`, zero in the other lanes. Asked only of levels with `BYTES` 64; elsewhere no half exists.
+    /// # Safety
+    /// - 32 bytes at `p` are readable.
+    #[inline(always)]
+    unsafe fn load_f32_half(self, p: *const u8) -> Self::F {
+        debug_assert!(Self::BYTES <= 32);
+        // SAFETY: BYTES is at most 32 here, and the caller vouches for 32.
+        unsafe { self.load_f32(p) }
+    }
+    /// `BYTES / 4` halves, widened.
+    /// # Safety
+    /// - `BYTES / 2` bytes at `p` are readable.
+    unsafe fn load_f16(self, p: *const u8) -> Self::F;
+    /// `BYTES / 4` bfloats, widened.
+    /// # Safety
+    /// - `BYTES / 2` bytes at `p` are readable.
+    unsafe fn load_bf16(self, p: *const u8) -> Self::F;
+    /// `BYTES` bytes.
+    /// # Safety
+    /// - `BYTES` bytes at `p` are readable.
+    unsafe fn load_bytes(self, p: *const u8) -> Self::B;
+    /// The 32 bytes at `p`, zero in the others. Asked only of levels with `BYTES` 64; elsewhere no half exists.
+    /// # Safety
+    /// - 32 bytes at `p` are readable.
+    #[inline(always)]
+    unsafe fn load_bytes_half(self, p: *const u8) -> Self::B {
+        debug_assert!(Self::BYTES <= 32);
+        // SAFETY: BYTES is at most 32 here, and the caller vouches for 32.
+        unsafe { self.load_bytes(p) }
+    }
+
+    /// All lanes zero.
+    fn zero_f(self) -> Self::F;
+    /// `a + b`
+    fn add_f(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a - b`
+    fn sub_f(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a * b + c`; rounded once where the level has the instruction.
+    fn mul_add_f(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// `|a|`
+    fn abs_f(self, a: Self::F) -> Self::F;
+    /// The sum of the lanes, always in the same order.
+    fn sum_f(self, a: Self::F) -> f32;
+    /// Four sums, each bit for bit what [`Self::sum_f`] gives.
+    #[inline(always)]
+    fn sum4_f(self, a: [Self::F; 4]) -> [f32; 4] {
+        a.map(
+            #[inline(always)]
+            |a| self.sum_f(a),
+        )
+    }
+
+    /// All lanes zero.
+    fn zero_i(self) -> Self::I;
+    /// `a + b`
+    fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
+    /// The sum of the lanes modulo 2^32.
+    fn sum_i(self, a: Self::I) -> u32;
+    /// Four sums.
+    #[inline(always)]
+    fn sum4_i(self, a: [Self::I; 4]) -> [u32; 4] {
+        a.map(
+            #[inline(always)]
+            |a| self.sum_i(a),
+        )
+    }
+
+    /// Adds the squares of the differences of unsigned bytes.
+    fn l2_u8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I;
+    /// Adds the squares of the differences of signed bytes.
+    fn l2_i8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I;
+    /// Adds the absolute differences of unsigned bytes.
+    fn l1_u8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I;
+    /// Adds the absolute differences of signed bytes.
+    fn l1_i8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I;
+
+    /// Adds this level's share of the products of unsigned bytes. VNNI multiplies unsigned by signed only, so it
+    /// works on `q - 128` and the rest depends on the row alone: `dot_u8_row` collects it, `dot_u8_total` puts both
+    /// together. A level without the trick does everything here.
+    fn dot_u8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I;
+    /// Adds what `dot_u8_total` needs to know of a row.
+    #[inline(always)]
+    fn dot_u8_row(self, side: Self::I, _r: Self::B) -> Self::I {
+        side
+    }
+    /// The products, from the pair's share and the row's.
+    #[inline(always)]
+    fn dot_u8_total(self, acc: Self::I, _row: Self::I) -> Self::I {
+        acc
+    }
+    /// Adds this level's share of the products of signed bytes; as [`Self::dot_u8`], but the rest depends on the query.
+    fn dot_i8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I;
+    /// Adds what `dot_i8_total` needs to know of a query.
+    #[inline(always)]
+    fn dot_i8_query(self, side: Self::I, _q: Self::B) -> Self::I {
+        side
+    }
+    /// The products, from the pair's share and the query's.
+    #[inline(always)]
+    fn dot_i8_total(self, acc: Self::I, _query: Self::I) -> Self::I {
+        acc
+    }
+
+    /// Adds the number of bits set in `a`.
+    fn count(self, acc: Self::I, a: Self::B) -> Self::I;
+    /// Adds the number of bits set in `a ^ b`.
+    fn count_xor(self, acc: Self::I, a: Self::B, b: Self::B) -> Self::I;
+    /// Adds the number of bits set in `a & b`.
+    fn count_and(self, acc: Self::I, a: Self::B, b: Self::B) -> Self::I;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_cap_and_never_raise() {
+        let x86 = [Level::Portable, Level::Avx2, Level::Avx512];
+        assert_eq!(cap(None, &x86), Level::Avx512);
+        assert_eq!(cap(Some(""), &x86), Level::Avx512);
+        assert_eq!(cap(Some("AVX2"), &x86), Level::Avx512, "names are exact; an unknown one is ignored");
+        assert_eq!(cap(Some("avx2"), &x86), Level::Avx2);
+        assert_eq!(cap(Some("portable"), &x86), Level::Portable);
+        assert_eq!(cap(Some("neon"), &x86), Level::Portable);
+        assert_eq!(cap(Some("avx512"), &x86[..2]), Level::Avx2);
+        assert_eq!(cap(Some("avx512"), &x86[..1]), Level::Portable);
+        assert_eq!(cap(Some("avx2"), &[Level::Portable, Level::Neon]), Level::Portable);
+        assert_eq!(cap(None, &[Level::Portable, Level::Neon]), Level::Neon);
+    }
+
+    #[test]
+    fn the_choice_is_available() {
+        assert!(detect().is_available());
+        assert_eq!(available()[0], Level::Portable);
+    }
+}
