@@ -1,0 +1,413 @@
+//! What stands in the first 4 KiB of a file, and which headers are believed?
+//!
+//! FORMAT.md has the byte table; the constants below are its offsets. A header is decoded strictly: everything that follows from
+//! something else (offsets, lengths, record sizes) is computed and compared, and what was understood is encoded again and must
+//! give the same 4 KiB. So no byte of a header is free, and later code may rely on every number in [`Header`].
+
+use crate::distance::{Element, Metric};
+use crate::index::config::{Config, Kind, Options, Quantizer};
+use crate::store::{MAX_SLOTS, padded};
+use crate::util::error::{Error, Result, Status};
+
+/// The format that is written. Formats 1 to this one are read.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Sections start on multiples of this, and the header takes one.
+pub(super) const PAGE: usize = 4096;
+/// Bytes of a section under one checksum.
+pub(super) const BLOCK: usize = 1 << 20;
+
+/// Not text, so that nobody opens it as text; a line end that a text-mode copy would change; the end-of-file mark of old consoles.
+pub(super) const MAGIC: [u8; 8] = *b"\x89KITH\r\n\x1a";
+/// Reads as this number on a machine of the writer's byte order only.
+const BYTE_ORDER: u32 = 0x0102_0304;
+/// Bytes of one entry of the section table.
+const ENTRY: usize = 64;
+/// Entries that fit between the fixed fields and the checksum.
+pub(super) const MOST_SECTIONS: usize = (at::CHECKSUM - at::SECTIONS) / ENTRY;
+
+/// Offsets in the header.
+pub(super) mod at {
+    pub(in crate::persist) const FORMAT: usize = 8;
+    pub(in crate::persist) const BYTE_ORDER: usize = 12;
+    pub(in crate::persist) const FILE_BYTES: usize = 16;
+    pub(in crate::persist) const SECTION_COUNT: usize = 24;
+    pub(in crate::persist) const BLOCK_BYTES: usize = 28;
+    pub(in crate::persist) const DIMENSIONS: usize = 32;
+    pub(in crate::persist) const METRIC: usize = 36;
+    pub(in crate::persist) const ELEMENT: usize = 40;
+    pub(in crate::persist) const KIND: usize = 44;
+    pub(in crate::persist) const QUANTIZER: usize = 48;
+    pub(in crate::persist) const M: usize = 52;
+    pub(in crate::persist) const EF_CONSTRUCTION: usize = 56;
+    pub(in crate::persist) const EF_SEARCH: usize = 60;
+    pub(in crate::persist) const SEED: usize = 64;
+    pub(in crate::persist) const SLOTS: usize = 72;
+    pub(in crate::persist) const LIVE: usize = 80;
+    pub(in crate::persist) const REMOVED: usize = 88;
+    pub(in crate::persist) const SECTIONS: usize = 128;
+    pub(in crate::persist) const CHECKSUM: usize = super::PAGE - 4;
+}
+
+/// What a section holds. Numbers are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SectionKind(pub(super) u32);
+
+impl SectionKind {
+    pub(super) const VECTORS: Self = Self(1);
+    pub(super) const KEYS: Self = Self(2);
+    pub(super) const STATES: Self = Self(3);
+    pub(super) const SCALES: Self = Self(4);
+    /// Checksums of everything before it. Always the last section.
+    pub(super) const CHECKSUMS: Self = Self(u32::MAX);
+
+    /// Its name in messages.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::VECTORS => "vectors".into(),
+            Self::KEYS => "keys".into(),
+            Self::STATES => "states".into(),
+            Self::SCALES => "scales".into(),
+            Self::CHECKSUMS => "checksums".into(),
+            Self(other) => format!("{other}"),
+        }
+    }
+}
+
+/// Flag of a section that a reader may leave alone if it does not know its kind.
+pub(super) const OPTIONAL: u32 = 1;
+
+/// An entry of the section table: `count` records of `record_bytes` from `offset` on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Section {
+    pub(super) kind: SectionKind,
+    pub(super) flags: u32,
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+    pub(super) count: u64,
+    pub(super) record_bytes: u32,
+}
+
+impl Section {
+    /// A required section, not placed yet.
+    fn of(kind: SectionKind, count: u64, record_bytes: usize) -> Self {
+        // Records are at most 256 KiB and there are fewer than 2^32: the product fits.
+        Self { kind, flags: 0, offset: 0, bytes: count * record_bytes as u64, count, record_bytes: record_bytes as u32 }
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.offset + self.bytes
+    }
+
+    /// Pieces of at most [`BLOCK`] bytes that have a checksum each.
+    pub(super) fn blocks(&self) -> u64 {
+        self.bytes.div_ceil(BLOCK as u64)
+    }
+}
+
+/// Slots of an image by state; those of `all` that are neither live nor removed are empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) all: u64,
+    pub(super) live: u64,
+    pub(super) removed: u64,
+}
+
+/// A header that was checked, or that is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) format: u32,
+    pub(super) config: Config,
+    pub(super) slots: Counts,
+    /// In the order of the file; the checksums are the last.
+    pub(super) sections: Vec<Section>,
+}
+
+impl Header {
+    /// The header of an image that is to be written.
+    pub(super) fn plan(config: &Config, slots: Counts) -> Self {
+        let mut sections = known_sections(config, slots.all);
+        let blocks: u64 = sections.iter().map(Section::blocks).sum();
+        sections.push(Section::of(SectionKind::CHECKSUMS, blocks + 2, 4));
+        let mut end = PAGE as u64;
+        for section in &mut sections {
+            section.offset = end.next_multiple_of(PAGE as u64);
+            end = section.end();
+        }
+        Self { format: FORMAT, config: config.clone(), slots, sections }
+    }
+
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.sections.last().map_or(PAGE as u64, Section::end)
+    }
+
+    /// The sections that checksums stand for: all but the checksums themselves.
+    pub(super) fn payload(&self) -> &[Section] {
+        self.sections.split_last().map_or(&[], |(_, payload)| payload)
+    }
+
+    pub(super) fn section(&self, kind: SectionKind) -> Option<&Section> {
+        self.sections.iter().find(|section| section.kind == kind)
+    }
+
+    /// The first page of the file.
+    pub(super) fn encode(&self) -> [u8; PAGE] {
+        let mut page = [0; PAGE];
+        page[..MAGIC.len()].copy_from_slice(&MAGIC);
+        put_u32(&mut page, at::FORMAT, self.format);
+        put_u32(&mut page, at::BYTE_ORDER, BYTE_ORDER);
+        put_u64(&mut page, at::FILE_BYTES, self.file_bytes());
+        put_u32(&mut page, at::SECTION_COUNT, self.sections.len() as u32);
+        put_u32(&mut page, at::BLOCK_BYTES, BLOCK as u32);
+        let config = &self.config;
+        put_u32(&mut page, at::DIMENSIONS, config.dimensions);
+        put_u32(&mut page, at::METRIC, config.metric as u32);
+        put_u32(&mut page, at::ELEMENT, config.element as u32);
+        put_u32(&mut page, at::KIND, config.kind as u32);
+        put_u32(&mut page, at::QUANTIZER, config.quantizer as u32);
+        put_u32(&mut page, at::M, config.m);
+        put_u32(&mut page, at::EF_CONSTRUCTION, config.ef_construction);
+        put_u32(&mut page, at::EF_SEARCH, config.ef_search);
+        put_u64(&mut page, at::SEED, config.seed);
+        put_u64(&mut page, at::SLOTS, self.slots.all);
+        put_u64(&mut page, at::LIVE, self.slots.live);
+        put_u64(&mut page, at::REMOVED, self.slots.removed);
+        for (i, section) in self.sections.iter().enumerate() {
+            let entry = at::SECTIONS + i * ENTRY;
+            put_u32(&mut page, entry, section.kind.0);
+            put_u32(&mut page, entry + 4, section.flags);
+            put_u64(&mut page, entry + 8, section.offset);
+            put_u64(&mut page, entry + 16, section.bytes);
+            put_u64(&mut page, entry + 24, section.count);
+            put_u32(&mut page, entry + 32, section.record_bytes);
+        }
+        let checksum = checksum_of(&page);
+        put_u32(&mut page, at::CHECKSUM, checksum);
+        page
+    }
+
+    /// Reads the first page of a file of `file_bytes` bytes.
+    pub(super) fn decode(page: &[u8; PAGE], file_bytes: u64) -> Result<Self> {
+        let format = check_kind_of_file(page)?;
+        let stated = get_u64(page, at::FILE_BYTES);
+        if stated != file_bytes {
+            let what = if file_bytes < stated { "it was truncated" } else { "something was appended" };
+            return Err(Error::corrupt(format!("the file has {file_bytes} bytes, its header says {stated}: {what}")));
+        }
+        if get_u32(page, at::BLOCK_BYTES) != BLOCK as u32 {
+            return Err(Error::corrupt(format!("the header says blocks of {} bytes", get_u32(page, at::BLOCK_BYTES))));
+        }
+        let config = decode_config(page)?;
+        let slots = Counts {
+            all: get_u64(page, at::SLOTS),
+            live: get_u64(page, at::LIVE),
+            removed: get_u64(page, at::REMOVED),
+        };
+        if slots.all > MAX_SLOTS || slots.live.checked_add(slots.removed).is_none_or(|used| used > slots.all) {
+            return Err(Error::corrupt(format!(
+                "the header says {} live and {} removed of {} slots",
+                slots.live, slots.removed, slots.all
+            )));
+        }
+        let sections = decode_sections(page, &config, slots.all, file_bytes)?;
+        let header = Self { format, config, slots, sections };
+        if header.encode() != *page {
+            return Err(Error::corrupt("the header has bytes that no save writes"));
+        }
+        Ok(header)
+    }
+}
+
+/// Is it a kith file of a format and byte order that can be read here? Answers the format.
+fn check_kind_of_file(page: &[u8; PAGE]) -> Result<u32> {
+    if page[..MAGIC.len()] != MAGIC {
+        return Err(Error::corrupt("not a kith file: it does not begin with the mark of one"));
+    }
+    if get_u32(page, at::BYTE_ORDER) == BYTE_ORDER.swap_bytes() {
+        return Err(Error::new(Status::Version, "written on a machine of the other byte order"));
+    }
+    let (stated, computed) = (get_u32(page, at::CHECKSUM), checksum_of(page));
+    if stated != computed {
+        return Err(Error::corrupt(format!("the header's checksum is {computed:08x}, it says {stated:08x}")));
+    }
+    match get_u32(page, at::FORMAT) {
+        0 => Err(Error::corrupt("the header says format 0, which never was")),
+        format if format > FORMAT => {
+            Err(Error::new(Status::Version, format!("format {format}, this version of kith reads up to {FORMAT}")))
+        }
+        format => Ok(format),
+    }
+}
+
+fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
+    let parse = || -> Result<Config> {
+        let options = Options {
+            dimensions: get_u32(page, at::DIMENSIONS),
+            metric: Metric::try_from(get_u32(page, at::METRIC))?,
+            element: Element::try_from(get_u32(page, at::ELEMENT))?,
+            kind: Kind::try_from(get_u32(page, at::KIND))?,
+            quantizer: Quantizer::try_from(get_u32(page, at::QUANTIZER))?,
+            m: get_u32(page, at::M),
+            ef_construction: get_u32(page, at::EF_CONSTRUCTION),
+            ef_search: get_u32(page, at::EF_SEARCH),
+            capacity: 0,
+            seed: get_u64(page, at::SEED),
+        };
+        Config::new(&options)
+    };
+    // What this version cannot do, a later one wrote; what no version can do is damage. Zeros, which would mean defaults in
+    // options, differ from what is encoded again and are refused there.
+    parse().map_err(|error| match error.status() {
+        Status::Unsupported => Error::new(Status::Version, format!("the header says: {}", error.text())),
+        Status::Argument => Error::corrupt(format!("the header says: {}", error.text())),
+        _ => error,
+    })
+}
+
+/// The payload sections that an index of this configuration must have, in order, not placed yet.
+fn known_sections(config: &Config, slots: u64) -> Vec<Section> {
+    let mut sections = vec![
+        Section::of(SectionKind::VECTORS, slots, padded(config.vector_bytes())),
+        Section::of(SectionKind::KEYS, slots, 8),
+        Section::of(SectionKind::STATES, slots, 1),
+    ];
+    if scaled(config) {
+        sections.push(Section::of(SectionKind::SCALES, slots, 4));
+    }
+    sections
+}
+
+/// Whether an index keeps 1 / norm of its vectors.
+pub(super) fn scaled(config: &Config) -> bool {
+    config.metric == Metric::Cosine
+}
+
+fn decode_sections(page: &[u8; PAGE], config: &Config, slots: u64, file_bytes: u64) -> Result<Vec<Section>> {
+    let count = get_u32(page, at::SECTION_COUNT) as usize;
+    if count == 0 || count > MOST_SECTIONS {
+        return Err(Error::corrupt(format!("the header says {count} sections, possible are 1 to {MOST_SECTIONS}")));
+    }
+    let mut expected = known_sections(config, slots);
+    let mut sections: Vec<Section> = Vec::with_capacity(count);
+    let (mut end, mut blocks) = (PAGE as u64, 0);
+    for i in 0..count {
+        if i + 1 == count {
+            expected.push(Section::of(SectionKind::CHECKSUMS, blocks + 2, 4));
+        }
+        let section = decode_section(page, at::SECTIONS + i * ENTRY);
+        let after = sections.last().map_or(SectionKind(0), |before| before.kind);
+        check_section(&section, after, end, file_bytes)?;
+        match expected.iter().position(|known| known.kind == section.kind) {
+            Some(known) => {
+                let known = expected.remove(known);
+                if (known.count, known.record_bytes, known.flags)
+                    != (section.count, section.record_bytes, section.flags)
+                {
+                    return Err(Error::corrupt(format!(
+                        "section {} has {} records of {} bytes, expected are {} of {}",
+                        section.kind.name(),
+                        section.count,
+                        section.record_bytes,
+                        known.count,
+                        known.record_bytes
+                    )));
+                }
+            }
+            None if section.flags & OPTIONAL == 0 || section.kind <= SectionKind::SCALES => {
+                return Err(unknown_section(&section));
+            }
+            None => {}
+        }
+        end = section.end();
+        blocks += section.blocks();
+        sections.push(section);
+    }
+    match expected.first() {
+        Some(missing) => Err(Error::corrupt(format!("section {} is missing", missing.kind.name()))),
+        None if end != file_bytes => Err(Error::corrupt(format!("the sections end at {end} of {file_bytes} bytes"))),
+        None => Ok(sections),
+    }
+}
+
+/// A section of a kind that this version knows but that has no place in such an index, or of a kind that it does not know.
+fn unknown_section(section: &Section) -> Error {
+    if section.kind <= SectionKind::SCALES || section.kind == SectionKind::CHECKSUMS {
+        Error::corrupt(format!("section {} has no place there", section.kind.name()))
+    } else {
+        Error::new(
+            Status::Version,
+            format!("section {} is of a kind that this version does not know", section.kind.name()),
+        )
+    }
+}
+
+fn decode_section(page: &[u8; PAGE], entry: usize) -> Section {
+    Section {
+        kind: SectionKind(get_u32(page, entry)),
+        flags: get_u32(page, entry + 4),
+        offset: get_u64(page, entry + 8),
+        bytes: get_u64(page, entry + 16),
+        count: get_u64(page, entry + 24),
+        record_bytes: get_u32(page, entry + 32),
+    }
+}
+
+/// Rules for sections of every kind: ascending, behind each other without gaps, inside the file, made of records.
+fn check_section(section: &Section, after: SectionKind, end: u64, file_bytes: u64) -> Result<()> {
+    let name = section.kind.name();
+    if section.kind <= after {
+        return Err(Error::corrupt(format!("section {name} stands behind section {}", after.name())));
+    }
+    if section.flags & !OPTIONAL != 0 {
+        return Err(Error::new(
+            Status::Version,
+            format!("section {name} has flags {:#x}, which this version does not know", section.flags),
+        ));
+    }
+    // `end` is inside the file, so rounding it up cannot overflow before the comparison with the file's length catches it.
+    let start = end.checked_next_multiple_of(PAGE as u64);
+    if start != Some(section.offset) {
+        return Err(Error::corrupt(format!(
+            "section {name} begins at {}, the one before ends at {end}",
+            section.offset
+        )));
+    }
+    if section.offset.checked_add(section.bytes).is_none_or(|end| end > file_bytes) {
+        return Err(Error::corrupt(format!(
+            "section {name} has {} bytes at {}, the file ends at {file_bytes}",
+            section.bytes, section.offset
+        )));
+    }
+    if section.count.checked_mul(u64::from(section.record_bytes)) != Some(section.bytes) {
+        return Err(Error::corrupt(format!(
+            "section {name} has {} records of {} bytes in {} bytes",
+            section.count, section.record_bytes, section.bytes
+        )));
+    }
+    Ok(())
+}
+
+/// The checksum that belongs at the end of a header.
+pub(super) fn checksum_of(page: &[u8; PAGE]) -> u32 {
+    crc32c::crc32c(&page[..at::CHECKSUM])
+}
+
+pub(super) fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
+    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+}
+
+pub(super) fn put_u64(bytes: &mut [u8], at: usize, value: u64) {
+    bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+}
+
+pub(super) fn get_u32(bytes: &[u8], at: usize) -> u32 {
+    let mut value = [0; 4];
+    value.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(value)
+}
+
+pub(super) fn get_u64(bytes: &[u8], at: usize) -> u64 {
+    let mut value = [0; 8];
+    value.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(value)
+}

@@ -1,0 +1,342 @@
+//! Which bytes would somebody write who wants the reader to fail? Samples, mutations that keep the checksums right, and the
+//! judge that every outcome must satisfy. Used by the tests and by the fuzz target; not part of a normal build.
+
+use super::header::{BLOCK, FORMAT, Header, PAGE, at, checksum_of, get_u32, get_u64, put_u32, put_u64};
+use super::source::Source;
+use super::write::{Keep, Serializer};
+use super::{Image, read};
+use crate::distance::{Element, Metric};
+use crate::index::config::{Config, Kind, OpenFlags, Options};
+use crate::store::{EMPTY, LIVE, Parts, Store};
+use crate::util::epoch::Epochs;
+use crate::util::error::{Result, Status};
+use crate::util::pool::Pool;
+use std::sync::Arc;
+
+/// Numbers that look random and are the same on every run (splitmix64).
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// The sequence that belongs to `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`, or 0 if `end` is 0.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        if end == 0 { 0 } else { (self.next() % end as u64) as usize }
+    }
+}
+
+/// A small index, made through the store alone.
+#[derive(Debug)]
+pub(super) struct Sample {
+    pub(super) config: Config,
+    pub(super) epochs: Epochs,
+    pub(super) store: Store,
+}
+
+impl Sample {
+    /// `vectors` random vectors under the keys 1000, 1001, ...
+    pub(super) fn new(element: Element, metric: Metric, dimensions: u32, vectors: u32) -> Self {
+        let options = Options { element, metric, dimensions, kind: Kind::Flat, seed: 0x5eed, ..Options::default() };
+        let config = Config::new(&options).expect("a valid shape");
+        let store = Store::empty(config.vector_bytes(), super::header::scaled(&config));
+        let sample = Self { config, epochs: Epochs::new(), store };
+        let mut random = Random::new(u64::from(dimensions) << 32 | u64::from(vectors));
+        for key in 0..u64::from(vectors) {
+            sample.insert(1000 + key, &mut random);
+        }
+        sample
+    }
+
+    pub(super) fn insert(&self, key: u64, random: &mut Random) {
+        let guard = self.epochs.pin();
+        let slot = self.store.allocate(1).expect("memory for a sample");
+        self.store.write(slot, key, &self.vector(random), 0.25 + random.below(4) as f32);
+        self.store.claim(slot, &guard).expect("a fresh key");
+        self.store.publish(slot, &guard);
+    }
+
+    /// Random bytes, with an exponent bit cleared where there are exponents, so that every component is finite.
+    fn vector(&self, random: &mut Random) -> Vec<u8> {
+        let mut bytes: Vec<u8> = (0..self.store.vector_bytes()).map(|_| random.next() as u8).collect();
+        let size = self.config.element.bits() / 8;
+        if matches!(self.config.element, Element::F32 | Element::F16 | Element::Bf16) {
+            bytes.iter_mut().skip(size - 1).step_by(size).for_each(|high| *high &= !0x40);
+        }
+        bytes
+    }
+
+    pub(super) fn states(&self) -> Vec<u8> {
+        (0..self.store.slots()).map(|slot| self.store.state(slot)).collect()
+    }
+
+    /// What a save would write.
+    pub(super) fn bytes(&self, keep: Keep) -> Vec<u8> {
+        serialize(&self.config, &self.store, &self.states(), keep)
+    }
+}
+
+fn serialize(config: &Config, store: &Store, states: &[u8], keep: Keep) -> Vec<u8> {
+    let image = Image { config, store, states };
+    let mut bytes = Vec::new();
+    Serializer::new(&image, keep).expect("memory for a block").write(&mut bytes).expect("writing to memory");
+    bytes
+}
+
+/// Small valid files of several shapes: what mutations begin with.
+pub(crate) fn samples() -> Vec<Vec<u8>> {
+    let removed = Sample::new(Element::F32, Metric::L2, 5, 70);
+    let guard = removed.epochs.pin();
+    assert!((1000..1020).all(|key| removed.store.remove(key, &guard)));
+    drop(guard);
+    vec![
+        Sample::new(Element::F32, Metric::L2, 3, 4).bytes(Keep::Live),
+        Sample::new(Element::F16, Metric::Cosine, 9, 3).bytes(Keep::Live),
+        Sample::new(Element::B1, Metric::Jaccard, 16, 130).bytes(Keep::Live),
+        Sample::new(Element::I8, Metric::L1, 1, 0).bytes(Keep::Live),
+        removed.bytes(Keep::Live),
+        removed.bytes(Keep::All),
+        with_optional_section(&Sample::new(Element::U8, Metric::InnerProduct, 40, 2).bytes(Keep::Live)),
+    ]
+}
+
+/// The file with a section of an unknown kind in it that readers may skip.
+pub(super) fn with_optional_section(file: &[u8]) -> Vec<u8> {
+    with_section(file, 77, super::header::OPTIONAL, &[0xab; 5000])
+}
+
+/// The file with a section more, in front of the checksums.
+pub(super) fn with_section(file: &[u8], kind: u32, flags: u32, content: &[u8]) -> Vec<u8> {
+    let count = get_u32(file, at::SECTION_COUNT) as usize;
+    let (table, old) = (at::SECTIONS + (count - 1) * 64, at::SECTIONS + count * 64);
+    let offset = get_u64(file, table + 8) as usize;
+    let mut bytes = file[..offset].to_vec();
+    bytes.extend_from_slice(content);
+    bytes.resize(bytes.len().next_multiple_of(PAGE), 0);
+    let checksums = bytes.len();
+    let words = get_u64(file, table + 24) as usize + content.len().div_ceil(BLOCK);
+    bytes.resize(checksums + words * 4, 0);
+    bytes.copy_within(table..old, old);
+    put_u64(&mut bytes, old + 8, checksums as u64);
+    put_u64(&mut bytes, old + 16, words as u64 * 4);
+    put_u64(&mut bytes, old + 24, words as u64);
+    put_u32(&mut bytes, table, kind);
+    put_u32(&mut bytes, table + 4, flags);
+    put_u64(&mut bytes, table + 8, offset as u64);
+    put_u64(&mut bytes, table + 16, content.len() as u64);
+    put_u64(&mut bytes, table + 24, content.len() as u64);
+    put_u32(&mut bytes, table + 32, 1);
+    put_u32(&mut bytes, at::SECTION_COUNT, count as u32 + 1);
+    let length = bytes.len() as u64;
+    put_u64(&mut bytes, at::FILE_BYTES, length);
+    fix_checksums(&mut bytes);
+    bytes
+}
+
+/// Makes every checksum right that can be found, whatever else is wrong.
+pub(crate) fn fix_checksums(bytes: &mut [u8]) {
+    if bytes.len() < PAGE {
+        return;
+    }
+    let (page, _) = bytes.split_first_chunk::<PAGE>().expect("at least a page");
+    let header = checksum_of(page);
+    put_u32(bytes, at::CHECKSUM, header);
+    let count = (get_u32(bytes, at::SECTION_COUNT) as usize).min(super::header::MOST_SECTIONS);
+    let mut table = header.to_le_bytes().to_vec();
+    for i in 0..count {
+        let entry = at::SECTIONS + i * 64;
+        let offset = usize::try_from(get_u64(bytes, entry + 8)).unwrap_or(usize::MAX);
+        let length = usize::try_from(get_u64(bytes, entry + 16)).unwrap_or(usize::MAX);
+        if i + 1 < count {
+            let Some(section) = bytes.get(offset..).and_then(|rest| rest.get(..length)) else { return };
+            section.chunks(BLOCK).for_each(|block| table.extend_from_slice(&crc32c::crc32c(block).to_le_bytes()));
+        } else {
+            let own = crc32c::crc32c(&table);
+            table.extend_from_slice(&own.to_le_bytes());
+            let place = bytes.get_mut(offset..).and_then(|rest| rest.get_mut(..table.len()));
+            if let Some(place) = place.filter(|_| offset >= PAGE) {
+                place.copy_from_slice(&table);
+            }
+        }
+    }
+}
+
+/// Numbers at which arithmetic goes wrong.
+const EDGES: [u64; 20] = [
+    0,
+    1,
+    2,
+    3,
+    5,
+    63,
+    64,
+    65,
+    255,
+    4095,
+    4096,
+    65_536,
+    65_537,
+    (1 << 31) - 1,
+    1 << 31,
+    u32::MAX as u64 - 1,
+    u32::MAX as u64,
+    1 << 52,
+    i64::MAX as u64,
+    u64::MAX,
+];
+
+/// Changes a file in one to four ways; in most cases with checksums that fit.
+pub(crate) fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+    for _ in 0..=random.below(4) {
+        mutate_once(bytes, random);
+    }
+    if random.below(5) > 0 {
+        if bytes.len() > at::FILE_BYTES + 8 && random.below(4) > 0 {
+            let length = bytes.len() as u64;
+            put_u64(bytes, at::FILE_BYTES, length);
+        }
+        fix_checksums(bytes);
+    }
+}
+
+fn mutate_once(bytes: &mut Vec<u8>, random: &mut Random) {
+    if bytes.len() < PAGE {
+        bytes.resize(PAGE + random.below(PAGE), 0);
+        return;
+    }
+    let sections = (get_u32(bytes, at::SECTION_COUNT) as usize).clamp(1, super::header::MOST_SECTIONS);
+    let entry = |random: &mut Random| at::SECTIONS + random.below(sections) * 64;
+    match random.below(9) {
+        0 => {
+            let at = random.below(bytes.len());
+            bytes[at] ^= 1 << random.below(8);
+        }
+        1 => {
+            // Numbers of 4 bytes in the fixed part and in the table.
+            let at = at::FORMAT + 4 * random.below((at::SECTIONS + sections * 64 - at::FORMAT) / 4);
+            put_u32(bytes, at, EDGES[random.below(EDGES.len())] as u32);
+        }
+        2 => {
+            // Numbers of 8 bytes of a section: offset, bytes, count.
+            let at = entry(random) + 8 * (1 + random.below(3));
+            let near = get_u64(bytes, at).wrapping_add(random.below(9) as u64).wrapping_sub(4);
+            put_u64(bytes, at, if random.below(2) == 0 { near } else { EDGES[random.below(EDGES.len())] });
+        }
+        3 => {
+            let at = [at::SLOTS, at::LIVE, at::REMOVED, at::FILE_BYTES, at::SEED][random.below(5)];
+            let near = get_u64(bytes, at).wrapping_add(random.below(5) as u64).wrapping_sub(2);
+            put_u64(bytes, at, if random.below(2) == 0 { near } else { EDGES[random.below(EDGES.len())] });
+        }
+        4 => bytes.truncate(random.below(bytes.len() + 1)),
+        5 => bytes.resize(bytes.len() + random.below(2 * PAGE), random.next() as u8),
+        6 => {
+            let (from, to) = (entry(random), entry(random));
+            bytes.copy_within(from..from + 64, to);
+        }
+        7 => {
+            // Content: a few bytes anywhere behind the header.
+            let at = PAGE.min(bytes.len() - 1) + random.below(bytes.len() - PAGE.min(bytes.len() - 1));
+            for i in at..(at + random.below(16)).min(bytes.len()) {
+                bytes[i] = random.next() as u8;
+            }
+        }
+        _ => {
+            let to = at::SECTION_COUNT;
+            put_u32(bytes, to, random.below(super::header::MOST_SECTIONS + 2) as u32);
+        }
+    }
+}
+
+/// How the reader is asked to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Into memory.
+    Loaded,
+    /// In place.
+    Mapped,
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// An index that could be used.
+    Opened,
+    /// An error of an expected kind.
+    Refused,
+}
+
+/// Opens the bytes in every way, uses what opens in full, and panics if anything is not as it must be.
+pub(crate) fn judge(bytes: &[u8]) -> Outcome {
+    let mut outcome = Outcome::Refused;
+    let pool = Pool::default();
+    for unchecked in [false, true] {
+        for way in [Way::Loaded, Way::Mapped] {
+            let flags = OpenFlags { unchecked, one_thread: true, ..OpenFlags::default() };
+            match open_bytes(bytes, way, flags, &pool).and_then(|(header, parts)| use_fully(&header, parts, flags)) {
+                Ok(()) => outcome = Outcome::Opened,
+                Err(error) => {
+                    assert!(matches!(error.status(), Status::Corrupt | Status::Version), "{error:?}");
+                    assert!(!error.text().is_empty());
+                }
+            }
+        }
+    }
+    outcome
+}
+
+/// Opens bytes as if they were a file.
+pub(super) fn open_bytes(bytes: &[u8], way: Way, flags: OpenFlags, pool: &Pool) -> Result<(Header, Parts)> {
+    match way {
+        Way::Loaded => read::load(bytes, flags, pool),
+        Way::Mapped => {
+            let mut map = memmap2::MmapMut::map_anon(bytes.len().max(1)).expect("memory for a map");
+            map[..bytes.len()].copy_from_slice(bytes);
+            if bytes.is_empty() {
+                return read::load(bytes, flags, pool);
+            }
+            read::attach(&Arc::new(map.make_read_only().expect("a read-only map")), flags, pool)
+        }
+    }
+}
+
+/// Does with an opened index what a program may do, and saves it again.
+fn use_fully(header: &Header, parts: Parts, flags: OpenFlags) -> Result<()> {
+    let epochs = Epochs::new();
+    let guard = epochs.pin();
+    let store = Store::from_parts(parts, &guard)?;
+    assert_eq!(header.format, FORMAT);
+    assert_eq!(u64::from(store.slots()), header.slots.all);
+    assert_eq!(store.live(), header.slots.live);
+    let mut sum = 0u64;
+    let mut states = Vec::new();
+    for slot in 0..store.slots() {
+        states.push(store.state(slot));
+        if store.state(slot) == EMPTY {
+            continue;
+        }
+        sum = store.vector_slice(slot).iter().fold(sum, |sum, &byte| sum.wrapping_add(u64::from(byte)));
+        sum = sum.wrapping_add(u64::from(store.scale(slot).to_bits()));
+        if store.state(slot) == LIVE {
+            assert_eq!(store.find(store.key(slot), &guard), Some(slot));
+        }
+    }
+    std::hint::black_box(sum);
+    if !flags.unchecked {
+        let again = serialize(&header.config, &store, &states, Keep::All);
+        let (other, _) = read::load(&again[..], flags, &Pool::default()).expect("what was opened and saved opens");
+        assert_eq!((&other.config, other.slots), (&header.config, header.slots));
+        assert_eq!(Source::bytes(&again[..]), other.file_bytes());
+    }
+    Ok(())
+}

@@ -1,0 +1,354 @@
+//! How do bytes become the arrays of an index, without believing any of them too early?
+//!
+//! 1. Header: every offset and length is held against the real size of the file, so nothing is allocated that the file does not
+//!    fill (`header`).
+//! 2. Checksums: the table is checked as a whole and against the header.
+//! 3. Payload: blocks are read straight into their place in the arrays (or looked at in the mapping), each is held against its
+//!    checksum and against the rules of its section (`content`). Threads take blocks in order, and the error of the lowest block
+//!    wins, so that a damaged file gives the same sentence each time.
+//! 4. States are counted; keys are entered by `Store::from_parts`.
+//!
+//! With `unchecked`, step 2 is left out, and of step 3 only the reading remains.
+
+use super::content::{Rows, StateCount, check_scales};
+use super::header::{BLOCK, Header, PAGE, Section, SectionKind, get_u32, scaled};
+use super::source::Source;
+use super::write::reserved;
+use crate::index::config::OpenFlags;
+use crate::store::Parts;
+use crate::util::error::{Error, Result, Status};
+use crate::util::memory::Segments;
+use crate::util::pool::{Pool, cores};
+use memmap2::Mmap;
+use parking_lot::Mutex;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Blocks that make it worth while to wake another thread.
+const BLOCKS_PER_THREAD: u64 = 4;
+
+/// Reads and checks the header only.
+pub(super) fn read_header(source: &(impl Source + ?Sized)) -> Result<Header> {
+    let bytes = source.bytes();
+    if bytes == 0 {
+        return Err(Error::corrupt("not a kith file: it is empty"));
+    }
+    let mut page = [0; PAGE];
+    let there = bytes.min(PAGE as u64) as usize;
+    source.read_at(0, &mut page[..there]).map_err(|cause| unreadable(0, there, &cause))?;
+    if there < PAGE {
+        let mark = there.min(super::header::MAGIC.len());
+        return Err(Error::corrupt(if page[..mark] == super::header::MAGIC[..mark] {
+            format!("the file has {bytes} bytes, a header has {PAGE}: it was truncated")
+        } else {
+            "not a kith file: it does not begin with the mark of one".to_owned()
+        }));
+    }
+    Header::decode(&page, bytes)
+}
+
+/// Reads a file into memory of its own.
+pub(super) fn load(source: &(impl Source + ?Sized), flags: OpenFlags, pool: &Pool) -> Result<(Header, Parts)> {
+    let header = read_header(source)?;
+    let mut parts = Parts::empty(header.config.vector_bytes(), scaled(&header.config));
+    let slots = usize::try_from(header.slots.all).map_err(|_| Error::memory(usize::MAX))?;
+    let check = Check::prepare(source, &header, flags)?;
+    parts.grow(slots)?;
+    let reader = Reader { source, header: &header, check, place: Place::Memory(&parts) };
+    reader.run(flags, pool)?;
+    parts.slots = slots as u32;
+    count_states(&parts, &header)?;
+    Ok((header, parts))
+}
+
+/// Uses a mapped file in place.
+pub(super) fn attach(map: &Arc<Mmap>, flags: OpenFlags, pool: &Pool) -> Result<(Header, Parts)> {
+    let bytes: &[u8] = map;
+    let header = read_header(bytes)?;
+    if !flags.unchecked {
+        let check = Check::prepare(bytes, &header, flags)?;
+        Reader { source: bytes, header: &header, check, place: Place::Map(bytes) }.run(flags, pool)?;
+    }
+    let array = |kind: SectionKind| {
+        header
+            .section(kind)
+            .map(|section| Segments::in_file(map, section.offset as usize, section.record_bytes as usize))
+    };
+    let required = |kind: SectionKind| {
+        array(kind).ok_or_else(|| Error::internal(format!("a header without section {} was believed", kind.name())))
+    };
+    let parts = Parts {
+        vector_bytes: header.config.vector_bytes(),
+        vectors: required(SectionKind::VECTORS)?,
+        keys: required(SectionKind::KEYS)?,
+        states: required(SectionKind::STATES)?,
+        scales: array(SectionKind::SCALES),
+        slots: header.slots.all as u32,
+    };
+    count_states(&parts, &header)?;
+    Ok((header, parts))
+}
+
+fn count_states(parts: &Parts, header: &Header) -> Result<()> {
+    let mut count = StateCount::default();
+    let mut slot = 0;
+    while slot < parts.slots {
+        let run = parts.states.run(slot, parts.slots);
+        // SAFETY: the array has `slots` one-byte records, `run` of them behind each other, all initialised; the parts are not
+        // shared yet, so nobody writes them.
+        count.add(unsafe { std::slice::from_raw_parts(parts.states.address(slot), run as usize) })?;
+        slot += run;
+    }
+    count.compare(header.slots)
+}
+
+/// What blocks are held against.
+enum Check {
+    /// The table of checksums: the header's, one per block, the table's own.
+    Table(Vec<u8>),
+    Nothing,
+}
+
+impl Check {
+    /// Reads the table of checksums and checks it and the gaps between sections.
+    fn prepare(source: &(impl Source + ?Sized), header: &Header, flags: OpenFlags) -> Result<Self> {
+        if flags.unchecked {
+            return Ok(Self::Nothing);
+        }
+        let Some(section) = header.section(SectionKind::CHECKSUMS) else {
+            return Err(Error::internal("a header without checksums was believed"));
+        };
+        let mut table = reserved(section.bytes as usize)?;
+        table.resize(section.bytes as usize, 0);
+        source.read_at(section.offset, &mut table).map_err(|cause| unreadable(section.offset, table.len(), &cause))?;
+        let own = table.len() - 4;
+        let computed = crc32c::crc32c(&table[..own]);
+        if computed != get_u32(&table, own) {
+            return Err(mismatch("section checksums", section.offset, section.bytes, computed, get_u32(&table, own)));
+        }
+        let mut page = [0; 4];
+        let at = super::header::at::CHECKSUM;
+        source.read_at(at as u64, &mut page).map_err(|cause| unreadable(at as u64, page.len(), &cause))?;
+        if page != table[..4] {
+            return Err(Error::corrupt("section checksums belongs to another header"));
+        }
+        check_gaps(source, header)?;
+        Ok(Self::Table(table))
+    }
+}
+
+/// Between sections there are zeros.
+fn check_gaps(source: &(impl Source + ?Sized), header: &Header) -> Result<()> {
+    let mut end = PAGE as u64;
+    for section in &header.sections {
+        let mut gap = [0; PAGE];
+        let gap = &mut gap[..(section.offset - end) as usize];
+        source.read_at(end, gap).map_err(|cause| unreadable(end, gap.len(), &cause))?;
+        if let Some(i) = gap.iter().position(|&byte| byte != 0) {
+            let at = end + i as u64;
+            return Err(Error::corrupt(format!("byte {at}, before section {}, is not zero", section.kind.name())));
+        }
+        end = section.end();
+    }
+    Ok(())
+}
+
+/// Where the payload is to be found once it is read.
+enum Place<'a> {
+    /// In these arrays, which have room for it.
+    Memory(&'a Parts),
+    /// In the file.
+    Map(&'a [u8]),
+}
+
+/// One block of one section.
+struct Block<'a> {
+    section: &'a Section,
+    /// First byte, counted from the start of the section.
+    start: u64,
+    bytes: usize,
+    /// Its number in the file, which is also its place in the table of checksums.
+    number: u64,
+}
+
+struct Reader<'a, S: ?Sized> {
+    source: &'a S,
+    header: &'a Header,
+    check: Check,
+    place: Place<'a>,
+}
+
+impl<S: Source + ?Sized> Reader<'_, S> {
+    /// Goes through all blocks on up to as many threads as there are cores.
+    fn run(&self, flags: OpenFlags, pool: &Pool) -> Result<()> {
+        let blocks: u64 = self.header.payload().iter().map(Section::blocks).sum();
+        let threads = if flags.one_thread { 1 } else { (blocks / BLOCKS_PER_THREAD).clamp(1, cores() as u64) as usize };
+        let next = AtomicU64::new(0);
+        let failed = AtomicBool::new(false);
+        let first: Mutex<Option<(u64, Error)>> = Mutex::new(None);
+        let work = |_worker: usize| {
+            let mut scratch = Vec::new();
+            // Blocks are taken in ascending order and a taken one is always finished, so the lowest bad block is always met.
+            while !failed.load(Ordering::Relaxed) {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= blocks {
+                    break;
+                }
+                if let Err(error) = self.block(number, &mut scratch) {
+                    failed.store(true, Ordering::Relaxed);
+                    let mut first = first.lock();
+                    if first.as_ref().is_none_or(|(lowest, _)| number < *lowest) {
+                        *first = Some((number, error));
+                    }
+                }
+            }
+        };
+        if pool.run(threads, work).is_err() {
+            // The system gives no more threads; this one is enough.
+            work(0);
+        }
+        first.into_inner().map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    fn block(&self, number: u64, scratch: &mut Vec<u8>) -> Result<()> {
+        let block = self.find(number)?;
+        match &self.place {
+            Place::Map(map) => {
+                // The header was held against the length of the map.
+                let start = (block.section.offset + block.start) as usize;
+                let bytes = &map[start..start + block.bytes];
+                self.compare(&block, crc32c::crc32c(bytes))?;
+                self.content(&block, block.start, bytes)
+            }
+            Place::Memory(parts) => match array(parts, block.section.kind) {
+                Some(array) => self.read_into(array, &block),
+                None => self.skip(&block, scratch),
+            },
+        }
+    }
+
+    /// Reads a block into the records that it belongs to.
+    fn read_into(&self, array: &Segments, block: &Block<'_>) -> Result<()> {
+        let mut checksum = 0;
+        for (position, piece) in pieces(array, block) {
+            // SAFETY: `pieces` gives addresses of records that `Parts::grow` made (the section has as many records as the parts
+            // have slots), each byte of a section once, and each block is taken by one thread: nobody else touches them now.
+            // They were zeroed when they were made.
+            let into = unsafe { std::slice::from_raw_parts_mut(piece.address, piece.bytes) };
+            let offset = block.section.offset + position;
+            self.source.read_at(offset, into).map_err(|cause| unreadable(offset, into.len(), &cause))?;
+            if matches!(self.check, Check::Table(_)) {
+                checksum = crc32c::crc32c_append(checksum, into);
+            }
+        }
+        self.compare(block, checksum)?;
+        if matches!(self.check, Check::Table(_)) {
+            for (position, piece) in pieces(array, block) {
+                // SAFETY: as above; the exclusive borrow has ended.
+                self.content(block, position, unsafe { std::slice::from_raw_parts(piece.address, piece.bytes) })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks a block of a section that this version does not know.
+    fn skip(&self, block: &Block<'_>, scratch: &mut Vec<u8>) -> Result<()> {
+        if matches!(self.check, Check::Nothing) {
+            return Ok(());
+        }
+        if scratch.is_empty() {
+            *scratch = reserved(BLOCK)?;
+            scratch.resize(BLOCK, 0);
+        }
+        let into = &mut scratch[..block.bytes];
+        let offset = block.section.offset + block.start;
+        self.source.read_at(offset, into).map_err(|cause| unreadable(offset, into.len(), &cause))?;
+        self.compare(block, crc32c::crc32c(into))
+    }
+
+    fn find(&self, number: u64) -> Result<Block<'_>> {
+        let mut before = 0;
+        for section in self.header.payload() {
+            let blocks = section.blocks();
+            if number - before < blocks {
+                let start = (number - before) * BLOCK as u64;
+                let bytes = (section.bytes - start).min(BLOCK as u64) as usize;
+                return Ok(Block { section, start, bytes, number });
+            }
+            before += blocks;
+        }
+        Err(Error::internal(format!("there is no block {number}")))
+    }
+
+    fn compare(&self, block: &Block<'_>, computed: u32) -> Result<()> {
+        let Check::Table(table) = &self.check else { return Ok(()) };
+        // Entry 0 is the header's. The table has an entry for every block: the header was checked for it.
+        let stated = get_u32(table, (block.number as usize + 1) * 4);
+        if stated == computed {
+            return Ok(());
+        }
+        let what = format!("section {}", block.section.kind.name());
+        Err(mismatch(&what, block.section.offset + block.start, block.bytes as u64, computed, stated))
+    }
+
+    fn content(&self, block: &Block<'_>, position: u64, bytes: &[u8]) -> Result<()> {
+        match block.section.kind {
+            SectionKind::VECTORS => {
+                let config = &self.header.config;
+                let stride = block.section.record_bytes as usize;
+                Rows { element: config.element, vector_bytes: config.vector_bytes(), stride }.check(position, bytes)
+            }
+            SectionKind::SCALES => check_scales(position, bytes),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The array that a section fills.
+fn array(parts: &Parts, kind: SectionKind) -> Option<&Segments> {
+    match kind {
+        SectionKind::VECTORS => Some(&parts.vectors),
+        SectionKind::KEYS => Some(&parts.keys),
+        SectionKind::STATES => Some(&parts.states),
+        SectionKind::SCALES => parts.scales.as_ref(),
+        _ => None,
+    }
+}
+
+/// Bytes of an array that lie behind each other.
+struct Piece {
+    address: *mut u8,
+    bytes: usize,
+}
+
+/// The places of a block's bytes in an array, each with its position in the section.
+fn pieces<'a>(array: &'a Segments, block: &Block<'_>) -> impl Iterator<Item = (u64, Piece)> + use<'a> {
+    let stride = array.stride() as u64;
+    let (mut position, end, records) = (block.start, block.start + block.bytes as u64, block.section.count as u32);
+    std::iter::from_fn(move || {
+        if position == end {
+            return None;
+        }
+        let (record, within) = ((position / stride) as u32, position % stride);
+        let run = u64::from(array.run(record, records)) * stride - within;
+        let bytes = run.min(end - position) as usize;
+        let piece = Piece { address: array.address(record).wrapping_add(within as usize), bytes };
+        let at = position;
+        position += bytes as u64;
+        Some((at, piece))
+    })
+}
+
+fn mismatch(what: &str, offset: u64, bytes: u64, computed: u32, stated: u32) -> Error {
+    Error::corrupt(format!(
+        "{what}: the {bytes} bytes at offset {offset} have checksum {computed:08x}, it should be {stated:08x}"
+    ))
+}
+
+fn unreadable(offset: u64, bytes: usize, cause: &io::Error) -> Error {
+    if cause.kind() == io::ErrorKind::UnexpectedEof {
+        return Error::corrupt(format!("the file ended before {bytes} bytes at offset {offset} were read"));
+    }
+    Error::new(Status::Io, format!("reading {bytes} bytes at offset {offset}: {cause}"))
+}
