@@ -32,7 +32,7 @@ impl Index {
         let pool = crate::util::pool::Pool::default();
         let Opened { config, parts, format } = persist::open(path, flags, &pool)?;
         let epochs = Epochs::new();
-        let store = Store::from_parts(parts, &epochs.pin())?;
+        let store = Store::from_parts(parts, &epochs.pin()).map_err(|error| persist::at(path, &error))?;
         let mut index = Self::around(config, store)?;
         index.pool = pool;
         index.format = format;

@@ -6,7 +6,7 @@
 
 mod changes;
 pub mod config;
-mod disk;
+pub(crate) mod disk;
 mod reading;
 mod rows;
 

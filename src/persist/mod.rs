@@ -84,22 +84,12 @@ pub(crate) fn file_info(path: &Path) -> Result<Info> {
 }
 
 fn info_of(header: &Header) -> Info {
-    let config = &header.config;
     Info {
-        dimensions: config.dimensions,
-        metric: config.metric,
-        element: config.element,
-        kind: config.kind,
-        quantizer: config.quantizer,
-        m: if config.kind == Kind::Flat { 0 } else { config.m },
-        ef_construction: config.ef_construction,
-        ef_search: config.ef_search,
-        format: header.format,
         count: header.slots.live,
         removed: header.slots.removed,
         capacity: header.slots.all,
         bytes: header.file_bytes(),
-        seed: config.seed,
+        ..crate::index::disk::info_of(&header.config, header.format)
     }
 }
 
@@ -115,8 +105,8 @@ fn map(file: &FileSource) -> Result<Arc<Mmap>> {
         .map_err(|cause| Error::new(crate::util::error::Status::Io, format!("mapping {bytes} bytes: {cause}")))
 }
 
-/// The error with the path in front of its sentence.
-fn at(path: &Path, error: &Error) -> Error {
+/// The error with the path of the file in front of its sentence.
+pub(crate) fn at(path: &Path, error: &Error) -> Error {
     Error::new(error.status(), format!("{}: {}", path.display(), error.text()))
 }
 

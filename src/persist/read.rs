@@ -187,7 +187,7 @@ impl<S: Source + ?Sized> Reader<'_, S> {
         let next = AtomicU64::new(0);
         let failed = AtomicBool::new(false);
         let first: Mutex<Option<(u64, Error)>> = Mutex::new(None);
-        let work = |_worker: usize| {
+        let work = || {
             let mut scratch = Vec::new();
             // Blocks are taken in ascending order and a taken one is always finished, so the lowest bad block is always met.
             while !failed.load(Ordering::Relaxed) {
@@ -204,9 +204,9 @@ impl<S: Source + ?Sized> Reader<'_, S> {
                 }
             }
         };
-        if pool.run(threads, work).is_err() {
+        if pool.run(threads, |_worker| work(), work).is_err() {
             // The system gives no more threads; this one is enough.
-            work(0);
+            work();
         }
         first.into_inner().map_or(Ok(()), |(_, error)| Err(error))
     }

@@ -123,7 +123,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
         ("says 3 and 0", Status::Corrupt, |file| put_u64(file, at::LIVE, 3)),
         ("sections", Status::Corrupt, |file| put_u32(file, at::SECTION_COUNT, 0)),
         ("sections", Status::Corrupt, |file| put_u32(file, at::SECTION_COUNT, u32::MAX)),
-        ("expected", Status::Corrupt, |file| put_u32(file, at::METRIC, 0)),
+        ("no place", Status::Corrupt, |file| put_u32(file, at::METRIC, 0)),
         ("behind", Status::Corrupt, |file| file.copy_within(at::SECTIONS..at::SECTIONS + 64, at::SECTIONS + 64)),
         ("begins at", Status::Corrupt, |file| put_u64(file, at::SECTIONS + 64 + 8, 4096)),
         ("begins at", Status::Corrupt, |file| put_u64(file, at::SECTIONS + 64 + 8, u64::MAX - 4095)),
@@ -158,7 +158,7 @@ fn hostile_content_with_right_checksums_is_refused() {
     assert!(refusal(&file, |file| put_u32(file, scales + 8, f32::NAN.to_bits())).text().contains("record 2"));
     assert!(refusal(&file, |file| put_u32(file, scales + 8, (-1.0f32).to_bits())).text().contains("record 2"));
     assert!(refusal(&file, |file| put_u64(file, keys + 8, u64::MAX)).text().contains("reserved key"));
-    assert!(refusal(&file, |file| put_u64(file, keys + 8, 1000)).text().contains("key 1000 stands in"));
+    assert!(refusal(&file, |file| put_u64(file, keys + 8, 1000)).text().contains("key 1000 stands in slot 1"));
     assert!(refusal(&file, |file| file[keys + 4 * 8] = 1).text().contains("is not zero"));
 }
 
