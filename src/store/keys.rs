@@ -54,11 +54,13 @@ struct Shard {
 #[derive(Debug)]
 pub(crate) struct KeyMap {
     shards: Box<[Shard]>,
+    /// Random, so that nobody can choose keys (in a file, say) that all land in one place and make every probe a scan.
+    seed: u64,
 }
 
-/// Murmur3's finaliser: every bit of the key moves every bit of the hash.
-fn hash(key: u64) -> u64 {
-    let mut h = key;
+/// Murmur3's finaliser: every bit of the key and of the seed moves every bit of the hash.
+fn hash(key: u64, seed: u64) -> u64 {
+    let mut h = key ^ seed;
     h = (h ^ (h >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     h = (h ^ (h >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     h ^ (h >> 33)
@@ -71,12 +73,13 @@ fn shard_of(hash: u64) -> usize {
 impl KeyMap {
     pub(crate) fn new() -> Self {
         let shards = (0..SHARDS).map(|_| Shard { counts: Mutex::default(), table: Atomic::null() }).collect();
-        Self { shards }
+        let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), SHARDS);
+        Self { shards, seed }
     }
 
     /// The slot of a key. `key_of` reads a slot's key from the store. Takes no lock.
     pub(crate) fn find(&self, key: u64, key_of: impl Fn(u32) -> u64, guard: &Guard) -> Option<u32> {
-        let hash = hash(key);
+        let hash = hash(key, self.seed);
         let table = self.shards[shard_of(hash)].table.load(Ordering::Acquire, guard);
         // SAFETY: the pointer is null or a table that is freed through the collector of `guard` only.
         let table = unsafe { table.as_ref() }?;
@@ -85,9 +88,9 @@ impl KeyMap {
 
     /// Locks the shard of a key for changing.
     pub(crate) fn lock<'a>(&'a self, key: u64, guard: &'a Guard) -> Locked<'a> {
-        let hash = hash(key);
+        let hash = hash(key, self.seed);
         let shard = &self.shards[shard_of(hash)];
-        Locked { shard, counts: shard.counts.lock(), key, hash, guard }
+        Locked { shard, counts: shard.counts.lock(), key, hash, seed: self.seed, guard }
     }
 
     /// Bytes held by the tables.
@@ -131,6 +134,7 @@ pub(crate) struct Locked<'a> {
     counts: MutexGuard<'a, Counts>,
     key: u64,
     hash: u64,
+    seed: u64,
     guard: &'a Guard,
 }
 
@@ -184,7 +188,7 @@ impl Locked<'_> {
             for cell in &old.cells {
                 let slot = cell.load(Ordering::Relaxed);
                 if slot < GONE {
-                    place(&fresh, hash(key_of(slot)), slot);
+                    place(&fresh, hash(key_of(slot), self.seed), slot);
                 }
             }
         }
