@@ -108,7 +108,10 @@
 /** kith_search_options.flags: the filter may be called from several threads at once. */
 #define KITH_FILTER_ANY_THREAD 1u
 
-/** kith_build_options.flags: vectors whose key is present replace the old ones instead of being refused. */
+/**
+ * kith_build_options.flags: a vector whose key is present replaces the old one instead of being refused; of
+ * a key twice in the batch the later vector counts.
+ */
 #define KITH_UPSERT 1u
 
 /**
@@ -444,7 +447,7 @@ KITH_API kith_status kith_upsert(kith_index *index,
  *
  * - index: the index
  * - count: number of vectors; 0 succeeds, and then keys and vectors may be NULL
- * - keys: `count` keys, each new and different from the others (with KITH_UPSERT a key may be present)
+ * - keys: `count` keys, each new and different from the others (but see KITH_UPSERT)
  * - vectors: `count` vectors, the first byte of each `stride` bytes after that of the one before
  * - stride: bytes from one vector to the next, at least those of a vector; 0 means packed
  * - options: threads, progress, KITH_UPSERT; may be NULL
@@ -453,7 +456,7 @@ KITH_API kith_status kith_upsert(kith_index *index,
  * the call may find some of the vectors before it returns.
  *
  * Errors:
- * - KITH_ERROR_ARGUMENT: as for kith_insert(); a key twice in the batch; stride smaller than a vector; count x stride does not
+ * - KITH_ERROR_ARGUMENT: as for kith_insert(); a key twice in the batch (with KITH_UPSERT its later vector counts); stride smaller than a vector; count x stride does not
  *   fit into memory
  * - KITH_ERROR_EXISTS: a key is present, and KITH_UPSERT is not set
  * - KITH_ERROR_CANCELLED: progress returned non-zero

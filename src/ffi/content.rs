@@ -39,7 +39,7 @@ pub unsafe extern "C" fn kith_upsert(index: *mut kith_index, key: u64, vector: *
 ///
 /// - index: the index
 /// - count: number of vectors; 0 succeeds, and then keys and vectors may be NULL
-/// - keys: `count` keys, each new and different from the others (with KITH_UPSERT a key may be present)
+/// - keys: `count` keys, each new and different from the others (but see KITH_UPSERT)
 /// - vectors: `count` vectors, the first byte of each `stride` bytes after that of the one before
 /// - stride: bytes from one vector to the next, at least those of a vector; 0 means packed
 /// - options: threads, progress, KITH_UPSERT; may be NULL
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn kith_upsert(index: *mut kith_index, key: u64, vector: *
 /// the call may find some of the vectors before it returns.
 ///
 /// Errors:
-/// - KITH_ERROR_ARGUMENT: as for kith_insert(); a key twice in the batch; stride smaller than a vector; count x stride does not
+/// - KITH_ERROR_ARGUMENT: as for kith_insert(); a key twice in the batch (with KITH_UPSERT its later vector counts); stride smaller than a vector; count x stride does not
 ///   fit into memory
 /// - KITH_ERROR_EXISTS: a key is present, and KITH_UPSERT is not set
 /// - KITH_ERROR_CANCELLED: progress returned non-zero

@@ -124,7 +124,8 @@ pub const KITH_NO_KEY: u64 = u64::MAX;
 /// kith_search_options.flags: the filter may be called from several threads at once.
 pub const KITH_FILTER_ANY_THREAD: u32 = 1;
 
-/// kith_build_options.flags: vectors whose key is present replace the old ones instead of being refused.
+/// kith_build_options.flags: a vector whose key is present replaces the old one instead of being refused; of
+/// a key twice in the batch the later vector counts.
 pub const KITH_UPSERT: u32 = 1;
 
 /// kith_open(): use the file in place, read-only, without loading it. Do not truncate or overwrite a mapped file: replace it, as
