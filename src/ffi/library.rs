@@ -28,7 +28,7 @@ pub extern "C" fn kith_version() -> u32 {
 /// has, capped by the environment variable KITH_CPU. The text is valid for ever. Cannot fail.
 #[unsafe(no_mangle)]
 pub extern "C" fn kith_cpu_level() -> *const c_char {
-    let name = match guarded(|| crate::simd::Level::detect().name()) {
+    let name = match guarded(|| crate::simd::detect().name()) {
         Ok("avx2") => c"avx2",
         Ok("avx512") => c"avx512",
         Ok("neon") => c"neon",
