@@ -1,0 +1,725 @@
+/*
+ * kith: a vector index for C and C++. Copyright the kith authors; MIT or Apache-2.0, at your choice.
+ *
+ * This file is generated from src/ffi; change it there.
+ *
+ * An index holds vectors of one length under 64-bit keys that you choose, and finds the vectors nearest to a query. A whole
+ * program (link with -lkith):
+ *
+ *     #include <kith.h>
+ *     #include <stdio.h>
+ *
+ *     int main(void) {
+ *         kith_options options = {.size = sizeof options, .dimensions = 3, .metric = KITH_L2};
+ *         kith_index *index;
+ *         if (kith_create(&options, &index)) { fprintf(stderr, "%s\n", kith_last_error()); return 1; }
+ *
+ *         const float points[][3] = {{0, 0, 0}, {1, 0, 0}, {0, 2, 0}};
+ *         for (uint64_t key = 0; key < 3; key++)
+ *             if (kith_insert(index, key, points[key])) { fprintf(stderr, "%s\n", kith_last_error()); return 1; }
+ *
+ *         uint64_t keys[2]; float distances[2]; size_t found;
+ *         const float query[3] = {0.9f, 0, 0};
+ *         if (kith_search(index, query, 2, NULL, keys, distances, &found)) return 1;
+ *         for (size_t i = 0; i < found; i++) printf("%llu at %g\n", (unsigned long long)keys[i], distances[i]);
+ *         kith_free(index);
+ *         return 0;
+ *     }
+ *
+ * Chapters: library, life, content, search, reading, disk. Before them the constants and structs, and first the rules that hold
+ * for every function:
+ *
+ * Status
+ *     A function that can fail returns a kith_status: KITH_OK (0) or a negative KITH_ERROR_ number. After a failure
+ *     kith_last_error() holds a sentence for people that names the function, the argument or file, and the value. A failed call
+ *     changes nothing in the index. Each function lists the errors that belong to it; two more can come from any:
+ *     KITH_ERROR_INTERNAL (a defect of kith) and, where memory is needed, KITH_ERROR_MEMORY. Small allocations of a few hundred
+ *     bytes are not checked: where the system has not even those, the process aborts.
+ *
+ * Structs
+ *     Set `size` to sizeof the struct and clear the rest, as an initialiser does: {.size = sizeof options}. 0 in a field means its
+ *     default. The library reads what both it and your header know: fields that your header lacks count as 0; bytes that the
+ *     library does not know must be 0, else KITH_ERROR_UNSUPPORTED: the program asks an older library for something new. A size
+ *     of 0, one that ends inside a field, or one above 4,096 is KITH_ERROR_ARGUMENT. A field, flag or constant whose feature this
+ *     version does not have gives KITH_ERROR_UNSUPPORTED and is never ignored.
+ *
+ * Outputs
+ *     Come last. Handles become NULL and counts 0 on failure; everything else is written on success only. Outputs must not overlap
+ *     each other or an input.
+ *
+ * Pointers
+ *     A pointer must not be NULL, unless "may be NULL" stands there, and must be aligned for its type; else KITH_ERROR_ARGUMENT.
+ *     Vectors are const void * and may stand at any address. Inputs are copied before the call returns; nothing that is returned
+ *     is to be freed, but handles by kith_free().
+ *
+ * Threads
+ *     Every function may run at the same time as every other, on one index or several, except kith_free(), which must be the last
+ *     call of its index. Searches take no lock. A call uses no thread but the caller's, unless its `threads` allows more
+ *     (kith_open(): unless KITH_OPEN_ONE_THREAD forbids it). Threads belong to one index, start when first needed and end with
+ *     kith_free(). Do not unload the library (dlclose) while an index lives.
+ *
+ * Callbacks
+ *     Run on the calling thread, before the call returns; only a filter with KITH_FILTER_ANY_THREAD may run on others. They may
+ *     read the index that called them, and do anything with other indexes; changing it gives KITH_ERROR_BUSY, and freeing it is
+ *     forbidden. They must return: a C++ exception that leaves a callback aborts the process with a message, and longjmp() out of
+ *     one is forbidden, as it would jump over locks. Catch inside, note it in ctx, and look after the call.
+ *
+ * Floating point
+ *     Distances do not depend on rounding or denormal modes that the program set; callbacks run in the default modes.
+ *
+ * Output
+ *     kith prints nothing, touches no signal and reads no environment but KITH_CPU=portable|avx2|avx512|neon, which caps the
+ *     instructions used (empty or unknown: ignored; a level that the machine lacks: the best one below it).
+ *
+ * Fork
+ *     A child may go on using an index if no other thread was inside a call when the process forked.
+ *
+ * Promise
+ *     Functions, constants, struct fields and what they mean stay. New functions and constants may come, structs may grow at their
+ *     end, and 0 in a new field means what was before. While the version is 0.x a new minor version may break this and then changes
+ *     the soname (libkith.so.0.MINOR); from 1.0 on only a new major version does. So a program runs with every later library of
+ *     the same soname, without being compiled again.
+ */
+
+#ifndef KITH_H
+#define KITH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Version of this header; kith_version() is that of the library. */
+#define KITH_VERSION_MAJOR 0
+#define KITH_VERSION_MINOR 1
+#define KITH_VERSION_PATCH 0
+#define KITH_VERSION (10000 * KITH_VERSION_MAJOR + 100 * KITH_VERSION_MINOR + KITH_VERSION_PATCH)
+
+/* Windows programs that link kith.dll may define KITH_SHARED for shorter calls; no other program needs to define anything. */
+#if !defined(KITH_API)
+#if defined(_WIN32) && defined(KITH_SHARED)
+#define KITH_API __declspec(dllimport)
+#else
+#define KITH_API
+#endif
+#endif
+
+/** Never a key. Fills the result places that a search had no hit for, with distance +infinity. */
+#define KITH_NO_KEY UINT64_MAX
+
+/** kith_search_options.flags: the filter may be called from several threads at once. */
+#define KITH_FILTER_ANY_THREAD 1u
+
+/**
+ * kith_build_options.flags: a vector whose key is present replaces the old one instead of being refused; of
+ * a key twice in the batch the later vector counts.
+ */
+#define KITH_UPSERT 1u
+
+/**
+ * kith_open(): use the file in place, read-only, without loading it. Do not truncate or overwrite a mapped file: replace it, as
+ * kith_save() does. Cutting it short kills the process with SIGBUS.
+ */
+#define KITH_OPEN_MAPPED 1u
+
+/** kith_open(): refuse changes with KITH_ERROR_READ_ONLY. */
+#define KITH_OPEN_READ_ONLY 2u
+
+/** kith_open(): skip the checksums of the payload; ids are still checked. For files of one's own. */
+#define KITH_OPEN_UNCHECKED 4u
+
+/** kith_open(): use the calling thread only. Without it opening uses the cores to check and load. */
+#define KITH_OPEN_ONE_THREAD 8u
+
+/**
+ * What a call returns: KITH_OK, or a negative KITH_ERROR_ number. Numbers are never reused; new ones may come, so treat an
+ * unknown negative number as an error like the others.
+ */
+typedef int32_t kith_status;
+
+/** Values of kith_status. */
+enum {
+    /** The call did what it should. */
+    KITH_OK = 0,
+    /** An argument is NULL, out of range, NaN or infinite, a zero vector under cosine, the reserved key, ...; the text names it. */
+    KITH_ERROR_ARGUMENT = -1,
+    /** The system refused memory. The index is as it was. */
+    KITH_ERROR_MEMORY = -2,
+    /** The system refused a file operation. The text holds path and cause. */
+    KITH_ERROR_IO = -3,
+    /** Not a kith file, truncated, a wrong checksum, or content that cannot be. */
+    KITH_ERROR_CORRUPT = -4,
+    /** A file of a newer format, or of the other byte order. */
+    KITH_ERROR_VERSION = -5,
+    /** No vector has this key. */
+    KITH_ERROR_NOT_FOUND = -6,
+    /** A vector has this key already. */
+    KITH_ERROR_EXISTS = -7,
+    /** The index was opened with KITH_OPEN_MAPPED or KITH_OPEN_READ_ONLY. */
+    KITH_ERROR_READ_ONLY = -8,
+    /** This version of kith cannot do what was asked. */
+    KITH_ERROR_UNSUPPORTED = -9,
+    /** The progress callback asked to stop. */
+    KITH_ERROR_CANCELLED = -10,
+    /** A callback tried to change the index that called it. */
+    KITH_ERROR_BUSY = -11,
+    /** A defect of kith: please report the text. Later changes of this index give this status too; reading goes on. */
+    KITH_ERROR_INTERNAL = -99,
+};
+
+/** A distance between two vectors. Smaller is always nearer, and identical vectors are 0 apart (but for inner product). */
+typedef uint32_t kith_metric;
+
+/** Values of kith_metric. */
+enum {
+    /** Sum of squared differences, without a root. */
+    KITH_L2 = 0,
+    /** 1 - sum of products. Can be negative. */
+    KITH_INNER_PRODUCT = 1,
+    /** 1 - cosine, 0 to 2. Vectors need not be normalised, and kith_get() returns them as they were given. */
+    KITH_COSINE = 2,
+    /** Sum of absolute differences. */
+    KITH_L1 = 3,
+    /** Number of differing bits. For KITH_B1 only. */
+    KITH_HAMMING = 4,
+    /** 1 - |a and b| / |a or b|, and 0 when both are empty. For KITH_B1 only. */
+    KITH_JACCARD = 5,
+};
+
+/** The type of a vector's components. */
+typedef uint32_t kith_element;
+
+/** Values of kith_element. */
+enum {
+    /** IEEE single precision: float. */
+    KITH_F32 = 0,
+    /** IEEE half precision. */
+    KITH_F16 = 1,
+    /** The upper half of a float. */
+    KITH_BF16 = 2,
+    /** int8_t. */
+    KITH_I8 = 3,
+    /** uint8_t. */
+    KITH_U8 = 4,
+    /** Bits. `dimensions` is a multiple of 8; component 0 is the lowest bit of byte 0. */
+    KITH_B1 = 5,
+};
+
+/** How an index finds neighbours. */
+typedef uint32_t kith_kind;
+
+/** Values of kith_kind. */
+enum {
+    /** The library's choice; kith_describe() tells which. */
+    KITH_KIND_AUTO = 0,
+    /** Exact: a search looks at every vector. */
+    KITH_KIND_FLAT = 1,
+    /** HNSW graph: a search looks at few vectors and may miss some of the nearest. */
+    KITH_KIND_GRAPH = 2,
+};
+
+/** How vectors are coded for the search. Whatever the codes, kith_get() returns what was inserted. */
+typedef uint32_t kith_quantizer;
+
+/** Values of kith_quantizer. */
+enum {
+    /** The library's choice; answers are ranked by exact distances. */
+    KITH_QUANTIZER_AUTO = 0,
+    /** Plain vectors. */
+    KITH_QUANTIZER_NONE = 1,
+};
+
+/** An index: its vectors, their keys and whatever finds them. Made by kith_create() or kith_open(), ended by kith_free(). */
+typedef struct kith_index kith_index;
+
+/** What an index is created with. Set `size` and `dimensions`; 0 in any other field means its default. */
+typedef struct kith_options {
+    /** sizeof(kith_options). */
+    uint32_t size;
+    /** Components per vector: 1 to 65,536, with KITH_B1 a multiple of 8. Has no default. */
+    uint32_t dimensions;
+    /** Distance. Default KITH_L2 (so KITH_B1 needs KITH_HAMMING or KITH_JACCARD to be set). */
+    kith_metric metric;
+    /** Type of a component. Default KITH_F32. */
+    kith_element element;
+    /** Exact or graph. Default KITH_KIND_AUTO. */
+    kith_kind kind;
+    /** Codes. Default KITH_QUANTIZER_AUTO. */
+    kith_quantizer quantizer;
+    /**
+     * Degree of a graph: m links per vector above level 0, 2 m at level 0. 2 to 512, default 16. More: better recall, more
+     * memory, slower inserts.
+     */
+    uint32_t m;
+    /**
+     * Breadth of the search that finds a new vector's neighbours. 1 to 1,048,576, default 200. More: better recall, slower
+     * inserts.
+     */
+    uint32_t ef_construction;
+    /** Breadth of a search that names none. 1 to 1,048,576, default 64. More: better recall, slower searches. */
+    uint32_t ef_search;
+    /** Must be 0. */
+    uint32_t flags;
+    /** Vectors to make room for at once. A hint: the index grows by itself. */
+    uint64_t capacity;
+    /** Decides the levels of a graph. The same seed and the same inserts in the same order on one thread give the same graph. */
+    uint64_t seed;
+} kith_options;
+
+/**
+ * How far is a batch? Called now and then with vectors done and vectors in all. Non-zero cancels: the call returns
+ * KITH_ERROR_CANCELLED and the index is as it was before. See "Callbacks" above.
+ */
+typedef int (*kith_progress_fn)(void *ctx, uint64_t done, uint64_t total);
+
+/** How a batch is inserted. Set `size`; 0 in any other field means its default. */
+typedef struct kith_build_options {
+    /** sizeof(kith_build_options). */
+    uint32_t size;
+    /** Threads to use; 0 means all cores. */
+    uint32_t threads;
+    /** Reports progress and can cancel; may be NULL. */
+    kith_progress_fn progress;
+    /** Handed to progress. */
+    void *progress_ctx;
+    /** 0 or KITH_UPSERT. */
+    uint64_t flags;
+} kith_build_options;
+
+/**
+ * Which keys may a search return? Non-zero keeps the key. Called with keys of the index only, any number of times, in any
+ * order; the same key must get the same answer during one search. See "Callbacks" above.
+ */
+typedef int (*kith_filter_fn)(void *ctx, uint64_t key);
+
+/** How one search, or one batch of searches, runs. Set `size`; 0 in any other field means its default. */
+typedef struct kith_search_options {
+    /** sizeof(kith_search_options). */
+    uint32_t size;
+    /** Breadth of a graph search: up to 1,048,576; 0 means the index's ef_search. Raised to k. Flat indexes ignore it. */
+    uint32_t ef;
+    /**
+     * kith_search(): 0 or 1 means the calling thread, more means up to that many for a flat scan. kith_search_batch(): 0 means
+     * all cores. A filter keeps all work on the calling thread unless KITH_FILTER_ANY_THREAD is set.
+     */
+    uint32_t threads;
+    /** Must be 0. (Later: a target for recall in place of ef.) */
+    float recall;
+    /** Which keys may be returned; may be NULL. There are always min(k, keys that pass) hits. */
+    kith_filter_fn filter;
+    /** Handed to filter. */
+    void *filter_ctx;
+    /** 0 or KITH_FILTER_ANY_THREAD. */
+    uint64_t flags;
+} kith_search_options;
+
+/**
+ * What an index is and holds. The caller sets `size` before the call; nothing else is read. Bytes between the library's struct
+ * and a longer one of the caller become 0.
+ */
+typedef struct kith_info {
+    /** sizeof(kith_info), set by the caller. */
+    uint32_t size;
+    /** Components per vector. */
+    uint32_t dimensions;
+    /** Distance. */
+    kith_metric metric;
+    /** Type of a component. */
+    kith_element element;
+    /** As in force: never KITH_KIND_AUTO. */
+    kith_kind kind;
+    /** As in force: never KITH_QUANTIZER_AUTO. */
+    kith_quantizer quantizer;
+    /** As in force; 0 for a flat index. */
+    uint32_t m;
+    /** As in force. */
+    uint32_t ef_construction;
+    /** Breadth of a search that names none. */
+    uint32_t ef_search;
+    /** Format of the file the index came from, or would be written in. */
+    uint32_t format;
+    /** Vectors that searches can find. */
+    uint64_t count;
+    /** Places of removed vectors, waiting for reuse. */
+    uint64_t removed;
+    /** Vectors that fit before the index grows again. */
+    uint64_t capacity;
+    /** Memory held in bytes, heap and mapped. */
+    uint64_t bytes;
+    /** Seed of the levels. */
+    uint64_t seed;
+    /** 0 in this version. */
+    uint64_t flags;
+} kith_info;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* ---- Library --------------------------------------------------------------------------------------------- */
+
+/** Version of the library that runs: 10000 major + 100 minor + patch. KITH_VERSION is that of the header. Cannot fail. */
+KITH_API uint32_t kith_version(void);
+
+/**
+ * Which instructions compute the distances: "portable", "avx2", "avx512" or "neon". Chosen once, the best that this machine
+ * has, capped by the environment variable KITH_CPU. The text is valid for ever. Cannot fail.
+ */
+KITH_API const char *kith_cpu_level(void);
+
+/**
+ * One sentence about this thread's last failed call: the function, the argument or file, the value. UTF-8, at most 1,023
+ * bytes (a longer sentence loses its middle). Never NULL; empty when no call has failed on this thread. A successful call leaves
+ * it. Valid until the next failing call on this thread, so copy it if you keep it. Cannot fail.
+ *
+ * The text is for people: it may change between versions. Programs decide by the status.
+ */
+KITH_API const char *kith_last_error(void);
+
+/**
+ * A few words for a status, such as "no vector has this key"; for a number that is no status, "unknown status". Never NULL; the
+ * text is valid for ever. Cannot fail.
+ */
+KITH_API const char *kith_status_text(kith_status status);
+
+/* ---- Life ------------------------------------------------------------------------------------------------ */
+
+/**
+ * Makes an empty index.
+ *
+ * - options: what it is to be; `dimensions` must be set. Copied: it need not outlive the call.
+ * - index: receives the handle, to be ended with kith_free(). NULL on failure.
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; a field is out of range or names an unknown metric, element or kind; metric and
+ *   element do not go together (Hamming and Jaccard go with KITH_B1, and only they)
+ * - KITH_ERROR_UNSUPPORTED: an unknown quantizer or flag, a kind that this version does not have, or options of a newer version
+ * - KITH_ERROR_MEMORY: `capacity` is more than the system gives
+ *
+ * ```c
+ * kith_options options = {.size = sizeof options, .dimensions = 384, .metric = KITH_COSINE};
+ * kith_index *index;
+ * if (kith_create(&options, &index)) { fprintf(stderr, "%s\n", kith_last_error()); exit(1); }
+ * ```
+ */
+KITH_API kith_status kith_create(const kith_options *options,
+                                 kith_index **index);
+
+/**
+ * Ends an index and gives back its memory, threads and files. Nothing is saved. NULL is fine. Cannot fail.
+ *
+ * The one call that must not run beside another on the same index: all others must have returned, and none may follow. Not to
+ * be called from a callback of that index.
+ */
+KITH_API void kith_free(kith_index *index);
+
+/* ---- Content --------------------------------------------------------------------------------------------- */
+
+/**
+ * Adds one vector under a new key.
+ *
+ * - index: the index
+ * - key: chosen by the caller, anything but KITH_NO_KEY
+ * - vector: `dimensions` components of the index's element type, at any address; copied before the call returns
+ *
+ * A search that starts after this returned finds the vector.
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; key is KITH_NO_KEY; a component is NaN or infinite; under KITH_COSINE, the vector is
+ *   zero
+ * - KITH_ERROR_EXISTS: a vector has this key (kith_upsert() replaces it)
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_insert(kith_index *index,
+                                 uint64_t key,
+                                 const void *vector);
+
+/**
+ * Adds one vector, or replaces the one that has this key. A search beside it sees the old vector or the new one, never both and
+ * never neither.
+ *
+ * Arguments and errors are those of kith_insert(), without KITH_ERROR_EXISTS.
+ */
+KITH_API kith_status kith_upsert(kith_index *index,
+                                 uint64_t key,
+                                 const void *vector);
+
+/**
+ * Adds many vectors, on several threads, all of them or none.
+ *
+ * - index: the index
+ * - count: number of vectors; 0 succeeds, and then keys and vectors may be NULL
+ * - keys: `count` keys, each new and different from the others (but see KITH_UPSERT)
+ * - vectors: `count` vectors, the first byte of each `stride` bytes after that of the one before
+ * - stride: bytes from one vector to the next, at least those of a vector; 0 means packed
+ * - options: threads, progress, KITH_UPSERT; may be NULL
+ *
+ * One bad or present key, or one bad vector, refuses the whole batch; the text names it by its place and key. Searches beside
+ * the call may find some of the vectors before it returns.
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: as for kith_insert(); a key twice in the batch (with KITH_UPSERT its later vector counts); stride smaller than a vector; count x stride does not
+ *   fit into memory
+ * - KITH_ERROR_EXISTS: a key is present, and KITH_UPSERT is not set
+ * - KITH_ERROR_CANCELLED: progress returned non-zero
+ * - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ *
+ * ```c
+ * kith_build_options options = {.size = sizeof options, .progress = report};
+ * if (kith_insert_batch(index, n, keys, rows, 0, &options)) fprintf(stderr, "%s\n", kith_last_error());
+ * ```
+ */
+KITH_API kith_status kith_insert_batch(kith_index *index,
+                                       size_t count,
+                                       const uint64_t *keys,
+                                       const void *vectors,
+                                       size_t stride,
+                                       const kith_build_options *options);
+
+/**
+ * Removes the vector of a key. A search that starts after this returned does not find it.
+ *
+ * Errors:
+ * - KITH_ERROR_NOT_FOUND: no vector has this key
+ * - KITH_ERROR_ARGUMENT: index is NULL; key is KITH_NO_KEY
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_remove(kith_index *index, uint64_t key);
+
+/**
+ * Removes the vectors of many keys; keys that are absent are passed over.
+ *
+ * - index: the index
+ * - count: number of keys; 0 succeeds, and then keys may be NULL
+ * - keys: `count` keys
+ * - removed: receives how many vectors were removed; 0 on failure
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; count x 8 bytes do not fit into memory
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_remove_batch(kith_index *index, size_t count, const uint64_t *keys, size_t *removed);
+
+/**
+ * Removes every vector. Options, capacity and seed stay.
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: index is NULL
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_clear(kith_index *index);
+
+/**
+ * Makes room for `capacity` vectors in all, so that inserts up to there need no more memory for vectors. Less than there is
+ * already: nothing happens.
+ *
+ * Errors:
+ * - KITH_ERROR_MEMORY: the system refused; the index is as it was
+ * - KITH_ERROR_ARGUMENT: index is NULL; capacity is more than an index can hold
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_reserve(kith_index *index,
+                                  uint64_t capacity);
+
+/* ---- Search ---------------------------------------------------------------------------------------------- */
+
+/**
+ * Finds the vectors nearest to one query: min(k, vectors that may be returned) hits, ordered by distance and, where distances
+ * are equal, by key. Few or no hits are not an error.
+ *
+ * - index: the index
+ * - query: `dimensions` components of the index's element type, at any address
+ * - k: hits wanted, 1 to 4,294,967,295
+ * - options: breadth, threads, filter; may be NULL
+ * - keys: `k` places; receives the keys of the hits, then KITH_NO_KEY
+ * - distances: `k` places; receives the distances of the hits, then +infinity; may be NULL
+ * - count: receives the number of hits; 0 on failure
+ *
+ * Takes no lock, so it never waits for a change.
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL that must not be; k is 0 or too large; a component is NaN or infinite; under
+ *   KITH_COSINE, the query is zero; a field of options is out of range
+ * - KITH_ERROR_UNSUPPORTED: recall is not 0, an unknown flag, or options of a newer version
+ * - KITH_ERROR_MEMORY
+ *
+ * ```c
+ * uint64_t keys[10]; float distances[10]; size_t found;
+ * if (kith_search(index, query, 10, NULL, keys, distances, &found)) fprintf(stderr, "%s\n", kith_last_error());
+ * for (size_t i = 0; i < found; i++) printf("%llu at %g\n", (unsigned long long)keys[i], distances[i]);
+ * ```
+ */
+KITH_API kith_status kith_search(const kith_index *index,
+                                 const void *query,
+                                 size_t k,
+                                 const kith_search_options *options,
+                                 uint64_t *keys,
+                                 float *distances,
+                                 size_t *count);
+
+/**
+ * Answers many queries, on several threads. Each answer is that of kith_search().
+ *
+ * - index: the index
+ * - queries: number of queries; 0 succeeds, and then the pointers may be NULL
+ * - vectors: the queries, the first byte of each `stride` bytes after that of the one before
+ * - stride: bytes from one query to the next, at least those of a vector; 0 means packed
+ * - k: hits wanted per query
+ * - options: breadth, threads, filter, for all queries; may be NULL
+ * - keys: `queries` x `k` places, row by row
+ * - distances: `queries` x `k` places, row by row; may be NULL
+ * - counts: `queries` places; receives the number of hits of each query; 0 on failure
+ *
+ * Errors: those of kith_search(), where one bad query refuses the batch and is named by its place; and
+ * - KITH_ERROR_ARGUMENT: stride smaller than a vector; queries x k results do not fit into memory
+ */
+KITH_API kith_status kith_search_batch(const kith_index *index,
+                                       size_t queries,
+                                       const void *vectors,
+                                       size_t stride,
+                                       size_t k,
+                                       const kith_search_options *options,
+                                       uint64_t *keys,
+                                       float *distances,
+                                       size_t *counts);
+
+/* ---- Reading --------------------------------------------------------------------------------------------- */
+
+/**
+ * Copies out the vector of a key, bit for bit as it was inserted.
+ *
+ * - index: the index
+ * - key: its key
+ * - vector: room for `dimensions` components of the index's element type, at any address
+ *
+ * Errors:
+ * - KITH_ERROR_NOT_FOUND: no vector has this key
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; key is KITH_NO_KEY
+ */
+KITH_API kith_status kith_get(const kith_index *index, uint64_t key, void *vector);
+
+/**
+ * Says whether a vector has this key.
+ *
+ * - index: the index
+ * - key: the key
+ * - found: receives 1 or 0
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; key is KITH_NO_KEY
+ */
+KITH_API kith_status kith_contains(const kith_index *index, uint64_t key, int *found);
+
+/**
+ * Copies out the keys, in no particular order.
+ *
+ * - index: the index
+ * - keys: `capacity` places; receives as many keys as fit, the other places are left alone. May be NULL when capacity is 0
+ * - capacity: places
+ * - count: receives the number of all keys there are, which may be more than fit; 0 on failure
+ *
+ * To learn the number only, pass NULL and 0. Beside changes, each key that is present during the whole call is among them.
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL that must not be; capacity x 8 bytes do not fit into memory
+ */
+KITH_API kith_status kith_keys(const kith_index *index,
+                               uint64_t *keys,
+                               size_t capacity,
+                               size_t *count);
+
+/**
+ * Says what the index is and holds.
+ *
+ * - index: the index
+ * - info: `size` must be set; the rest is written
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; info->size is 0 or no size of this struct
+ *
+ * ```c
+ * kith_info info = {.size = sizeof info};
+ * if (kith_describe(index, &info) == KITH_OK) printf("%llu vectors\n", (unsigned long long)info.count);
+ * ```
+ */
+KITH_API kith_status kith_describe(const kith_index *index, kith_info *info);
+
+/**
+ * The distance between two vectors, as searches report it. Needs no index.
+ *
+ * - metric, element, dimensions: as in kith_options
+ * - a, b: `dimensions` components each, at any address
+ * - distance: receives the distance
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; metric, element or dimensions is unknown, out of range or does not go with the
+ *   others; a component is NaN or infinite; under KITH_COSINE, a vector is zero
+ */
+KITH_API kith_status kith_distance(kith_metric metric,
+                                   kith_element element,
+                                   uint32_t dimensions,
+                                   const void *a,
+                                   const void *b,
+                                   float *distance);
+
+/* ---- Disk ------------------------------------------------------------------------------------------------ */
+
+/**
+ * Writes the index to a file: whole or not at all. It is written beside `path`, synced, renamed to `path`, and the directory is
+ * synced; so whoever opens `path` finds the old file or the new one, and several saves to one path at once leave one of them
+ * whole.
+ *
+ * - index: the index; searches and changes may go on meanwhile, and a change beside the call is in the file or not
+ * - path: UTF-8 on Windows, else the bytes of a path; ends with a zero byte
+ *
+ * Errors:
+ * - KITH_ERROR_IO: the system refused; the text holds path and cause, and a file that was there before is as it was
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; path is empty
+ * - KITH_ERROR_MEMORY
+ */
+KITH_API kith_status kith_save(const kith_index *index,
+                               const char *path);
+
+/**
+ * Opens a file that kith_save() wrote. The index can do everything the saved one could, inserting included. The file may come
+ * from anywhere: sizes, checksums and ids are checked before use.
+ *
+ * - path: the file
+ * - flags: 0 or an or of KITH_OPEN_MAPPED, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_OPEN_ONE_THREAD
+ * - index: receives the handle, to be ended with kith_free(). NULL on failure
+ *
+ * Errors:
+ * - KITH_ERROR_IO: the file cannot be read
+ * - KITH_ERROR_CORRUPT: not a kith file, truncated, a wrong checksum, impossible content
+ * - KITH_ERROR_VERSION: a newer format, or the other byte order
+ * - KITH_ERROR_UNSUPPORTED: an unknown flag, or content that this version cannot use
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; path is empty
+ * - KITH_ERROR_MEMORY
+ *
+ * ```c
+ * kith_index *index;
+ * if (kith_open("packages.kith", KITH_OPEN_MAPPED, &index)) { fprintf(stderr, "%s\n", kith_last_error()); exit(1); }
+ * ```
+ */
+KITH_API kith_status kith_open(const char *path,
+                               uint64_t flags,
+                               kith_index **index);
+
+/**
+ * Says what the head of a file says, without loading the file.
+ *
+ * - path: the file
+ * - info: `size` must be set; the rest is written. `removed`, `capacity` and `bytes` are what they would be after kith_open()
+ *   with no flags, as far as the head tells
+ *
+ * Errors:
+ * - KITH_ERROR_IO, KITH_ERROR_CORRUPT, KITH_ERROR_VERSION: as for kith_open(), as far as the head tells
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; path is empty; info->size is 0 or no size of this struct
+ */
+KITH_API kith_status kith_file_info(const char *path,
+                                    kith_info *info);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* KITH_H */

@@ -1,0 +1,144 @@
+//! How do vectors get into an index and out of it?
+
+use super::arguments::{output, rows, slice, vector as one_vector};
+use super::enter::change;
+use super::options::with_build_options;
+use super::types::{kith_build_options, kith_index, kith_status};
+use std::ffi::c_void;
+
+/// Adds one vector under a new key.
+///
+/// - index: the index
+/// - key: chosen by the caller, anything but KITH_NO_KEY
+/// - vector: `dimensions` components of the index's element type, at any address; copied before the call returns
+///
+/// A search that starts after this returned finds the vector.
+///
+/// Errors:
+/// - KITH_ERROR_ARGUMENT: a pointer is NULL; key is KITH_NO_KEY; a component is NaN or infinite; under KITH_COSINE, the vector is
+///   zero
+/// - KITH_ERROR_EXISTS: a vector has this key (kith_upsert() replaces it)
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_insert(index: *mut kith_index, key: u64, vector: *const c_void) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe { change("kith_insert", index, |index| index.insert(key, one_vector(vector, index.vector_bytes(), "vector")?)) }
+}
+
+/// Adds one vector, or replaces the one that has this key. A search beside it sees the old vector or the new one, never both and
+/// never neither.
+///
+/// Arguments and errors are those of kith_insert(), without KITH_ERROR_EXISTS.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_upsert(index: *mut kith_index, key: u64, vector: *const c_void) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe { change("kith_upsert", index, |index| index.upsert(key, one_vector(vector, index.vector_bytes(), "vector")?)) }
+}
+
+/// Adds many vectors, on several threads, all of them or none.
+///
+/// - index: the index
+/// - count: number of vectors; 0 succeeds, and then keys and vectors may be NULL
+/// - keys: `count` keys, each new and different from the others (but see KITH_UPSERT)
+/// - vectors: `count` vectors, the first byte of each `stride` bytes after that of the one before
+/// - stride: bytes from one vector to the next, at least those of a vector; 0 means packed
+/// - options: threads, progress, KITH_UPSERT; may be NULL
+///
+/// One bad or present key, or one bad vector, refuses the whole batch; the text names its place. Searches beside
+/// the call may find some of the vectors before it returns.
+///
+/// Errors:
+/// - KITH_ERROR_ARGUMENT: as for kith_insert(); stride smaller than a vector; count x stride does not
+///   fit into memory
+/// - KITH_ERROR_EXISTS: a key is present or stands twice in the batch, and KITH_UPSERT is not set
+/// - KITH_ERROR_CANCELLED: progress returned non-zero
+/// - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+///
+/// ```c
+/// kith_build_options options = {.size = sizeof options, .progress = report};
+/// if (kith_insert_batch(index, n, keys, rows, 0, &options)) fprintf(stderr, "%s\n", kith_last_error());
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_insert_batch(
+    index: *mut kith_index,
+    count: usize,
+    keys: *const u64,
+    vectors: *const c_void,
+    stride: usize,
+    options: *const kith_build_options,
+) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe {
+        change("kith_insert_batch", index, |index| {
+            let keys = slice(keys, count, "keys")?;
+            let vectors = rows(vectors, count, stride, index.vector_bytes(), "vectors")?;
+            with_build_options(options, |options| index.insert_batch(keys, vectors, options))
+        })
+    }
+}
+
+/// Removes the vector of a key. A search that starts after this returned does not find it.
+///
+/// Errors:
+/// - KITH_ERROR_NOT_FOUND: no vector has this key
+/// - KITH_ERROR_ARGUMENT: index is NULL; key is KITH_NO_KEY
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_remove(index: *mut kith_index, key: u64) -> kith_status {
+    // SAFETY: index is NULL or as the header says: the room's safety chapter.
+    unsafe { change("kith_remove", index, |index| index.remove(key)) }
+}
+
+/// Removes the vectors of many keys; keys that are absent are passed over.
+///
+/// - index: the index
+/// - count: number of keys; 0 succeeds, and then keys may be NULL
+/// - keys: `count` keys
+/// - removed: receives how many vectors were removed; 0 on failure
+///
+/// Errors:
+/// - KITH_ERROR_ARGUMENT: a pointer is NULL; count x 8 bytes do not fit into memory
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_remove_batch(
+    index: *mut kith_index,
+    count: usize,
+    keys: *const u64,
+    removed: *mut usize,
+) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe {
+        // Before the handle is looked at: a count is 0 on every failure.
+        let place = output(removed, "removed").map(|place| place.write(0));
+        change("kith_remove_batch", index, |index| {
+            let removed = place?;
+            *removed = index.remove_batch(slice(keys, count, "keys")?)?;
+            Ok(())
+        })
+    }
+}
+
+/// Removes every vector. Options, capacity and seed stay.
+///
+/// Errors:
+/// - KITH_ERROR_ARGUMENT: index is NULL
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_clear(index: *mut kith_index) -> kith_status {
+    // SAFETY: index is NULL or as the header says: the room's safety chapter.
+    unsafe { change("kith_clear", index, |index| index.clear()) }
+}
+
+/// Makes room for `capacity` vectors in all, so that inserts up to there need no more memory for vectors. Less than there is
+/// already: nothing happens.
+///
+/// Errors:
+/// - KITH_ERROR_MEMORY: the system refused; the index is as it was
+/// - KITH_ERROR_ARGUMENT: index is NULL; capacity is more than an index can hold
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_BUSY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_reserve(index: *mut kith_index, capacity: u64) -> kith_status {
+    // SAFETY: index is NULL or as the header says: the room's safety chapter.
+    unsafe { change("kith_reserve", index, |index| index.reserve(capacity)) }
+}

@@ -1,0 +1,49 @@
+//! How does an index begin and end?
+
+use super::arguments::output;
+use super::enter::{enter, guarded};
+use super::options::index_options;
+use super::types::{kith_index, kith_options, kith_status};
+use crate::index::Index;
+
+/// Makes an empty index.
+///
+/// - options: what it is to be; `dimensions` must be set. Copied: it need not outlive the call.
+/// - index: receives the handle, to be ended with kith_free(). NULL on failure.
+///
+/// Errors:
+/// - KITH_ERROR_ARGUMENT: a pointer is NULL; a field is out of range or names an unknown metric, element or kind; metric and
+///   element do not go together (Hamming and Jaccard go with KITH_B1, and only they)
+/// - KITH_ERROR_UNSUPPORTED: an unknown quantizer or flag, a kind that this version does not have, or options of a newer version
+/// - KITH_ERROR_MEMORY: `capacity` is more than the system gives
+///
+/// ```c
+/// kith_options options = {.size = sizeof options, .dimensions = 384, .metric = KITH_COSINE};
+/// kith_index *index;
+/// if (kith_create(&options, &index)) { fprintf(stderr, "%s\n", kith_last_error()); exit(1); }
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_create(options: *const kith_options, index: *mut *mut kith_index) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    enter("kith_create", || unsafe {
+        let place = output(index, "index")?;
+        place.write(std::ptr::null_mut());
+        let index = Index::create(&index_options(options)?)?;
+        place.write(Box::into_raw(Box::new(kith_index { index })));
+        Ok(())
+    })
+}
+
+/// Ends an index and gives back its memory, threads and files. Nothing is saved. NULL is fine. Cannot fail.
+///
+/// The one call that must not run beside another on the same index: all others must have returned, and none may follow. Not to
+/// be called from a callback of that index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_free(index: *mut kith_index) {
+    if index.is_null() {
+        return;
+    }
+    // A defect met here has nowhere to go: there is no status, and the index is gone either way.
+    // SAFETY: handles come from Box::into_raw (kith_create, kith_open), and this one is not used again, by promise.
+    let _ = guarded(|| drop(unsafe { Box::from_raw(index) }));
+}

@@ -1,0 +1,266 @@
+//! How do C structs become options of the index, and how does an `Info` become a C struct? The size rule lives here.
+//!
+//! A struct begins with the size that the caller's header gave it. Shorter than ours: the fields it lacks are 0. Longer: the
+//! bytes we do not know must be 0, else the program asks for something this version cannot do.
+
+use super::types::{
+    KITH_FILTER_ANY_THREAD, KITH_OPEN_MAPPED, KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_UPSERT,
+    kith_build_options, kith_info, kith_options, kith_search_options,
+};
+use crate::distance::{Element, Metric};
+use crate::index::config::{BuildOptions, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
+use crate::util::error::{Error, Result};
+use std::ffi::c_void;
+use std::mem::{MaybeUninit, offset_of, size_of};
+
+/// Larger than any struct will ever be: a size beyond it is memory that nobody initialised, and is not followed.
+const MOST_SIZE: usize = 4096;
+
+/// A struct of the C interface that begins with its size.
+///
+/// # Safety
+/// - `repr(C)`, without padding, its first field a `u32` size, and valid when every byte is 0.
+unsafe trait Sized32: Copy {
+    const TYPE: &str;
+    /// Where each field begins.
+    const OFFSETS: &[usize];
+}
+
+macro_rules! sized32 {
+    ($type:ident: $($field:ident)*) => {
+        // SAFETY: a repr(C) struct of numbers, pointers and optional functions beginning with `size: u32`; tests/abi_layout.rs
+        // shows that its fields leave no gaps.
+        unsafe impl Sized32 for $type {
+            const TYPE: &str = stringify!($type);
+            const OFFSETS: &[usize] = &[$(offset_of!($type, $field)),*];
+        }
+        // A field added to the struct must be added here.
+        const _: fn($type) = |$type { $($field: _),* }| ();
+    };
+}
+
+sized32!(kith_options: size dimensions metric element kind quantizer m ef_construction ef_search flags capacity seed);
+sized32!(kith_search_options: size ef threads recall filter filter_ctx flags);
+sized32!(kith_build_options: size threads progress progress_ctx flags);
+sized32!(kith_info: size dimensions metric element kind quantizer m ef_construction ef_search format count removed capacity bytes
+    seed flags);
+
+/// The size that the caller wrote into its struct, if it can be one.
+///
+/// # Safety
+/// - `place` is readable for 4 bytes.
+unsafe fn plausible_size<T: Sized32>(place: *const T, name: &str) -> Result<usize> {
+    // SAFETY: readable by promise.
+    let size = unsafe { place.cast::<u32>().read_unaligned() } as usize;
+    let whole = size_of::<T>();
+    let ends_between_fields = size >= whole || T::OFFSETS.contains(&size);
+    if size == 0 || size > MOST_SIZE || !ends_between_fields {
+        let rule = format!("set it to sizeof({}), here {whole}", T::TYPE);
+        return Err(Error::argument(format!("{name}->size is {size}; {rule}")));
+    }
+    Ok(size)
+}
+
+/// Copies a struct in, by the size rule.
+///
+/// # Safety
+/// - `place` is NULL or readable for as many bytes as its size field says.
+unsafe fn read<T: Sized32>(place: *const T, name: &str) -> Result<T> {
+    if place.is_null() {
+        return Err(Error::argument(format!("{name} is NULL")));
+    }
+    // SAFETY: readable by promise; a promise about fewer than 4 bytes is refused by the size rule, as no size field fits.
+    let size = unsafe { plausible_size(place, name) }?;
+    let known = size.min(size_of::<T>());
+    // SAFETY: `size` bytes are readable by promise, and known <= size.
+    let beyond = unsafe { std::slice::from_raw_parts(place.cast::<u8>().add(known), size - known) };
+    if let Some(at) = beyond.iter().position(|&byte| byte != 0) {
+        let (byte, at) = (beyond[at], known + at);
+        return Err(Error::unsupported(format!(
+            "byte {at} of {name} is {byte}; this version knows the first {known} bytes of {}, the others must be 0",
+            T::TYPE
+        )));
+    }
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: `known` bytes are readable by promise and fit into a T; the rest stays 0, and a T may be all 0.
+    unsafe {
+        std::ptr::copy_nonoverlapping(place.cast::<u8>(), value.as_mut_ptr().cast::<u8>(), known);
+        Ok(value.assume_init())
+    }
+}
+
+/// As `read`; NULL gives the defaults.
+///
+/// # Safety
+/// - as for `read`.
+unsafe fn read_optional<T: Sized32>(place: *const T, name: &str) -> Result<T> {
+    if place.is_null() {
+        // SAFETY: a T may be all 0.
+        return Ok(unsafe { MaybeUninit::zeroed().assume_init() });
+    }
+    // SAFETY: the caller's promise, passed on.
+    unsafe { read(place, name) }
+}
+
+fn check_flags(flags: u64, known: u32, names: &str) -> Result<()> {
+    let unknown = flags & !u64::from(known);
+    if unknown != 0 {
+        return Err(Error::unsupported(format!("flags is {flags:#x}, of which this version does not know {unknown:#x} ({names})")));
+    }
+    Ok(())
+}
+
+/// The options of a new index.
+///
+/// # Safety
+/// - `options` is NULL or readable for as many bytes as its size field says.
+pub(super) unsafe fn index_options(options: *const kith_options) -> Result<Options> {
+    // SAFETY: the caller's promise, passed on.
+    let options = unsafe { read(options, "options") }?;
+    check_flags(options.flags.into(), 0, "it knows none")?;
+    Ok(Options {
+        dimensions: options.dimensions,
+        metric: Metric::try_from(options.metric)?,
+        element: Element::try_from(options.element)?,
+        kind: Kind::try_from(options.kind)?,
+        quantizer: Quantizer::try_from(options.quantizer)?,
+        m: options.m,
+        ef_construction: options.ef_construction,
+        ef_search: options.ef_search,
+        capacity: options.capacity,
+        seed: options.seed,
+    })
+}
+
+/// A callback's `ctx`.
+#[derive(Clone, Copy)]
+struct Context(*mut c_void);
+
+// SAFETY: kith never follows the pointer, it only hands it back. A filter is called from several threads only when the caller
+// set KITH_FILTER_ANY_THREAD, which promises that filter and ctx bear it.
+unsafe impl Sync for Context {}
+
+impl Context {
+    /// A method, so that closures capture the whole `Context` and not its pointer.
+    fn pointer(self) -> *mut c_void {
+        self.0
+    }
+}
+
+/// Reads the options of a search and runs `body` with them.
+///
+/// # Safety
+/// - `options` is NULL or readable for as many bytes as its size field says; its filter may be called until this returns.
+pub(super) unsafe fn with_search_options<T>(
+    options: *const kith_search_options,
+    body: impl FnOnce(&SearchOptions<'_>) -> Result<T>,
+) -> Result<T> {
+    // SAFETY: the caller's promise, passed on.
+    let options = unsafe { read_optional(options, "options") }?;
+    check_flags(options.flags, KITH_FILTER_ANY_THREAD, "it knows KITH_FILTER_ANY_THREAD")?;
+    if options.recall != 0.0 {
+        let recall = options.recall;
+        return Err(Error::unsupported(format!("recall is {recall}, which this version does not have yet; it must be 0")));
+    }
+    let mut search = SearchOptions { ef: options.ef, threads: options.threads, filter: None };
+    let Some(filter) = options.filter else {
+        return body(&search);
+    };
+    let ctx = Context(options.filter_ctx);
+    // SAFETY: filter and ctx belong together and may be used until this function returns, by promise.
+    let keep = move |key: u64| unsafe { filter(ctx.pointer(), key) } != 0;
+    search.filter = Some(if options.flags & u64::from(KITH_FILTER_ANY_THREAD) != 0 {
+        Filter::AnyThread(&keep)
+    } else {
+        Filter::Caller(&keep)
+    });
+    body(&search)
+}
+
+/// Reads the options of a batch insert and runs `body` with them.
+///
+/// # Safety
+/// - `options` is NULL or readable for as many bytes as its size field says; its progress function may be called until this
+///   returns.
+pub(super) unsafe fn with_build_options<T>(
+    options: *const kith_build_options,
+    body: impl FnOnce(&BuildOptions<'_>) -> Result<T>,
+) -> Result<T> {
+    // SAFETY: the caller's promise, passed on.
+    let options = unsafe { read_optional(options, "options") }?;
+    check_flags(options.flags, KITH_UPSERT, "it knows KITH_UPSERT")?;
+    let upsert = options.flags & u64::from(KITH_UPSERT) != 0;
+    let mut build = BuildOptions { threads: options.threads, progress: None, upsert };
+    let Some(progress) = options.progress else {
+        return body(&build);
+    };
+    let ctx = options.progress_ctx;
+    // SAFETY: progress and ctx belong together and may be used until this function returns, by promise.
+    let cancel = move |done: u64, total: u64| unsafe { progress(ctx, done, total) } != 0;
+    build.progress = Some(&cancel);
+    body(&build)
+}
+
+/// The flags of `kith_open`.
+pub(super) fn open_flags(flags: u64) -> Result<OpenFlags> {
+    let known = KITH_OPEN_MAPPED | KITH_OPEN_READ_ONLY | KITH_OPEN_UNCHECKED | KITH_OPEN_ONE_THREAD;
+    check_flags(flags, known, "it knows MAPPED, READ_ONLY, UNCHECKED and ONE_THREAD")?;
+    let has = |flag: u32| flags & u64::from(flag) != 0;
+    Ok(OpenFlags {
+        mapped: has(KITH_OPEN_MAPPED),
+        read_only: has(KITH_OPEN_READ_ONLY),
+        unchecked: has(KITH_OPEN_UNCHECKED),
+        one_thread: has(KITH_OPEN_ONE_THREAD),
+    })
+}
+
+/// A caller's `kith_info`, its size checked before the work whose result it will hold.
+pub(super) struct InfoPlace {
+    /// Never a reference: the caller's struct may be shorter than ours.
+    place: *mut kith_info,
+    size: usize,
+}
+
+impl InfoPlace {
+    /// # Safety
+    /// - `info` is NULL, or its first 4 bytes are readable and as many bytes as they say are writable until the place is dropped.
+    pub(super) unsafe fn new(info: *mut kith_info) -> Result<Self> {
+        if info.is_null() {
+            return Err(Error::argument("info is NULL"));
+        }
+        // SAFETY: not NULL, so 4 bytes are readable by promise.
+        let size = unsafe { plausible_size(info, "info") }?;
+        Ok(Self { place: info, size })
+    }
+
+    /// Writes the fields that the caller's struct has; bytes that this version does not know become 0.
+    pub(super) fn fill(self, info: &Info) {
+        let Self { place, size } = self;
+        let value = kith_info {
+            #[expect(clippy::cast_possible_truncation, reason = "the caller's own u32, see plausible_size")]
+            size: size as u32,
+            dimensions: info.dimensions,
+            metric: info.metric as u32,
+            element: info.element as u32,
+            kind: info.kind as u32,
+            quantizer: info.quantizer as u32,
+            m: info.m,
+            ef_construction: info.ef_construction,
+            ef_search: info.ef_search,
+            format: info.format,
+            count: info.count,
+            removed: info.removed,
+            capacity: info.capacity,
+            bytes: info.bytes,
+            seed: info.seed,
+            flags: 0,
+        };
+        let known = size.min(size_of::<kith_info>());
+        let target = place.cast::<u8>();
+        // SAFETY: `size` bytes are writable by the promise of `new`; known is within them and within `value`.
+        unsafe {
+            std::ptr::copy_nonoverlapping((&raw const value).cast::<u8>(), target, known);
+            target.add(known).write_bytes(0, size - known);
+        }
+    }
+}

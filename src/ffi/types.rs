@@ -1,0 +1,258 @@
+//! What does C see? The structs, constants and callback types of `include/kith.h`.
+//!
+//! An enumeration here only names constants; parameters and fields are plain integers (`kith_metric` is a `u32`), because a C
+//! caller may pass any number, and a Rust enum with an unknown number would be undefined behaviour.
+
+use crate::index::Index;
+use std::ffi::{c_int, c_void};
+
+/// An index: its vectors, their keys and whatever finds them. Made by kith_create() or kith_open(), ended by kith_free().
+#[derive(Debug)]
+pub struct kith_index {
+    pub(super) index: Index,
+}
+
+/// What a call returns: KITH_OK, or a negative KITH_ERROR_ number. Numbers are never reused; new ones may come, so treat an
+/// unknown negative number as an error like the others.
+pub type kith_status = i32;
+
+/// Values of kith_status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum kith_status_values {
+    /// The call did what it should.
+    KITH_OK = 0,
+    /// An argument is NULL, out of range, NaN or infinite, a zero vector under cosine, the reserved key, ...; the text names it.
+    KITH_ERROR_ARGUMENT = -1,
+    /// The system refused memory. The index is as it was.
+    KITH_ERROR_MEMORY = -2,
+    /// The system refused a file operation. The text holds path and cause.
+    KITH_ERROR_IO = -3,
+    /// Not a kith file, truncated, a wrong checksum, or content that cannot be.
+    KITH_ERROR_CORRUPT = -4,
+    /// A file of a newer format, or of the other byte order.
+    KITH_ERROR_VERSION = -5,
+    /// No vector has this key.
+    KITH_ERROR_NOT_FOUND = -6,
+    /// A vector has this key already.
+    KITH_ERROR_EXISTS = -7,
+    /// The index was opened with KITH_OPEN_MAPPED or KITH_OPEN_READ_ONLY.
+    KITH_ERROR_READ_ONLY = -8,
+    /// This version of kith cannot do what was asked.
+    KITH_ERROR_UNSUPPORTED = -9,
+    /// The progress callback asked to stop.
+    KITH_ERROR_CANCELLED = -10,
+    /// A callback tried to change the index that called it.
+    KITH_ERROR_BUSY = -11,
+    /// A defect of kith: please report the text. Later changes of this index give this status too; reading goes on.
+    KITH_ERROR_INTERNAL = -99,
+}
+
+/// A distance between two vectors. Smaller is always nearer, and identical vectors are 0 apart (but for inner product).
+pub type kith_metric = u32;
+
+/// Values of kith_metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum kith_metric_values {
+    /// Sum of squared differences, without a root.
+    KITH_L2 = 0,
+    /// 1 - sum of products. Can be negative.
+    KITH_INNER_PRODUCT = 1,
+    /// 1 - cosine, 0 to 2. Vectors need not be normalised, and kith_get() returns them as they were given.
+    KITH_COSINE = 2,
+    /// Sum of absolute differences.
+    KITH_L1 = 3,
+    /// Number of differing bits. For KITH_B1 only.
+    KITH_HAMMING = 4,
+    /// 1 - |a and b| / |a or b|, and 0 when both are empty. For KITH_B1 only.
+    KITH_JACCARD = 5,
+}
+
+/// The type of a vector's components.
+pub type kith_element = u32;
+
+/// Values of kith_element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum kith_element_values {
+    /// IEEE single precision: float.
+    KITH_F32 = 0,
+    /// IEEE half precision.
+    KITH_F16 = 1,
+    /// The upper half of a float.
+    KITH_BF16 = 2,
+    /// int8_t.
+    KITH_I8 = 3,
+    /// uint8_t.
+    KITH_U8 = 4,
+    /// Bits. `dimensions` is a multiple of 8; component 0 is the lowest bit of byte 0.
+    KITH_B1 = 5,
+}
+
+/// How an index finds neighbours.
+pub type kith_kind = u32;
+
+/// Values of kith_kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum kith_kind_values {
+    /// The library's choice; kith_describe() tells which.
+    KITH_KIND_AUTO = 0,
+    /// Exact: a search looks at every vector.
+    KITH_KIND_FLAT = 1,
+    /// HNSW graph: a search looks at few vectors and may miss some of the nearest.
+    KITH_KIND_GRAPH = 2,
+}
+
+/// How vectors are coded for the search. Whatever the codes, kith_get() returns what was inserted.
+pub type kith_quantizer = u32;
+
+/// Values of kith_quantizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum kith_quantizer_values {
+    /// The library's choice; answers are ranked by exact distances.
+    KITH_QUANTIZER_AUTO = 0,
+    /// Plain vectors.
+    KITH_QUANTIZER_NONE = 1,
+}
+
+/// Never a key. Fills the result places that a search had no hit for, with distance +infinity.
+pub const KITH_NO_KEY: u64 = u64::MAX;
+
+/// kith_search_options.flags: the filter may be called from several threads at once.
+pub const KITH_FILTER_ANY_THREAD: u32 = 1;
+
+/// kith_build_options.flags: a vector whose key is present replaces the old one instead of being refused; of
+/// a key twice in the batch the later vector counts.
+pub const KITH_UPSERT: u32 = 1;
+
+/// kith_open(): use the file in place, read-only, without loading it. Do not truncate or overwrite a mapped file: replace it, as
+/// kith_save() does. Cutting it short kills the process with SIGBUS.
+pub const KITH_OPEN_MAPPED: u32 = 1;
+
+/// kith_open(): refuse changes with KITH_ERROR_READ_ONLY.
+pub const KITH_OPEN_READ_ONLY: u32 = 2;
+
+/// kith_open(): skip the checksums of the payload; ids are still checked. For files of one's own.
+pub const KITH_OPEN_UNCHECKED: u32 = 4;
+
+/// kith_open(): use the calling thread only. Without it opening uses the cores to check and load.
+pub const KITH_OPEN_ONE_THREAD: u32 = 8;
+
+/// Which keys may a search return? Non-zero keeps the key. Called with keys of the index only, any number of times, in any
+/// order; the same key must get the same answer during one search. See "Callbacks" above.
+pub type kith_filter_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, key: u64) -> c_int>;
+
+/// How far is a batch? Called now and then with vectors done and vectors in all. Non-zero cancels: the call returns
+/// KITH_ERROR_CANCELLED and the index is as it was before. See "Callbacks" above.
+pub type kith_progress_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, done: u64, total: u64) -> c_int>;
+
+/// What an index is created with. Set `size` and `dimensions`; 0 in any other field means its default.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct kith_options {
+    /// sizeof(kith_options).
+    pub size: u32,
+    /// Components per vector: 1 to 65,536, with KITH_B1 a multiple of 8. Has no default.
+    pub dimensions: u32,
+    /// Distance. Default KITH_L2 (so KITH_B1 needs KITH_HAMMING or KITH_JACCARD to be set).
+    pub metric: kith_metric,
+    /// Type of a component. Default KITH_F32.
+    pub element: kith_element,
+    /// Exact or graph. Default KITH_KIND_AUTO.
+    pub kind: kith_kind,
+    /// Codes. Default KITH_QUANTIZER_AUTO.
+    pub quantizer: kith_quantizer,
+    /// Degree of a graph: m links per vector above level 0, 2 m at level 0. 2 to 512, default 16. More: better recall, more
+    /// memory, slower inserts.
+    pub m: u32,
+    /// Breadth of the search that finds a new vector's neighbours. 1 to 1,048,576, default 200. More: better recall, slower
+    /// inserts.
+    pub ef_construction: u32,
+    /// Breadth of a search that names none. 1 to 1,048,576, default 64. More: better recall, slower searches.
+    pub ef_search: u32,
+    /// Must be 0.
+    pub flags: u32,
+    /// Vectors to make room for at once. A hint: the index grows by itself.
+    pub capacity: u64,
+    /// Decides the levels of a graph. The same seed and the same inserts in the same order on one thread give the same graph.
+    pub seed: u64,
+}
+
+/// How one search, or one batch of searches, runs. Set `size`; 0 in any other field means its default.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct kith_search_options {
+    /// sizeof(kith_search_options).
+    pub size: u32,
+    /// Breadth of a graph search: up to 1,048,576; 0 means the index's ef_search. Raised to k. Flat indexes ignore it.
+    pub ef: u32,
+    /// kith_search(): 0 or 1 means the calling thread, more means up to that many for a flat scan. kith_search_batch(): 0 means
+    /// all cores. A filter keeps all work on the calling thread unless KITH_FILTER_ANY_THREAD is set.
+    pub threads: u32,
+    /// Must be 0. (Later: a target for recall in place of ef.)
+    pub recall: f32,
+    /// Which keys may be returned; may be NULL. There are always min(k, keys that pass) hits.
+    pub filter: kith_filter_fn,
+    /// Handed to filter.
+    pub filter_ctx: *mut c_void,
+    /// 0 or KITH_FILTER_ANY_THREAD.
+    pub flags: u64,
+}
+
+/// How a batch is inserted. Set `size`; 0 in any other field means its default.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct kith_build_options {
+    /// sizeof(kith_build_options).
+    pub size: u32,
+    /// Threads to use; 0 means all cores.
+    pub threads: u32,
+    /// Reports progress and can cancel; may be NULL.
+    pub progress: kith_progress_fn,
+    /// Handed to progress.
+    pub progress_ctx: *mut c_void,
+    /// 0 or KITH_UPSERT.
+    pub flags: u64,
+}
+
+/// What an index is and holds. The caller sets `size` before the call; nothing else is read. Bytes between the library's struct
+/// and a longer one of the caller become 0.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct kith_info {
+    /// sizeof(kith_info), set by the caller.
+    pub size: u32,
+    /// Components per vector.
+    pub dimensions: u32,
+    /// Distance.
+    pub metric: kith_metric,
+    /// Type of a component.
+    pub element: kith_element,
+    /// As in force: never KITH_KIND_AUTO.
+    pub kind: kith_kind,
+    /// As in force: never KITH_QUANTIZER_AUTO.
+    pub quantizer: kith_quantizer,
+    /// As in force; 0 for a flat index.
+    pub m: u32,
+    /// As in force.
+    pub ef_construction: u32,
+    /// Breadth of a search that names none.
+    pub ef_search: u32,
+    /// Format of the file the index came from, or would be written in.
+    pub format: u32,
+    /// Vectors that searches can find.
+    pub count: u64,
+    /// Places of removed vectors, waiting for reuse.
+    pub removed: u64,
+    /// Vectors that fit before the index grows again.
+    pub capacity: u64,
+    /// Memory held in bytes, heap and mapped.
+    pub bytes: u64,
+    /// Seed of the levels.
+    pub seed: u64,
+    /// 0 in this version.
+    pub flags: u64,
+}

@@ -1,0 +1,243 @@
+/* Touches every name of the interface: every function through a pointer of its exact type, every constant, every field of every
+ * struct, and every function called for what it promises. Compiles as C99 and as C++11; tests/header.rs compiles it with every
+ * compiler there is. It needs nothing but kith.h.
+ */
+#include <kith.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int failed;
+
+#define CHECK(condition) \
+    ((condition) ? (void)0 \
+                 : (void)(failed++, fprintf(stderr, "contract.c:%d: failed: %s (%s)\n", __LINE__, #condition, kith_last_error())))
+
+/* Exact types: a changed parameter does not compile. */
+static uint32_t (*const f_version)(void) = kith_version;
+static const char *(*const f_cpu_level)(void) = kith_cpu_level;
+static const char *(*const f_last_error)(void) = kith_last_error;
+static const char *(*const f_status_text)(kith_status) = kith_status_text;
+static kith_status (*const f_create)(const kith_options *, kith_index **) = kith_create;
+static void (*const f_free)(kith_index *) = kith_free;
+static kith_status (*const f_insert)(kith_index *, uint64_t, const void *) = kith_insert;
+static kith_status (*const f_upsert)(kith_index *, uint64_t, const void *) = kith_upsert;
+static kith_status (*const f_insert_batch)(kith_index *, size_t, const uint64_t *, const void *, size_t,
+                                           const kith_build_options *) = kith_insert_batch;
+static kith_status (*const f_remove)(kith_index *, uint64_t) = kith_remove;
+static kith_status (*const f_remove_batch)(kith_index *, size_t, const uint64_t *, size_t *) = kith_remove_batch;
+static kith_status (*const f_clear)(kith_index *) = kith_clear;
+static kith_status (*const f_reserve)(kith_index *, uint64_t) = kith_reserve;
+static kith_status (*const f_search)(const kith_index *, const void *, size_t, const kith_search_options *, uint64_t *, float *,
+                                     size_t *) = kith_search;
+static kith_status (*const f_search_batch)(const kith_index *, size_t, const void *, size_t, size_t, const kith_search_options *,
+                                           uint64_t *, float *, size_t *) = kith_search_batch;
+static kith_status (*const f_get)(const kith_index *, uint64_t, void *) = kith_get;
+static kith_status (*const f_contains)(const kith_index *, uint64_t, int *) = kith_contains;
+static kith_status (*const f_keys)(const kith_index *, uint64_t *, size_t, size_t *) = kith_keys;
+static kith_status (*const f_describe)(const kith_index *, kith_info *) = kith_describe;
+static kith_status (*const f_distance)(kith_metric, kith_element, uint32_t, const void *, const void *, float *) = kith_distance;
+static kith_status (*const f_save)(const kith_index *, const char *) = kith_save;
+static kith_status (*const f_open)(const char *, uint64_t, kith_index **) = kith_open;
+static kith_status (*const f_file_info)(const char *, kith_info *) = kith_file_info;
+
+static int even(void *ctx, uint64_t key) {
+    ++*(int *)ctx;
+    return key % 2 == 0;
+}
+
+static int report(void *ctx, uint64_t done, uint64_t total) {
+    uint64_t *last = (uint64_t *)ctx;
+    if (done < *last || done > total) failed++;
+    *last = done;
+    return 0;
+}
+
+static int cancel(void *ctx, uint64_t done, uint64_t total) {
+    (void)ctx;
+    (void)done;
+    (void)total;
+    return 1;
+}
+
+static kith_filter_fn const as_filter = even;
+static kith_progress_fn const as_progress = report;
+
+static void constants(void) {
+    const kith_status statuses[] = {KITH_OK,
+                                    KITH_ERROR_ARGUMENT,
+                                    KITH_ERROR_MEMORY,
+                                    KITH_ERROR_IO,
+                                    KITH_ERROR_CORRUPT,
+                                    KITH_ERROR_VERSION,
+                                    KITH_ERROR_NOT_FOUND,
+                                    KITH_ERROR_EXISTS,
+                                    KITH_ERROR_READ_ONLY,
+                                    KITH_ERROR_UNSUPPORTED,
+                                    KITH_ERROR_CANCELLED,
+                                    KITH_ERROR_BUSY,
+                                    KITH_ERROR_INTERNAL};
+    const kith_metric metrics[] = {KITH_L2, KITH_INNER_PRODUCT, KITH_COSINE, KITH_L1, KITH_HAMMING, KITH_JACCARD};
+    const kith_element elements[] = {KITH_F32, KITH_F16, KITH_BF16, KITH_I8, KITH_U8, KITH_B1};
+    const kith_kind kinds[] = {KITH_KIND_AUTO, KITH_KIND_FLAT, KITH_KIND_GRAPH};
+    const kith_quantizer quantizers[] = {KITH_QUANTIZER_AUTO, KITH_QUANTIZER_NONE};
+    const uint64_t flags = KITH_OPEN_MAPPED | KITH_OPEN_READ_ONLY | KITH_OPEN_UNCHECKED | KITH_OPEN_ONE_THREAD;
+    const char *unknown = f_status_text(-1000), *level = f_cpu_level();
+    size_t i;
+    for (i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        const char *text = f_status_text(statuses[i]);
+        CHECK(text != NULL && *text != '\0' && strcmp(text, unknown) != 0);
+    }
+    for (i = 0; i < 6; i++) CHECK(metrics[i] == i && elements[i] == i);
+    for (i = 0; i < 3; i++) CHECK(kinds[i] == i);
+    for (i = 0; i < 2; i++) CHECK(quantizers[i] == i);
+    CHECK(flags == 15 && KITH_FILTER_ANY_THREAD == 1 && KITH_UPSERT == 1 && KITH_NO_KEY == UINT64_MAX);
+    CHECK(f_version() / 100 >= 1);
+    CHECK(!strcmp(level, "portable") || !strcmp(level, "avx2") || !strcmp(level, "avx512") || !strcmp(level, "neon"));
+    CHECK(f_last_error() != NULL);
+}
+
+static kith_index *create(void) {
+    kith_options options;
+    kith_index *index = NULL;
+    memset(&options, 0, sizeof options);
+    options.size = (uint32_t)sizeof options;
+    options.dimensions = 2;
+    options.metric = KITH_L2;
+    options.element = KITH_F32;
+    options.kind = KITH_KIND_FLAT;
+    options.quantizer = KITH_QUANTIZER_NONE;
+    options.m = 8;
+    options.ef_construction = 100;
+    options.ef_search = 50;
+    options.flags = 0;
+    options.capacity = 10;
+    options.seed = 7;
+    CHECK(f_create(&options, &index) == KITH_OK);
+    if (index == NULL) exit(1);
+    return index;
+}
+
+static void content(kith_index *index) {
+    const float one[2] = {1, 0}, moved[2] = {0, 1};
+    const float rows[6] = {2, 0, -1, 3, 0, -1};
+    const uint64_t keys[2] = {2, 3}, gone[3] = {3, 4, 5};
+    float back[2] = {0, 0};
+    uint64_t done = 0;
+    size_t removed = 9;
+    int found = 9;
+    kith_build_options build;
+    memset(&build, 0, sizeof build);
+    build.size = (uint32_t)sizeof build;
+    build.threads = 1;
+    build.progress = as_progress;
+    build.progress_ctx = &done;
+    build.flags = 0;
+    CHECK(f_insert(index, 1, one) == KITH_OK);
+    CHECK(f_insert(index, 1, one) == KITH_ERROR_EXISTS);
+    CHECK(f_upsert(index, 1, moved) == KITH_OK);
+    CHECK(f_get(index, 1, back) == KITH_OK && memcmp(back, moved, sizeof back) == 0);
+    CHECK(f_upsert(index, 1, one) == KITH_OK);
+    CHECK(f_insert_batch(index, 2, keys, rows, 3 * sizeof(float), &build) == KITH_OK);
+    CHECK(f_insert_batch(index, 2, keys, rows, 0, NULL) == KITH_ERROR_EXISTS);
+    build.flags = KITH_UPSERT;
+    done = 0;
+    CHECK(f_insert_batch(index, 2, keys, rows, 3 * sizeof(float), &build) == KITH_OK);
+    build.progress = cancel;
+    CHECK(f_insert_batch(index, 2, keys, rows, 0, &build) == KITH_ERROR_CANCELLED);
+    CHECK(f_get(index, 3, back) == KITH_OK && memcmp(back, rows + 3, sizeof back) == 0);
+    CHECK(f_contains(index, 3, &found) == KITH_OK && found == 1);
+    CHECK(f_remove(index, 9) == KITH_ERROR_NOT_FOUND);
+    CHECK(f_get(index, 9, back) == KITH_ERROR_NOT_FOUND);
+    CHECK(f_remove_batch(index, 3, gone, &removed) == KITH_OK && removed == 1);
+    CHECK(f_contains(index, 3, &found) == KITH_OK && found == 0);
+    CHECK(f_insert(index, 3, rows + 3) == KITH_OK);
+    CHECK(f_remove(index, 3) == KITH_OK);
+    CHECK(f_insert(index, 3, rows + 3) == KITH_OK);
+    CHECK(f_reserve(index, 100) == KITH_OK);
+}
+
+/* 1 at (1, 0), 2 at (2, 0), 3 at (3, 0). */
+static void search(const kith_index *index) {
+    const float queries[4] = {0, 0, 3, 0};
+    uint64_t keys[10];
+    float distances[10];
+    size_t count = 0, counts[2] = {0, 0}, i;
+    int asked = 0;
+    kith_search_options options;
+    memset(&options, 0, sizeof options);
+    options.size = (uint32_t)sizeof options;
+    options.ef = 20;
+    options.threads = 1;
+    options.recall = 0;
+    CHECK(f_search(index, queries, 5, NULL, keys, distances, &count) == KITH_OK && count == 3);
+    for (i = 0; i < 3; i++) CHECK(keys[i] == i + 1 && distances[i] == (float)((i + 1) * (i + 1)));
+    for (i = 3; i < 5; i++) CHECK(keys[i] == KITH_NO_KEY && distances[i] == HUGE_VALF);
+    CHECK(f_search(index, queries, 2, &options, keys, NULL, &count) == KITH_OK && count == 2 && keys[1] == 2);
+    options.filter = as_filter;
+    options.filter_ctx = &asked;
+    options.flags = KITH_FILTER_ANY_THREAD;
+    CHECK(f_search(index, queries, 3, &options, keys, distances, &count) == KITH_OK && count == 1 && keys[0] == 2);
+    CHECK(asked > 0 && keys[1] == KITH_NO_KEY);
+    options.filter = NULL;
+    options.flags = 0;
+    CHECK(f_search_batch(index, 2, queries, 0, 5, &options, keys, distances, counts) == KITH_OK);
+    CHECK(counts[0] == 3 && counts[1] == 3 && keys[0] == 1 && keys[5] == 3 && keys[8] == KITH_NO_KEY && distances[5] == 0);
+}
+
+static void reading(const kith_index *index) {
+    uint64_t keys[3] = {0, 0, 0};
+    size_t count = 0;
+    const float a[2] = {1, 2}, b[2] = {4, 6};
+    float distance = -1;
+    kith_info info;
+    memset(&info, 0xff, sizeof info);
+    info.size = (uint32_t)sizeof info;
+    CHECK(f_keys(index, NULL, 0, &count) == KITH_OK && count == 3);
+    CHECK(f_keys(index, keys, 3, &count) == KITH_OK && count == 3 && keys[0] + keys[1] + keys[2] == 6);
+    CHECK(f_describe(index, &info) == KITH_OK);
+    CHECK(info.size == sizeof info && info.dimensions == 2 && info.metric == KITH_L2 && info.element == KITH_F32);
+    CHECK(info.kind == KITH_KIND_FLAT && info.quantizer == KITH_QUANTIZER_NONE && info.m == 0);
+    CHECK(info.ef_construction == 100 && info.ef_search == 50 && info.format >= 1 && info.count == 3);
+    CHECK(info.removed < 100 && info.capacity >= 3 && info.bytes > 0 && info.seed == 7 && info.flags == 0);
+    CHECK(f_distance(KITH_L2, KITH_F32, 2, a, b, &distance) == KITH_OK && distance == 25);
+}
+
+static void disk(const kith_index *index, const char *path) {
+    const float point[2] = {9, 9};
+    kith_index *again = NULL;
+    kith_info info;
+    memset(&info, 0, sizeof info);
+    info.size = (uint32_t)sizeof info;
+    CHECK(f_save(index, path) == KITH_OK);
+    CHECK(f_file_info(path, &info) == KITH_OK && info.count == 3 && info.dimensions == 2 && info.seed == 7);
+    CHECK(f_open(path, 0, &again) == KITH_OK && again != NULL);
+    search(again);
+    CHECK(f_insert(again, 9, point) == KITH_OK);
+    f_free(again);
+    CHECK(f_open(path, KITH_OPEN_MAPPED | KITH_OPEN_UNCHECKED | KITH_OPEN_ONE_THREAD, &again) == KITH_OK && again != NULL);
+    search(again);
+    CHECK(f_insert(again, 9, point) == KITH_ERROR_READ_ONLY);
+    f_free(again);
+    CHECK(f_open("no/such/file.kith", KITH_OPEN_READ_ONLY, &again) == KITH_ERROR_IO && again == NULL);
+    CHECK(strncmp(f_last_error(), "kith_open: ", 11) == 0 && strstr(f_last_error(), "no/such/file.kith") != NULL);
+    remove(path);
+}
+
+int main(int argc, char **argv) {
+    kith_index *index;
+    size_t count = 9;
+    constants();
+    index = create();
+    content(index);
+    search(index);
+    reading(index);
+    disk(index, argc > 1 ? argv[1] : "contract.kith");
+    CHECK(f_clear(index) == KITH_OK);
+    CHECK(f_keys(index, NULL, 0, &count) == KITH_OK && count == 0);
+    f_free(index);
+    f_free(NULL);
+    if (failed == 0) puts("contract: ok");
+    return failed != 0;
+}
