@@ -132,33 +132,47 @@ static size_t find_package(const struct packages *p, const char *name) {
     return row;
 }
 
-/* How many letters to change, add or drop (Levenshtein), for names below 64 letters. */
-static unsigned spelling_distance(const char *a, const char *b) {
-    unsigned row[65], i, j;
-    const unsigned long m = strlen(a), n = strlen(b);
-    if (m > 64 || n > 64) return 64;
-    for (j = 0; j <= n; j++) row[j] = j;
+/* How many letters to change, add, drop or swap with the next one make a of b, of which only the first n letters count.
+ * Names of 64 letters and more are far from everything. */
+static unsigned spelling_distance(const char *a, const char *b, size_t n) {
+    unsigned row[3][64], i, j;
+    const size_t m = strlen(a);
+    if (m > 63 || n > 63) return 64;
+    for (j = 0; j <= n; j++) row[0][j] = j;
     for (i = 1; i <= m; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
+        unsigned *now = row[i % 3], *above = row[(i + 2) % 3], *two_above = row[(i + 1) % 3];
+        now[0] = i;
         for (j = 1; j <= n; j++) {
-            const unsigned change = diagonal + (a[i - 1] != b[j - 1]);
-            const unsigned other = 1 + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
-            diagonal = row[j];
-            row[j] = change < other ? change : other;
+            unsigned best = above[j - 1] + (a[i - 1] != b[j - 1]);
+            if (above[j] + 1 < best) best = above[j] + 1;
+            if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && two_above[j - 2] + 1 < best)
+                best = two_above[j - 2] + 1;
+            now[j] = best;
         }
     }
-    return row[n];
+    return row[m % 3][n];
 }
 
-/* Prints "unknown name" and what may have been meant: near spellings, or names that contain it. */
+/* How far a wanted name is from one that exists; a misspelt beginning of a longer name is nearly as good as the whole. */
+static unsigned name_distance(const char *wanted, const char *name) {
+    const size_t m = strlen(wanted), n = strlen(name);
+    unsigned cost = spelling_distance(wanted, name, n);
+    if (m >= 4 && n > m) {
+        const unsigned beginning = 1 + spelling_distance(wanted, name, m);
+        if (beginning < cost) cost = beginning;
+    }
+    if (m >= 3 && cost > 2 && strstr(name, wanted) != NULL) cost = 2;
+    return cost;
+}
+
+/* Says that there is no such name and what may have been meant. */
 static void suggest_packages(const struct packages *p, const char *name) {
     enum { MOST = 6 };
     size_t best[MOST], found = 0, row, place;
     unsigned costs[MOST];
     for (row = 0; row < p->count; row++) {
-        unsigned cost = spelling_distance(name, p->names[row]);
-        if (strlen(name) >= 3 && strstr(p->names[row], name) != NULL && cost > 2) cost = 2;
+        const unsigned cost = name_distance(name, p->names[row]);
         if (cost > 2 && cost * 3 > strlen(name)) continue;
         for (place = found < MOST ? found++ : MOST; place > 0 && costs[place - 1] > cost; place--) {
             if (place < MOST) {
