@@ -3,8 +3,10 @@
 //! The public face is the C header `include/kith.h`, generated from the [`ffi`] room; Rust programs use [`Index`] directly.
 //! ARCHITECTURE.md draws the rooms (modules) and the arrows between them; a test keeps both true.
 
+mod build;
 pub mod distance;
 pub mod ffi;
+mod graph;
 pub mod index;
 mod persist;
 mod search;

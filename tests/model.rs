@@ -177,4 +177,10 @@ proptest! {
     fn flat_agrees_with_the_model((metric, element) in shapes(), steps in steps()) {
         run(Kind::Flat, metric, element, &steps);
     }
+
+    /// So few vectors are all candidates of a walk, so a graph must be exact here, too.
+    #[test]
+    fn a_small_graph_agrees_with_the_model((metric, element) in shapes(), steps in steps()) {
+        run(Kind::Graph, metric, element, &steps);
+    }
 }

@@ -5,6 +5,8 @@
 
 use super::config::{BuildOptions, NO_KEY};
 use super::{Core, Index, Rows};
+use crate::build::insert::{self, Linker, NoJournal};
+use crate::search::walk::Field;
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::threads_or_cores;
 use crate::util::progress::{Meter, Work};
@@ -12,7 +14,7 @@ use crate::util::reentry;
 use crossbeam_epoch::Guard;
 
 /// Vectors that a worker of a batch takes at a time.
-const PIECE: usize = 256;
+const PIECE: usize = 64;
 
 /// What to do with a key that is there already.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,14 +70,27 @@ impl Index {
                 Present::Refuse => core.store.claim(slot, &pin),
                 Present::Replace => core.store.claim_if_absent(slot, &pin).map(drop),
             };
+            let claimed = claimed.and_then(|()| self.prepare(core, slot).inspect_err(|_| core.store.release(slot, &pin)));
             if let Err(error) = claimed {
                 core.store.give_back(slot, 1);
                 return Err(error);
+            }
+            if let Some(graph) = &core.graph {
+                let _linking = core.linking.read();
+                let mut linker = self.linkers.take();
+                let field = Field { scoring: &self.scoring, store: &core.store, graph };
+                insert::link(field, slot, self.config.ef_construction as usize, &mut linker, &mut NoJournal);
+                self.linkers.give(linker);
             }
             if self.publish(core, slot, 1, present, &pin) == Published::Yes {
                 return Ok(());
             }
         }
+    }
+
+    /// Prepares the graph's rows for a slot, if there is a graph.
+    fn prepare(&self, core: &Core, slot: u32) -> Result<()> {
+        core.graph.as_ref().map_or(Ok(()), |graph| graph.prepare(slot))
     }
 
     /// Makes filled slots live, in one turn through the gate.
@@ -115,7 +130,7 @@ impl Index {
             let core = self.core(&pin);
             let first = core.store.allocate(count)?;
             let batch = Batch { core, first, keys, vectors, present };
-            if let Err(error) = self.fill(&batch, options) {
+            if let Err(error) = self.fill(&batch, options).and_then(|()| self.link_batch(&batch, options)) {
                 for slot in first..first + count {
                     core.store.release(slot, &pin);
                 }
@@ -164,12 +179,50 @@ impl Index {
         reentry::calling_back(self.name(), || meter.tell_all())
     }
 
+    /// Links the slots of a batch, in an order that spreads runs of similar vectors over the whole batch.
+    fn link_batch(&self, batch: &Batch<'_>, options: &BuildOptions<'_>) -> Result<()> {
+        let Some(graph) = &batch.core.graph else { return Ok(()) };
+        let total = batch.keys.len();
+        let step = spread(total);
+        let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
+        let work = Work::new(total, PIECE);
+        let field = Field { scoring: &self.scoring, store: &batch.core.store, graph };
+        let link_piece = |piece: std::ops::Range<usize>, linker: &mut Linker| {
+            for i in piece.clone() {
+                let place = (i as u64 * step % total as u64) as u32;
+                insert::link(field, batch.first + place, self.config.ef_construction as usize, linker, &mut NoJournal);
+            }
+            work.done(piece.len());
+        };
+        let help = |_| {
+            let mut linker = self.linkers.take();
+            while let Some(piece) = work.take() {
+                link_piece(piece, &mut linker);
+            }
+            self.linkers.give(linker);
+        };
+        let lead = || {
+            let mut linker = self.linkers.take();
+            let mut meter = Meter::new(options.progress, total);
+            reentry::calling_back(self.name(), || {
+                while let Some(piece) = work.take() {
+                    link_piece(piece, &mut linker);
+                    meter.tell(&work);
+                }
+            });
+            self.linkers.give(linker);
+        };
+        self.pool.run(threads, help, lead)?;
+        work.into_result()
+    }
+
     fn fill_one(&self, batch: &Batch<'_>, i: usize, guard: &Guard) -> Result<()> {
         let (key, vector) = (batch.keys[i], batch.vectors.row(i));
         let (store, slot) = (&batch.core.store, batch.first + i as u32);
         check_key(key)?;
         let scale = self.scoring.check("vector", vector)?;
         store.write(slot, key, vector, scale);
+        self.prepare(batch.core, slot)?;
         if store.claim_if_absent(slot, guard)? || batch.present == Present::Replace {
             return Ok(());
         }
@@ -218,6 +271,21 @@ impl Index {
         self.check_change()?;
         self.core(&self.pin()).store.reserve(capacity)
     }
+}
+
+/// A step that visits every position of `0..total` once when it is added again and again modulo `total`, neighbours far apart.
+fn spread(total: usize) -> u64 {
+    let total = total as u64;
+    // Near the golden section, so that the positions visited so far are always evenly spread.
+    let mut step = (total as f64 * 0.618_033_988_75) as u64 | 1;
+    while gcd(step, total) != 1 {
+        step += 1;
+    }
+    step
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 fn check_key(key: u64) -> Result<()> {

@@ -125,9 +125,8 @@ impl Config {
     pub(crate) fn new(options: &Options) -> Result<Self> {
         check_shape(options.metric, options.element, options.dimensions)?;
         let kind = match options.kind {
-            Kind::Auto => Kind::Flat,
             Kind::Flat => Kind::Flat,
-            Kind::Graph => return Err(Error::unsupported("kind is 2 (graph), which this build does not have yet")),
+            Kind::Auto | Kind::Graph => Kind::Graph,
         };
         let m = or_default(options.m, DEFAULT_M);
         if !(2..=MAX_M).contains(&m) {

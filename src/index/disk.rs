@@ -1,6 +1,6 @@
 //! Calls that touch files: save, open, file info.
 
-use super::Index;
+use super::{Core, Index};
 use super::config::{Config, Info, OpenFlags};
 use crate::persist::{self, Image, Opened};
 use crate::store::Store;
@@ -33,7 +33,8 @@ impl Index {
         let Opened { config, parts, format } = persist::open(path, flags, &pool)?;
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin()).map_err(|error| persist::at(path, &error))?;
-        let mut index = Self::around(config, store)?;
+        let core = Core { store, ..Core::empty(&config) };
+        let mut index = Self::around(config, core)?;
         index.pool = pool;
         index.format = format;
         index.read_only = match flags {

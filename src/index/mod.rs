@@ -1,6 +1,6 @@
 //! The index object: what each call does, in terms of the other rooms.
 //!
-//! An [`Index`] is a configuration and a *core* (the vectors, later their graph). Readers reach the core by one pointer under an
+//! An [`Index`] is a configuration and a *core* (the vectors and their graph). Readers reach the core by one pointer under an
 //! epoch pin and take no lock. Changes prepare their slot unseen and then publish it inside the *gate*, which is shared among
 //! writers; only `clear` (a new core) and the instant of a snapshot hold it alone, both for microseconds.
 
@@ -10,14 +10,16 @@ pub(crate) mod disk;
 mod reading;
 mod rows;
 
+use crate::build::Linkers;
 use crate::distance::{Element, Metric};
+use crate::graph::Graph;
 use crate::search::{Scoring, Scratches};
 use crate::store::Store;
 use crate::util::epoch::{Epochs, Pin};
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::Pool;
 use crate::util::reentry;
-use config::{Config, Options};
+use config::{Config, Kind, Options};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use parking_lot::RwLock;
 use std::sync::OnceLock;
@@ -29,6 +31,18 @@ pub use rows::Rows;
 #[derive(Debug)]
 struct Core {
     store: Store,
+    /// Where the kind is graph.
+    graph: Option<Graph>,
+    /// Shared by whoever links slots; exclusive while a cancelled batch is unlinked.
+    linking: RwLock<()>,
+}
+
+impl Core {
+    fn empty(config: &Config) -> Self {
+        let store = Store::empty(config.vector_bytes(), config.metric == Metric::Cosine);
+        let graph = (config.kind == Kind::Graph).then(|| Graph::new(config.m, config.seed));
+        Self { store, graph, linking: RwLock::new(()) }
+    }
 }
 
 /// A vector index. Every method may run at the same time as every other, from any number of threads.
@@ -37,6 +51,7 @@ pub struct Index {
     config: Config,
     scoring: Scoring,
     scratches: Scratches,
+    linkers: Linkers,
     core: Atomic<Core>,
     epochs: Epochs,
     /// Shared by whoever publishes or removes; exclusive for the instant of a snapshot and for `clear`.
@@ -56,19 +71,20 @@ impl Index {
     /// `Argument` or `Unsupported` for options that are out of range or do not go together; `Memory` if `capacity` does not fit.
     pub fn create(options: &Options) -> Result<Self> {
         let config = Config::new(options)?;
-        let store = empty_store(&config);
-        let index = Self::around(config, store)?;
+        let core = Core::empty(&config);
+        let index = Self::around(config, core)?;
         index.reserve(options.capacity)?;
         Ok(index)
     }
 
-    fn around(config: Config, store: Store) -> Result<Self> {
-        let scoring = Scoring::new(config.metric, config.element, config.dimensions, store.stride())?;
+    fn around(config: Config, core: Core) -> Result<Self> {
+        let scoring = Scoring::new(config.metric, config.element, config.dimensions, core.store.stride())?;
         Ok(Self {
             config,
             scoring,
             scratches: Scratches::new(),
-            core: Atomic::new(Core { store }),
+            core: Atomic::new(core),
+            linkers: Linkers::new(),
             epochs: Epochs::new(),
             gate: RwLock::new(()),
             pool: Pool::default(),
@@ -102,7 +118,7 @@ impl Index {
 
     /// Puts an empty core in place of the current one.
     fn replace_core(&self, guard: &Guard) {
-        let fresh = Owned::new(Core { store: empty_store(&self.config) });
+        let fresh = Owned::new(Core::empty(&self.config));
         let _alone = self.gate.write();
         let old = self.core.swap(fresh, Ordering::AcqRel, guard);
         // SAFETY: just unlinked, once; readers that still use it are pinned in the same collector.
@@ -136,10 +152,6 @@ impl Drop for Index {
         // SAFETY: `&mut self`: no reader is left, and the core is owned by this pointer alone.
         drop(unsafe { core.try_into_owned() });
     }
-}
-
-fn empty_store(config: &Config) -> Store {
-    Store::empty(config.vector_bytes(), config.metric == Metric::Cosine)
 }
 
 /// The distance between two vectors of this shape, as searches report it.

@@ -1,10 +1,11 @@
 //! Calls that read the index: search, batches, get, contains, keys, describe. They take no lock.
 
 use super::config::{Filter, Info, MAX_EF, NO_KEY, SearchOptions};
-use super::{Index, Rows};
+use super::{Core, Index, Rows};
 use crate::search::flat::{self, Span};
 use crate::search::nearest::Hit;
-use crate::search::{Admit, Scratch};
+use crate::search::walk::Field;
+use crate::search::{self, Admit, Scratch};
 use crate::store::{LIVE, Store};
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::threads_or_cores;
@@ -45,19 +46,32 @@ impl Index {
     /// Leaves the hits of one query in `scratch.hits` and says how many.
     fn search_one(&self, query: (&[u8], f32), k: usize, options: &SearchOptions<'_>, admit: &Admit<'_>, scratch: &mut Scratch) -> Result<usize> {
         let pin = self.pin();
-        let store = &self.core(&pin).store;
+        let core = self.core(&pin);
         let threads = if matches!(admit, Admit::Caller(_)) { 1 } else { options.threads.max(1) as usize };
-        let threads = threads.min(store.slots() as usize / SHARED_FROM).max(1);
+        let threads = threads.min(core.store.slots() as usize / SHARED_FROM).max(1);
+        let ef = self.breadth(options);
         scratch.set_queries(&self.scoring, std::iter::once(query));
-        consistent(store, k, scratch, |k, scratch| {
-            if threads > 1 {
-                return self.scan_shared(store, k, threads, admit, scratch);
+        consistent(&core.store, k, scratch, |k, scratch| {
+            if core.graph.is_none() && threads > 1 {
+                return self.scan_shared(&core.store, k, threads, admit, scratch);
             }
-            flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch);
-            scratch.finish(0, &self.scoring, store);
+            self.search_here(core, k, ef, admit, scratch);
             Ok(())
         })?;
         Ok(scratch.hits.len())
+    }
+
+    /// Searches for query 0 of `scratch` on this thread and leaves its hits there.
+    fn search_here(&self, core: &Core, k: usize, ef: usize, admit: &Admit<'_>, scratch: &mut Scratch) {
+        let Core { store, graph, .. } = core;
+        match graph {
+            Some(graph) => {
+                let field = Field { scoring: &self.scoring, store, graph };
+                search::graph::search(field, k, ef, admit, scratch);
+            }
+            None => flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch),
+        }
+        scratch.finish(0, &self.scoring, store);
     }
 
     /// One query on several threads, each scanning spans of slots.
@@ -117,10 +131,11 @@ impl Index {
         let queries = Queries { rows: queries, scales: &scales };
         let out = Out::new(k, keys, distances, counts);
         let work = Work::new(total, QUERIES.min(total.div_ceil(threads_or_cores(options.threads)).max(1)));
+        let ef = self.breadth(options);
         let search_pieces = |admit: &Admit<'_>| {
             let mut scratch = self.scratches.take();
             while let Some(piece) = work.take() {
-                if let Err(error) = self.search_piece(&queries, piece.clone(), k, admit, &mut scratch, &out) {
+                if let Err(error) = self.search_piece(&queries, piece.clone(), k, ef, admit, &mut scratch, &out) {
                     work.fail(piece.start, error);
                 }
             }
@@ -140,39 +155,46 @@ impl Index {
         work.into_result()
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn search_piece(
         &self,
         queries: &Queries<'_>,
         piece: std::ops::Range<usize>,
         k: usize,
+        ef: usize,
         admit: &Admit<'_>,
         scratch: &mut Scratch,
         out: &Out<'_>,
     ) -> Result<()> {
         let pin = self.pin();
-        let store = &self.core(&pin).store;
-        scratch.set_queries(&self.scoring, piece.clone().map(|i| queries.get(i)));
-        let before = store.replacements();
-        flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch);
-        let undisturbed = before.is_multiple_of(2) && before == store.replacements();
-        for (place, i) in piece.clone().enumerate() {
-            scratch.finish(place, &self.scoring, store);
-            if undisturbed {
-                out.put(i, &scratch.hits);
+        let core = self.core(&pin);
+        let store = &core.store;
+        if core.graph.is_none() {
+            // All queries of the piece pass over each block of vectors together.
+            scratch.set_queries(&self.scoring, piece.clone().map(|i| queries.get(i)));
+            let before = store.replacements();
+            flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch);
+            if before.is_multiple_of(2) && before == store.replacements() {
+                for (place, i) in piece.enumerate() {
+                    scratch.finish(place, &self.scoring, store);
+                    out.put(i, &scratch.hits);
+                }
+                return Ok(());
             }
         }
-        if !undisturbed {
-            for i in piece {
-                scratch.set_queries(&self.scoring, std::iter::once(queries.get(i)));
-                consistent(store, k, scratch, |k, scratch| {
-                    flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch);
-                    scratch.finish(0, &self.scoring, store);
-                    Ok(())
-                })?;
-                out.put(i, &scratch.hits);
-            }
+        for i in piece {
+            scratch.set_queries(&self.scoring, std::iter::once(queries.get(i)));
+            consistent(store, k, scratch, |k, scratch| {
+                self.search_here(core, k, ef, admit, scratch);
+                Ok(())
+            })?;
+            out.put(i, &scratch.hits);
         }
         Ok(())
+    }
+
+    fn breadth(&self, options: &SearchOptions<'_>) -> usize {
+        if options.ef == 0 { self.config.ef_search as usize } else { options.ef as usize }
     }
 
     fn check_search(&self, k: usize, options: &SearchOptions<'_>) -> Result<()> {
@@ -231,18 +253,20 @@ impl Index {
     /// What the index is and holds.
     pub fn describe(&self) -> Info {
         let pin = self.pin();
-        let store = &self.core(&pin).store;
+        let core = self.core(&pin);
+        let store = &core.store;
         Info {
             count: store.live(),
             removed: store.removed(),
             capacity: store.capacity(),
-            bytes: self.bytes(store, &pin),
+            bytes: self.bytes(core, &pin),
             ..super::disk::info_of(&self.config, self.format)
         }
     }
 
-    fn bytes(&self, store: &Store, guard: &Guard) -> u64 {
-        store.bytes(guard) + size_of::<Self>() as u64 + self.scratches.bytes() as u64
+    fn bytes(&self, core: &Core, guard: &Guard) -> u64 {
+        let graph = core.graph.as_ref().map_or(0, |graph| graph.bytes(core.store.slots()));
+        core.store.bytes(guard) + graph as u64 + size_of::<Self>() as u64 + self.scratches.bytes() as u64
     }
 }
 

@@ -1,16 +1,21 @@
 //! How is the nearest found? Scores of a prepared query against stored vectors, and the loops that look for the best.
 //!
 //! - [`Scoring`]: what a raw kernel score means under the index's metric; chosen once per index.
-//! - `flat`: the exact scan; `nearest`: the k best so far; `scratch`: a query's buffers, reused from query to query.
+//! - `flat`: the exact scan. `graph`: a graph search from entry to hits, around `walk`, the best-first walk with its `frontier` and
+//!   `visited` set. `nearest`: the k best so far; `scratch`: a query's buffers, reused from query to query.
 
 pub(crate) mod flat;
+mod frontier;
+pub(crate) mod graph;
 pub(crate) mod nearest;
 mod scratch;
+mod visited;
+pub(crate) mod walk;
 
 pub(crate) use scratch::{Scratch, Scratches};
 
 use crate::distance::{self, Element, KernelId, Kernels, Metric};
-use crate::simd;
+use crate::simd::{self, Level};
 use crate::store::Store;
 use crate::util::error::{Error, Result};
 
@@ -30,6 +35,8 @@ pub(crate) struct Scoring {
     pub(crate) dimensions: u32,
     /// Bytes of a vector as it is stored.
     pub(crate) stride: usize,
+    pub(crate) level: Level,
+    pub(crate) kernel: KernelId,
     pub(crate) kernels: &'static Kernels,
     /// Added to every product.
     pub(crate) base: f32,
@@ -37,9 +44,10 @@ pub(crate) struct Scoring {
 
 impl Scoring {
     pub(crate) fn new(metric: Metric, element: Element, dimensions: u32, stride: usize) -> Result<Self> {
-        let kernels = distance::kernels(simd::detect(), KernelId::new(metric, element)?);
+        let (level, kernel) = (simd::detect(), KernelId::new(metric, element)?);
+        let kernels = distance::kernels(level, kernel);
         let base = if matches!(metric, Metric::InnerProduct | Metric::Cosine) { 1.0 } else { 0.0 };
-        Ok(Self { metric, element, dimensions, stride, kernels, base })
+        Ok(Self { metric, element, dimensions, stride, level, kernel, kernels, base })
     }
 
     /// Checks a vector from the caller and returns its scale.

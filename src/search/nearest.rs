@@ -66,6 +66,11 @@ impl Nearest {
         }
     }
 
+    /// Hits kept.
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     /// Hits there is memory for.
     pub(crate) fn capacity(&self) -> usize {
         self.heap.capacity()

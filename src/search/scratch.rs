@@ -2,6 +2,7 @@
 
 use super::Scoring;
 use super::nearest::{Hit, Nearest};
+use super::walk::{Probe, Trail};
 use crate::store::Store;
 use crossbeam_queue::ArrayQueue;
 use std::fmt;
@@ -29,6 +30,8 @@ pub(crate) struct Scratch {
     pub(crate) nearest: Vec<Nearest>,
     /// Raw scores of a panel.
     pub(crate) scores: Vec<f32>,
+    /// Buffers of a walk through a graph.
+    pub(crate) trail: Trail,
     /// The hits of the query that was finished last, best first.
     pub(crate) hits: Vec<Hit>,
 }
@@ -71,6 +74,11 @@ impl Scratch {
         self.lines.as_ptr().cast::<u8>().wrapping_add(i * self.stride)
     }
 
+    /// Query `i` as what a walk looks for.
+    pub(crate) fn probe(&self, i: usize) -> Probe {
+        Probe { vector: self.query(i), factor: self.factors[i] }
+    }
+
     /// Number of queries.
     pub(crate) fn queries(&self) -> usize {
         self.factors.len()
@@ -93,6 +101,7 @@ impl Scratch {
         let hit = size_of::<Hit>();
         let nearest: usize = self.nearest.iter().map(|nearest| nearest.capacity() * hit).sum();
         self.lines.capacity() * 64 + self.factors.capacity() * 4 + self.scores.capacity() * 4 + self.hits.capacity() * hit + nearest
+            + self.trail.bytes()
     }
 }
 

@@ -24,6 +24,23 @@ const HUGE_PAGE: usize = 2 << 20;
 /// Every block starts on a cache line.
 pub(crate) const LINE: usize = 64;
 
+/// Asks the processor to fetch the cache line of an address, which need not be valid.
+#[inline(always)]
+pub(crate) fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address has no effect that a program can see; SSE is part of x86-64.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch(address.cast(), std::arch::x86_64::_MM_HINT_T0);
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above; prfm is part of the base instruction set.
+    unsafe {
+        std::arch::asm!("prfm pldl1keep, [{}]", in(reg) address, options(nostack, readonly, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = address;
+}
+
 /// A zeroed allocation that frees itself.
 #[derive(Debug)]
 pub(crate) struct Block {

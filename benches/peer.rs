@@ -1,0 +1,206 @@
+//! kith as an engine of a comparison of engines: builds an index from .npy files and times searches.
+//!
+//! Speaks this protocol: `--base base.npy --query query.npy --metric l2|cosine --k K --threads T`; prints one JSON object a line:
+//! first `{"build_seconds", "rss_bytes", "peak_bytes", "version"}`, then per search parameter
+//! `{"param", "qps", "ids_file", "p50_us", "p99_us"}`; then `{"end": true}`, and waits for a line with a JSON array of parameters to
+//! time again (`[]`: all), until standard input ends.
+//!
+//! Further options: `--m 16 --efc 200 --kind graph|flat --element f32|u8 --insert batch|single --build-threads N --efs 10,20,..`.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::expect_used)]
+
+use kith::distance::{Element, Metric};
+use kith::{BuildOptions, Index, Kind, Options, Rows, SearchOptions};
+use std::collections::HashMap;
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+struct Array {
+    map: memmap2::Mmap,
+    start: usize,
+    rows: usize,
+    columns: usize,
+    element: Element,
+}
+
+impl Array {
+    fn open(path: &str) -> Self {
+        let file = std::fs::File::open(path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        // SAFETY: a benchmark's input file, which nobody changes meanwhile.
+        let map = unsafe { memmap2::Mmap::map(&file) }.unwrap();
+        let header = usize::from(u16::from_le_bytes([map[8], map[9]]));
+        let text = std::str::from_utf8(&map[10..10 + header]).unwrap();
+        let element = if text.contains("<f4") {
+            Element::F32
+        } else if text.contains("|u1") {
+            Element::U8
+        } else {
+            panic!("{path}: {text}")
+        };
+        let shape = text.split_once("'shape': (").unwrap().1.split_once(')').unwrap().0;
+        let mut shape = shape.split(',').map(|part| part.trim().parse::<usize>().unwrap());
+        let (rows, columns) = (shape.next().unwrap(), shape.next().unwrap());
+        Self { start: 10 + header, map, rows, columns, element }
+    }
+
+    /// The vectors as `element`; converts u8 to f32 if asked to.
+    fn vectors(&self, element: Element) -> std::borrow::Cow<'_, [u8]> {
+        let bytes = &self.map[self.start..];
+        match (self.element, element) {
+            (from, to) if from == to => bytes.into(),
+            (Element::U8, Element::F32) => bytes.iter().flat_map(|&byte| f32::from(byte).to_le_bytes()).collect::<Vec<u8>>().into(),
+            (from, to) => panic!("{from:?} as {to:?}"),
+        }
+    }
+}
+
+fn status(field: &str) -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(field)).unwrap_or("");
+    line.split_whitespace().nth(1).and_then(|n| n.parse::<usize>().ok()).unwrap_or(0) * 1024
+}
+
+fn main() {
+    let mut options = HashMap::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        if let Some(name) = name.strip_prefix("--")
+            && name != "bench"
+        {
+            options.insert(name.to_owned(), arguments.next().unwrap_or_default());
+        }
+    }
+    let option = |name: &str, default: &str| options.get(name).cloned().unwrap_or_else(|| default.to_owned());
+    let number = |name: &str, default: usize| options.get(name).map_or(default, |text| text.parse().unwrap());
+    if !options.contains_key("base") {
+        println!("peer: needs --base and --query; see its head");
+        return;
+    }
+    let (base, query) = (Array::open(&option("base", "")), Array::open(&option("query", "")));
+    let element = match option("element", "f32").as_str() {
+        "u8" => Element::U8,
+        _ => Element::F32,
+    };
+    let metric = match option("metric", "l2").as_str() {
+        "cosine" => Metric::Cosine,
+        "ip" => Metric::InnerProduct,
+        "hamming" => Metric::Hamming,
+        _ => Metric::L2,
+    };
+    let element = if metric == Metric::Hamming { Element::B1 } else { element };
+    let (k, threads) = (number("k", 10), number("threads", 1));
+    let kind = if option("kind", "graph") == "flat" { Kind::Flat } else { Kind::Graph };
+    let count = number("count", base.rows).min(base.rows);
+    let load = |array: &Array, rows: usize| -> Vec<u8> {
+        let element = if element == Element::B1 { Element::U8 } else { element };
+        let mut vectors = array.vectors(element).into_owned();
+        vectors.truncate(rows * element.vector_bytes(array.columns as u32));
+        vectors
+    };
+    let vectors = load(&base, count);
+    let queries = load(&query, query.rows);
+    let dimensions = if element == Element::B1 { base.columns * 8 } else { base.columns } as u32;
+    let index = Index::create(&Options {
+        dimensions,
+        metric,
+        element,
+        kind,
+        m: number("m", 16) as u32,
+        ef_construction: number("efc", 200) as u32,
+        seed: number("seed", 1) as u64,
+        ..Default::default()
+    })
+    .unwrap();
+    let (anonymous, resident) = (status("RssAnon"), status("VmRSS"));
+    let start = Instant::now();
+    let build_threads = number("build-threads", threads.max(std::thread::available_parallelism().map_or(1, usize::from)));
+    let bytes = index.vector_bytes();
+    if option("insert", "batch") == "batch" {
+        let keys: Vec<u64> = (0..count as u64).collect();
+        let build = BuildOptions { threads: build_threads as u32, ..Default::default() };
+        index.insert_batch(&keys, Rows::packed(&vectors, bytes), &build).unwrap();
+    } else {
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..build_threads {
+                scope.spawn(|| {
+                    loop {
+                        let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        if i >= count {
+                            return;
+                        }
+                        index.insert(i as u64, &vectors[i * bytes..][..bytes]).unwrap();
+                    }
+                });
+            }
+        });
+    }
+    let built = start.elapsed().as_secs_f64();
+    println!(
+        "{{\"build_seconds\": {built:.4}, \"rss_bytes\": {}, \"peak_bytes\": {}, \"version\": \"{}\", \"held_bytes\": {}}}",
+        status("RssAnon").saturating_sub(anonymous),
+        status("VmHWM").saturating_sub(resident),
+        env!("CARGO_PKG_VERSION"),
+        index.describe().bytes,
+    );
+    std::io::stdout().flush().unwrap();
+    let own: Vec<usize> =
+        option("efs", "10,12,14,17,20,24,28,34,40,48,56,68,80,96,112,136,160,192,224,272,320,384,512,768,1024")
+            .split(',')
+            .map(|ef| ef.parse().unwrap())
+            .collect();
+    let mut wanted = own.clone();
+    let staying = option("once", "") != "yes";
+    let mut input = std::io::stdin().lock().lines();
+    loop {
+        if staying {
+            let Some(Ok(line)) = input.next() else { return };
+            let listed: Vec<usize> =
+                line.trim().trim_matches(['[', ']']).split(',').filter_map(|part| part.trim().parse().ok()).collect();
+            wanted = if listed.is_empty() { own.clone() } else { listed };
+        }
+        for &ef in if kind == Kind::Flat { &[0][..] } else { &wanted } {
+            measure(&index, &queries, bytes, ef, k, threads);
+        }
+        println!("{{\"end\": true}}");
+        std::io::stdout().flush().unwrap();
+        if !staying {
+            return;
+        }
+    }
+}
+
+/// Times one search parameter and prints its line.
+fn measure(index: &Index, queries: &[u8], bytes: usize, ef: usize, k: usize, threads: usize) {
+    let count = queries.len() / bytes;
+    let mut keys = vec![0u64; count * k];
+    let options = SearchOptions { ef: ef as u32, threads: threads as u32, ..Default::default() };
+    let start = Instant::now();
+    index.search_batch(Rows::packed(queries, bytes), k, &mut keys, None, None, &options).unwrap();
+    let qps = count as f64 / start.elapsed().as_secs_f64();
+    let mut times: Vec<f64> = (0..count.min(2000))
+        .map(|i| {
+            let start = Instant::now();
+            let options = SearchOptions { ef: ef as u32, ..Default::default() };
+            index.search(&queries[i * bytes..][..bytes], &mut keys[i * k..][..k], None, &options).unwrap();
+            start.elapsed().as_secs_f64() * 1e6
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    let path = std::env::temp_dir().join(format!("kith-peer-{}-{ef}.npy", std::process::id()));
+    let mut header = format!("{{'descr': '<i8', 'fortran_order': False, 'shape': ({count}, {k}), }}");
+    header.push_str(&" ".repeat(64 - (10 + header.len() + 1) % 64));
+    header.push('\n');
+    let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    file.extend((header.len() as u16).to_le_bytes());
+    file.extend(header.as_bytes());
+    file.extend(keys.iter().flat_map(|key| key.to_le_bytes()));
+    std::fs::write(&path, file).unwrap();
+    println!(
+        "{{\"param\": {ef}, \"qps\": {qps:.1}, \"ids_file\": \"{}\", \"p50_us\": {:.1}, \"p99_us\": {:.1}}}",
+        path.display(),
+        times[times.len() / 2],
+        times[times.len() * 99 / 100]
+    );
+    std::io::stdout().flush().unwrap();
+}

@@ -1,0 +1,137 @@
+//! Linking one slot into the graph, beside any number of threads that do the same and others that search.
+//!
+//! The slot's vector is written and its rows are prepared before; nobody can reach it yet. First a walk on each of its levels finds
+//! candidates and picks diverse neighbours. Then the levels are linked from 0 upwards, so that whoever meets the slot on a level
+//! finds it linked on all levels below: its own row is written, then each neighbour's row gets the link back under that row's lock,
+//! pruned on its current content if it is full. Last, the slot may become the entry point.
+//!
+//! At level 0 the slot gets a parent before anything else, by two links that are never pruned (see `graph`): usually its nearest
+//! neighbour. Every slot that can be met has a parent or is the root, so the kept links form one tree.
+
+use crate::graph::{Entry, KEEP, Locked};
+use crate::search::walk::{Descend, Distances, Diverse, Everything, Field, Trail, Walk};
+
+/// Buffers of an insertion.
+#[derive(Default)]
+pub(crate) struct Linker {
+    pub(crate) trail: Trail,
+    /// Per level of the slot: the neighbours chosen.
+    chosen: Vec<Vec<u32>>,
+    /// Candidates of one level: distance and link, nearest first.
+    candidates: Vec<(f32, u32)>,
+    links: Vec<u32>,
+    distances: Vec<f32>,
+    ranked: Vec<(f32, u32)>,
+    pruned: Vec<u32>,
+}
+
+/// Hears of rows before they change.
+pub(crate) trait Journal {
+    /// The locked row of `owner` is about to be changed.
+    fn before(&mut self, owner: u32, level: u32, row: &Locked<'_>);
+}
+
+/// Nobody hears.
+pub(crate) struct NoJournal;
+
+impl Journal for NoJournal {
+    fn before(&mut self, _owner: u32, _level: u32, _row: &Locked<'_>) {}
+}
+
+/// Links a prepared slot. Cannot fail.
+pub(crate) fn link(field: Field<'_>, slot: u32, ef: usize, linker: &mut Linker, journal: &mut impl Journal) {
+    let graph = field.graph;
+    let level = graph.level(slot);
+    let Some(entry) = graph.entry() else {
+        if !graph.found(Entry { slot, level }) {
+            // Another thread's slot came first. The graph has an entry now, and never loses it.
+            link(field, slot, ef, linker, journal);
+        }
+        return;
+    };
+    let top = level.min(entry.level);
+    choose(field, slot, entry, ef, linker);
+    let parent = adopt(field, slot, entry, linker, journal);
+    for at in 0..=top {
+        let mut chosen = std::mem::take(&mut linker.chosen[at as usize]);
+        if at == 0 {
+            chosen.retain(|&other| other != parent);
+        }
+        {
+            let own = graph.lock(slot);
+            // Full only if others have linked to the slot already, in which case it is none the worse.
+            chosen.iter().for_each(|&other| drop(own.append(at, other)));
+        }
+        for &other in &chosen {
+            let row = graph.lock(other);
+            journal.before(other, at, &row);
+            connect(field, &row, other, slot, at, linker);
+        }
+        linker.chosen[at as usize] = chosen;
+    }
+    graph.promote(Entry { slot, level });
+}
+
+/// Walks down from the entry and picks neighbours on every level that the slot shares with the graph. Leaves the candidates of
+/// level 0 in `linker.candidates`.
+fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Linker) {
+    let Linker { trail, chosen, candidates, .. } = linker;
+    let probe = field.probe_of(slot);
+    let top = field.graph.level(slot).min(entry.level);
+    if chosen.len() <= top as usize {
+        chosen.resize_with(top as usize + 1, Vec::new);
+    }
+    let mut start = field.run(Descend { field, probe, start: (entry.slot, entry.level), level: top, trail });
+    for at in (0..=top).rev() {
+        field.run(Walk { field, probe, start, level: at, ef, admission: Everything, trail });
+        candidates.clear();
+        candidates.extend(trail.frontier.candidates());
+        start = candidates[0];
+        field.run(Diverse { field, candidates, most: field.graph.m(), taken: &mut chosen[at as usize] });
+    }
+}
+
+/// Links a slot to a parent for good: its nearest candidate that has room. A slot takes at most `m` children, so that half of its row
+/// stays free for better neighbours.
+fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal: &mut impl Journal) -> u32 {
+    let graph = field.graph;
+    let mut parent = linker.candidates.first().map_or(entry.slot, |&(_, nearest)| nearest);
+    let mut tries = 0;
+    loop {
+        let row = graph.lock(parent);
+        // Its children and its own parent.
+        if row.kept(0) <= graph.m() {
+            // Nobody can reach the slot before the parent's row names it, so its own lock is free.
+            graph.lock(slot).append(0, parent | KEEP);
+            journal.before(parent, 0, &row);
+            connect(field, &row, parent, slot | KEEP, 0, linker);
+            return parent;
+        }
+        tries += 1;
+        parent = match linker.candidates.get(tries) {
+            Some(&(_, candidate)) => candidate,
+            None => {
+                // Every candidate is full: a crowd of duplicates. Wander through the tree; more than half of its slots are leaves.
+                row.links(0, &mut linker.links);
+                linker.links.retain(|link| link & KEEP != 0);
+                linker.links[(tries + slot as usize) % linker.links.len()] & !KEEP
+            }
+        };
+    }
+}
+
+/// Puts a link into a locked row, pruning the row if it is full.
+fn connect(field: Field<'_>, row: &Locked<'_>, owner: u32, link: u32, level: u32, linker: &mut Linker) {
+    if row.append(level, link) {
+        return;
+    }
+    let Linker { links, distances, ranked, pruned, .. } = linker;
+    row.links(level, links);
+    links.push(link);
+    field.run(Distances { field, probe: field.probe_of(owner), links, distances });
+    ranked.clear();
+    ranked.extend(distances.iter().copied().zip(links.iter().copied()));
+    ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then_with(|| (a.1 & !KEEP).cmp(&(b.1 & !KEEP))));
+    field.run(Diverse { field, candidates: ranked, most: field.graph.degree(level), taken: pruned });
+    row.set(level, pruned);
+}

@@ -1,0 +1,261 @@
+//! Who is whose neighbour? Rows of slots that are read without locks while they are edited.
+//!
+//! | array | record | content |
+//! |---|---|---|
+//! | rows | `2 m` ids, padded to 64 bytes, per slot | neighbours at level 0 |
+//! | upper | `m` ids, padded to 64 bytes, per (slot, level >= 1) | neighbours above |
+//! | first_upper | u32 per slot | number of its row at level 1; the rows of its higher levels follow |
+//! | locks | one byte per slot | held while one of the slot's rows is edited |
+//!
+//! A row is an array of atomic u32 links, a slot and the [`KEEP`] bit each; [`NONE`] ends it. A reader loads ids until `NONE` and then issues one acquire fence: every
+//! id it saw was stored (release) after that slot's vector and rows were written, so each can be followed. While a row is edited a
+//! reader may see some old and some new ids; both are neighbours, and a search needs no more than that.
+//!
+//! Links with the `KEEP` bit are never pruned. At level 0 they form a spanning tree, each of its edges linked both ways: every slot,
+//! when it is linked, gets a parent. So every slot is reachable from every other at all times, whatever the pruning does elsewhere.
+//!
+//! A slot's level is a hash of (seed, slot), geometric with ratio 1/m (Malkov and Yashunin, arXiv 1603.09320). The entry point is one
+//! atomic word of level and slot, promoted only after its slot is linked.
+
+mod lock;
+
+pub(crate) use lock::Locked;
+
+use crate::util::error::Result;
+use crate::util::memory::{LINE, Segments, rounded_capacity};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+/// Ends a row; never a link.
+pub(crate) const NONE: u32 = u32::MAX;
+/// The bit of a link that must not be pruned.
+pub(crate) const KEEP: u32 = 1 << 31;
+/// Slots a graph can have: links use one bit for something else, and one number ends a row.
+pub(crate) const MAX_SLOTS: u64 = (1 << 31) - 1;
+/// Highest level a slot can have.
+pub(crate) const MAX_LEVEL: u32 = 31;
+const NO_ENTRY: u64 = u64::MAX;
+
+/// The links between slots.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    m: u32,
+    seed: u64,
+    rows: Segments,
+    first_upper: Segments,
+    upper: Segments,
+    /// Rows of `upper` in use, and how many there is memory for.
+    upper_used: AtomicU32,
+    upper_room: AtomicU32,
+    locks: Segments,
+    entry: AtomicU64,
+}
+
+/// Where walks begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) slot: u32,
+    pub(crate) level: u32,
+}
+
+impl Entry {
+    fn word(self) -> u64 {
+        u64::from(self.level) << 32 | u64::from(self.slot)
+    }
+}
+
+impl Graph {
+    pub(crate) fn new(m: u32, seed: u64) -> Self {
+        let stride = |ids: u32| (ids as usize * 4).next_multiple_of(LINE);
+        Self {
+            m,
+            seed,
+            rows: Segments::new(stride(2 * m)),
+            first_upper: Segments::new(4),
+            upper: Segments::new(stride(m)),
+            upper_used: AtomicU32::new(0),
+            upper_room: AtomicU32::new(0),
+            locks: Segments::new(1),
+            entry: AtomicU64::new(NO_ENTRY),
+        }
+    }
+
+    /// Makes room for `slots` slots. On failure nothing has changed.
+    pub(crate) fn reserve(&self, slots: u64) -> Result<()> {
+        let wanted = rounded_capacity(slots as usize);
+        self.rows.grow(wanted)?;
+        self.first_upper.grow(wanted)?;
+        self.locks.grow(wanted)
+    }
+
+    /// Neighbours that a row of this level holds at most.
+    pub(crate) fn degree(&self, level: u32) -> usize {
+        if level == 0 { 2 * self.m as usize } else { self.m as usize }
+    }
+
+    pub(crate) fn m(&self) -> usize {
+        self.m as usize
+    }
+
+    /// The level of a slot.
+    pub(crate) fn level(&self, slot: u32) -> u32 {
+        let hash = mix(self.seed ^ mix(u64::from(slot) + 1));
+        let (mut level, mut bound) = (0, u64::MAX / u64::from(self.m));
+        while hash < bound && level < MAX_LEVEL {
+            level += 1;
+            bound /= u64::from(self.m);
+        }
+        level
+    }
+
+    /// Prepares the rows of a slot, empty. Called once per slot, before it is linked, by the thread that allocated it.
+    pub(crate) fn prepare(&self, slot: u32) -> Result<()> {
+        self.reserve(u64::from(slot) + 1)?;
+        let levels = self.level(slot);
+        if levels > 0 {
+            let first = self.upper_used.fetch_add(levels, Ordering::Relaxed);
+            if first + levels > self.upper_room.load(Ordering::Acquire) {
+                let room = rounded_capacity((first + levels) as usize);
+                self.upper.grow(room)?;
+                self.upper_room.fetch_max(room as u32, Ordering::AcqRel);
+            }
+            // SAFETY: `reserve` made the record; cells of this array are only ever accessed as atomics.
+            unsafe { AtomicU32::from_ptr(self.first_upper.address(slot).cast()) }.store(first, Ordering::Relaxed);
+        }
+        for level in 0..=levels {
+            self.row(slot, level).iter().for_each(|cell| cell.store(NONE, Ordering::Relaxed));
+        }
+        Ok(())
+    }
+
+    /// The cells of a prepared slot's row; `level` is at most the slot's.
+    #[inline(always)]
+    pub(crate) fn row(&self, slot: u32, level: u32) -> &[AtomicU32] {
+        let address = if level == 0 { self.rows.address(slot) } else { self.upper_row(slot, level) };
+        // SAFETY: slots that are prepared have rows of at least `degree` ids in memory that stays until the graph is dropped, and
+        // ids are only ever accessed as atomics. Slots come from rows and from the entry point, which hold prepared ones only.
+        unsafe { std::slice::from_raw_parts(address.cast::<AtomicU32>().cast_const(), self.degree(level)) }
+    }
+
+    fn upper_row(&self, slot: u32, level: u32) -> *mut u8 {
+        // SAFETY: as in `prepare`.
+        let first = unsafe { AtomicU32::from_ptr(self.first_upper.address(slot).cast()) }.load(Ordering::Relaxed);
+        self.upper.address(first + level - 1)
+    }
+
+    /// Asks the processor to fetch a slot's level-0 row.
+    #[inline(always)]
+    pub(crate) fn prefetch_row(&self, slot: u32) {
+        let row = self.rows.address(slot);
+        for line in (0..self.rows.stride()).step_by(LINE) {
+            crate::util::memory::prefetch(row.wrapping_add(line));
+        }
+    }
+
+    /// Appends the neighbours in a row to `slots`.
+    #[inline(always)]
+    pub(crate) fn neighbours(&self, slot: u32, level: u32, slots: &mut Vec<u32>) {
+        for cell in self.row(slot, level) {
+            match cell.load(Ordering::Relaxed) {
+                NONE => break,
+                link => slots.push(link & !KEEP),
+            }
+        }
+        fence(Ordering::Acquire);
+    }
+
+    /// Where walks begin; `None` while the graph is empty.
+    pub(crate) fn entry(&self) -> Option<Entry> {
+        let word = self.entry.load(Ordering::Acquire);
+        (word != NO_ENTRY).then(|| Entry { slot: word as u32, level: (word >> 32) as u32 })
+    }
+
+    /// Makes a prepared slot the first of an empty graph; says whether it was empty.
+    pub(crate) fn found(&self, entry: Entry) -> bool {
+        self.entry.compare_exchange(NO_ENTRY, entry.word(), Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Makes a linked slot the entry point if its level is higher than the entry's.
+    pub(crate) fn promote(&self, entry: Entry) {
+        let mut word = self.entry.load(Ordering::Acquire);
+        while word == NO_ENTRY || (word >> 32) < u64::from(entry.level) {
+            match self.entry.compare_exchange_weak(word, entry.word(), Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Puts another slot in the place of an entry point that is being taken back.
+    pub(crate) fn replace_entry(&self, entry: Option<Entry>) {
+        self.entry.store(entry.map_or(NO_ENTRY, Entry::word), Ordering::Release);
+    }
+
+    /// Locks the rows of a slot for editing.
+    pub(crate) fn lock(&self, slot: u32) -> Locked<'_> {
+        // SAFETY: as in `row`; the byte is only ever accessed as an atomic.
+        Locked::new(self, slot, unsafe { std::sync::atomic::AtomicU8::from_ptr(self.locks.address(slot)) })
+    }
+
+    /// Memory held for `slots` slots.
+    pub(crate) fn bytes(&self, slots: u32) -> usize {
+        let slots = slots as usize;
+        let upper = self.upper.bytes(self.upper_used.load(Ordering::Relaxed) as usize);
+        self.rows.bytes(slots) + self.first_upper.bytes(slots) + self.locks.bytes(slots) + upper + size_of::<Self>()
+    }
+}
+
+/// `SplitMix64`'s finaliser.
+fn mix(value: u64) -> u64 {
+    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_thin_out_by_m_and_follow_the_seed() {
+        let graph = Graph::new(16, 1);
+        let count = |level| (0..160_000).filter(|&slot| graph.level(slot) >= level).count();
+        assert!((9_600..10_400).contains(&count(1)), "{}", count(1));
+        assert!((540..710).contains(&count(2)), "{}", count(2));
+        let other = Graph::new(16, 2);
+        assert!((0..1000).any(|slot| graph.level(slot) != other.level(slot)));
+    }
+
+    #[test]
+    fn rows_hold_what_was_set_and_end_at_none() {
+        let graph = Graph::new(4, 7);
+        for slot in 0..1000 {
+            graph.prepare(slot).unwrap();
+        }
+        let mut ids = Vec::new();
+        graph.neighbours(999, 0, &mut ids);
+        assert!(ids.is_empty());
+        graph.lock(5).set(0, &[1, 2, 3]);
+        let high = (0..1000).find(|&slot| graph.level(slot) >= 2).unwrap();
+        graph.lock(high).set(2, &[9]);
+        graph.neighbours(5, 0, &mut ids);
+        graph.neighbours(high, 2, &mut ids);
+        assert_eq!(ids, [1, 2, 3, 9]);
+        graph.lock(5).set(0, &[8]);
+        ids.clear();
+        graph.neighbours(5, 0, &mut ids);
+        assert_eq!(ids, [8]);
+    }
+
+    #[test]
+    fn the_entry_only_rises() {
+        let graph = Graph::new(16, 0);
+        assert_eq!(graph.entry(), None);
+        assert!(graph.found(Entry { slot: 3, level: 1 }));
+        assert!(!graph.found(Entry { slot: 4, level: 3 }));
+        graph.promote(Entry { slot: 4, level: 1 });
+        assert_eq!(graph.entry(), Some(Entry { slot: 3, level: 1 }));
+        graph.promote(Entry { slot: 5, level: 2 });
+        assert_eq!(graph.entry(), Some(Entry { slot: 5, level: 2 }));
+    }
+}
