@@ -91,33 +91,47 @@ fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Lin
     }
 }
 
-/// Links a slot to a parent for good: its nearest candidate that has room. A slot takes at most `m` children, so that half of its row
-/// stays free for better neighbours.
+/// Links a slot to a parent for good: its nearest candidate that has room.
 fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal: &mut impl Journal) -> u32 {
-    let graph = field.graph;
     let mut parent = linker.candidates.first().map_or(entry.slot, |&(_, nearest)| nearest);
     let mut tries = 0;
     loop {
-        let row = graph.lock(parent);
-        // Its children and its own parent.
-        if row.kept(0) <= graph.m() {
-            // Nobody can reach the slot before the parent's row names it, so its own lock is free.
-            graph.lock(slot).append(0, parent | KEEP);
-            journal.before(parent, 0, &row);
-            connect(field, &row, parent, slot | KEEP, 0, linker);
+        let row = field.graph.lock(parent);
+        if row.kept(0) <= field.graph.m() {
+            tie(field, &row, parent, slot, linker, journal);
             return parent;
         }
         tries += 1;
         parent = match linker.candidates.get(tries) {
             Some(&(_, candidate)) => candidate,
-            None => {
-                // Every candidate is full: a crowd of duplicates. Wander through the tree; more than half of its slots are leaves.
-                row.links(0, &mut linker.links);
-                linker.links.retain(|link| link & KEEP != 0);
-                linker.links[(tries + slot as usize) % linker.links.len()] & !KEEP
-            }
+            None => wander(&row, tries + slot as usize, &mut linker.links),
         };
     }
+}
+
+/// As `adopt`, for a slot with everything below it that lost its parent: only what is `reached` may be the new one.
+pub(crate) fn adopt_again(field: Field<'_>, slot: u32, entry: Entry, reached: &[bool], linker: &mut Linker) {
+    choose(field, slot, entry, field.graph.degree(0), linker);
+    linker.candidates.retain(|&(_, other)| other != slot && reached[other as usize]);
+    adopt(field, slot, entry, linker, &mut NoJournal);
+}
+
+/// The two kept links between a locked parent with room and its new child. A slot takes at most `m` children, so that half of its
+/// row stays free for better neighbours.
+fn tie(field: Field<'_>, row: &Locked<'_>, parent: u32, child: u32, linker: &mut Linker, journal: &mut impl Journal) {
+    // Two locks at once, but nobody waits for the child's: it cannot be reached before the parent's row names it.
+    let own = field.graph.lock(child);
+    connect(field, &own, child, parent | KEEP, 0, linker);
+    drop(own);
+    journal.before(parent, 0, row);
+    connect(field, row, parent, child | KEEP, 0, linker);
+}
+
+/// Another slot of the tree, where every candidate is full (a crowd of duplicates): more than half of all slots are leaves.
+fn wander(row: &Locked<'_>, choice: usize, links: &mut Vec<u32>) -> u32 {
+    row.links(0, links);
+    links.retain(|link| link & KEEP != 0);
+    links[choice % links.len()] & !KEEP
 }
 
 /// Puts a link into a locked row, pruning the row if it is full.

@@ -1,6 +1,7 @@
-//! How do vectors become a graph? Neighbour selection and insertion.
+//! How do vectors become a graph? Insertion, and taking a cancelled batch back.
 
 pub(crate) mod insert;
+pub(crate) mod undo;
 
 use crossbeam_queue::ArrayQueue;
 use insert::Linker;

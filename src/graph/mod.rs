@@ -163,6 +163,14 @@ impl Graph {
         fence(Ordering::Acquire);
     }
 
+    /// Whether a slot has a parent or a child. Any slot number may be asked for.
+    pub(crate) fn is_linked(&self, slot: u32) -> bool {
+        self.rows.holds(slot) && self.row(slot, 0).iter().any(|cell| {
+            let link = cell.load(Ordering::Acquire);
+            link != NONE && link & KEEP != 0
+        })
+    }
+
     /// Where walks begin; `None` while the graph is empty.
     pub(crate) fn entry(&self) -> Option<Entry> {
         let word = self.entry.load(Ordering::Acquire);

@@ -6,6 +6,7 @@
 use super::config::{BuildOptions, NO_KEY};
 use super::{Core, Index, Rows};
 use crate::build::insert::{self, Linker, NoJournal};
+use crate::build::undo::Undo;
 use crate::search::walk::Field;
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::threads_or_cores;
@@ -174,6 +175,9 @@ impl Index {
         };
         self.pool.run(threads, help, lead)?;
         work.into_result()?;
+        if batch.core.graph.is_some() {
+            return Ok(());
+        }
         // The last word comes when all is in and can still be taken back.
         let mut meter = Meter::new(options.progress, total);
         reentry::calling_back(self.name(), || meter.tell_all())
@@ -187,10 +191,12 @@ impl Index {
         let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
         let work = Work::new(total, PIECE);
         let field = Field { scoring: &self.scoring, store: &batch.core.store, graph };
+        let undo = Undo::new(graph, batch.first..batch.first + total as u32);
         let link_piece = |piece: std::ops::Range<usize>, linker: &mut Linker| {
+            let _linking = batch.core.linking.read();
             for i in piece.clone() {
                 let place = (i as u64 * step % total as u64) as u32;
-                insert::link(field, batch.first + place, self.config.ef_construction as usize, linker, &mut NoJournal);
+                insert::link(field, batch.first + place, self.config.ef_construction as usize, linker, &mut &undo);
             }
             work.done(piece.len());
         };
@@ -212,8 +218,17 @@ impl Index {
             });
             self.linkers.give(linker);
         };
-        self.pool.run(threads, help, lead)?;
-        work.into_result()
+        let ran = self.pool.run(threads, help, lead);
+        let mut meter = Meter::new(options.progress, total);
+        // The last word comes when all is linked and can still be taken back.
+        let done = ran.and_then(|()| work.into_result()).and_then(|()| reentry::calling_back(self.name(), || meter.tell_all()));
+        if done.is_err() {
+            let _alone = batch.core.linking.write();
+            let mut linker = self.linkers.take();
+            undo.undo(field, &mut linker);
+            self.linkers.give(linker);
+        }
+        done
     }
 
     fn fill_one(&self, batch: &Batch<'_>, i: usize, guard: &Guard) -> Result<()> {

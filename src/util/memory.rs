@@ -229,6 +229,11 @@ impl Segments {
         base.wrapping_add(record as usize * self.stride)
     }
 
+    /// Whether there is memory for a record.
+    pub(crate) fn holds(&self, record: u32) -> bool {
+        !self.biased[segment_of(record)].load(Ordering::Acquire).is_null()
+    }
+
     /// Records from `record` on that lie behind each other in memory, at most up to `end`.
     pub(crate) fn run(&self, record: u32, end: u32) -> u32 {
         if self._file.is_some() { end - record } else { (segment_end(segment_of(record)) as u64).min(u64::from(end)) as u32 - record }

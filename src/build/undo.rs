@@ -1,0 +1,127 @@
+//! Taking a batch that was cancelled out of the graph again.
+//!
+//! While a batch is linked, its workers note the rows of older slots before they change them for the first time. Undoing puts these
+//! rows back, so that the graph is what it was. Links that other threads' insertions made meanwhile stay, and slots that they hung
+//! below a slot of the batch get another parent. Nobody else may link while this runs; searches go on.
+
+use super::insert::{Journal, Linker, adopt_again};
+use crate::graph::{Entry, Graph, KEEP, Locked, NONE};
+use crate::search::walk::Field;
+use parking_lot::Mutex;
+use std::collections::HashSet;
+use std::ops::Range;
+
+/// A row as it was before the batch.
+#[derive(Debug)]
+struct Before {
+    owner: u32,
+    level: u32,
+    links: Vec<u32>,
+}
+
+/// The rows that a batch has changed, as they were.
+#[derive(Debug)]
+pub(crate) struct Undo {
+    batch: Range<u32>,
+    entry: Option<Entry>,
+    noted: Mutex<(HashSet<(u32, u32)>, Vec<Before>)>,
+}
+
+impl Journal for &Undo {
+    fn before(&mut self, owner: u32, level: u32, row: &Locked<'_>) {
+        if self.batch.contains(&owner) {
+            return;
+        }
+        let mut noted = self.noted.lock();
+        if noted.0.insert((owner, level)) {
+            let mut links = Vec::new();
+            row.links(level, &mut links);
+            noted.1.push(Before { owner, level, links });
+        }
+    }
+}
+
+impl Undo {
+    /// For the slots of a batch that is about to be linked.
+    pub(crate) fn new(graph: &Graph, batch: Range<u32>) -> Self {
+        Self { batch, entry: graph.entry(), noted: Mutex::default() }
+    }
+
+    /// Unlinks the batch.
+    pub(crate) fn undo(self, field: Field<'_>, linker: &mut Linker) {
+        let Field { graph, store, .. } = field;
+        let batch = self.batch.clone();
+        for Before { owner, level, links } in self.noted.into_inner().1 {
+            restore(graph, owner, level, links, &batch);
+        }
+        // Rows that only other threads have written since: they may name slots of the batch, too.
+        let slots = store.slots();
+        let others = || (0..slots).filter(|slot| !batch.contains(slot) && graph.is_linked(*slot));
+        let mut links = Vec::new();
+        for owner in others() {
+            for level in 0..=graph.level(owner) {
+                let row = graph.lock(owner);
+                row.links(level, &mut links);
+                let before = links.len();
+                links.retain(|link| !batch.contains(&(link & !KEEP)));
+                if links.len() < before {
+                    row.set(level, &links);
+                }
+            }
+        }
+        let entry = graph.entry().filter(|entry| !batch.contains(&entry.slot)).or(self.entry);
+        let entry = entry.or_else(|| others().map(|slot| Entry { slot, level: graph.level(slot) }).max_by_key(|entry| entry.level));
+        graph.replace_entry(entry);
+        if let Some(entry) = entry {
+            reconnect(field, entry, slots, others(), linker);
+        }
+    }
+}
+
+/// Puts a row back, and keeps what others linked to it since.
+fn restore(graph: &Graph, owner: u32, level: u32, mut links: Vec<u32>, batch: &Range<u32>) {
+    let row = graph.lock(owner);
+    let mut now = Vec::new();
+    row.links(level, &mut now);
+    now.retain(|link| !batch.contains(&(link & !KEEP)));
+    for link in now {
+        match links.iter_mut().find(|old| **old & !KEEP == link & !KEEP) {
+            Some(old) => *old |= link,
+            None => links.push(link),
+        }
+    }
+    // Kept links first: they must stay if the row is over-full.
+    links.sort_by_key(|link| link & KEEP == 0);
+    links.truncate(graph.degree(level));
+    row.set(level, &links);
+}
+
+/// Gives a new parent to every slot that lost its way to the entry through kept links.
+fn reconnect(field: Field<'_>, entry: Entry, slots: u32, others: impl Iterator<Item = u32>, linker: &mut Linker) {
+    let mut reached = vec![false; slots as usize];
+    spread(field.graph, entry.slot, &mut reached);
+    for slot in others {
+        if !reached[slot as usize] {
+            adopt_again(field, slot, entry, &reached, linker);
+            spread(field.graph, slot, &mut reached);
+        }
+    }
+}
+
+/// Marks what can be reached from a slot through kept links.
+fn spread(graph: &Graph, from: u32, reached: &mut [bool]) {
+    let mut open = vec![from];
+    reached[from as usize] = true;
+    while let Some(slot) = open.pop() {
+        for cell in graph.row(slot, 0) {
+            let link = cell.load(std::sync::atomic::Ordering::Relaxed);
+            if link == NONE {
+                break;
+            }
+            let to = link & !KEEP;
+            if link & KEEP != 0 && !std::mem::replace(&mut reached[to as usize], true) {
+                open.push(to);
+            }
+        }
+    }
+}
