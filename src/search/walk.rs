@@ -14,7 +14,7 @@ use crate::simd::Simd;
 use crate::store::Store;
 use crate::util::memory::{LINE, prefetch};
 use std::collections::BinaryHeap;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// Lines of one vector that are prefetched: what follows, the hardware's own prefetcher has seen coming.
 const LINES: usize = 24;
@@ -178,15 +178,11 @@ impl<A: Admission> Job for Walk<'_, A> {
                 }
             }
             gathered.clear();
-            for cell in field.graph.row(slot, level) {
-                let link = cell.load(Ordering::Relaxed);
-                if link == NONE {
-                    break;
-                }
-                let slot = link & !KEEP;
-                if visited.insert(slot) {
-                    gathered.push(slot);
-                }
+            // A slot of the upper levels lends its wider links to the walk at level 0: the way out of a tight cluster that was inserted
+            // in one go, whose own links lead to itself.
+            let reach = if level == 0 { field.graph.level(slot).min(1) } else { level };
+            for at in level..=reach {
+                gather(field.graph.row(slot, at), visited, gathered);
             }
             // Pairs with the release that stored the ids: the vectors and rows behind them are whole.
             fence(Ordering::Acquire);
@@ -207,6 +203,21 @@ impl<A: Admission> Job for Walk<'_, A> {
         }
         *scored += seen as u64;
         End::Whole
+    }
+}
+
+/// Collects the slots of a row that the walk has not seen.
+#[inline(always)]
+fn gather(row: &[AtomicU32], visited: &mut Visited, gathered: &mut Vec<u32>) {
+    for cell in row {
+        let link = cell.load(Ordering::Relaxed);
+        if link == NONE {
+            break;
+        }
+        let slot = link & !KEEP;
+        if visited.insert(slot) {
+            gathered.push(slot);
+        }
     }
 }
 
