@@ -452,13 +452,13 @@ KITH_API kith_status kith_upsert(kith_index *index,
  * - stride: bytes from one vector to the next, at least those of a vector; 0 means packed
  * - options: threads, progress, KITH_UPSERT; may be NULL
  *
- * One bad or present key, or one bad vector, refuses the whole batch; the text names it by its place and key. Searches beside
+ * One bad or present key, or one bad vector, refuses the whole batch; the text names its place. Searches beside
  * the call may find some of the vectors before it returns.
  *
  * Errors:
- * - KITH_ERROR_ARGUMENT: as for kith_insert(); a key twice in the batch (with KITH_UPSERT its later vector counts); stride smaller than a vector; count x stride does not
+ * - KITH_ERROR_ARGUMENT: as for kith_insert(); stride smaller than a vector; count x stride does not
  *   fit into memory
- * - KITH_ERROR_EXISTS: a key is present, and KITH_UPSERT is not set
+ * - KITH_ERROR_EXISTS: a key is present or stands twice in the batch, and KITH_UPSERT is not set
  * - KITH_ERROR_CANCELLED: progress returned non-zero
  * - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
  * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
