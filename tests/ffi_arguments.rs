@@ -1,6 +1,6 @@
 //! What does a C caller get for a wrong argument? A status, a sentence that names argument and value, and nothing changed.
 
-#![allow(clippy::unwrap_used)] // a test fails by panicking
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 // Tests pass what no careful program passes; what makes each call sound is that the library refuses before it follows a pointer.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
@@ -149,7 +149,8 @@ fn outputs_of_failed_calls_are_null_or_zero() {
 
 #[test]
 fn options_of_create_that_cannot_be_are_refused() {
-    let cases: &[(fn(&mut kith_options), i32, &[&str])] = &[
+    type Case = (fn(&mut kith_options), i32, &'static [&'static str]);
+    let cases: &[Case] = &[
         (|o| o.dimensions = 0, ARGUMENT, &["dimensions is 0"]),
         (|o| o.dimensions = 65_537, ARGUMENT, &["dimensions is 65537"]),
         (|o| o.dimensions = u32::MAX, ARGUMENT, &["dimensions is 4294967295"]),

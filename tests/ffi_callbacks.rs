@@ -1,6 +1,6 @@
 //! What may a callback do, and what does a defect inside a call look like from outside?
 
-#![allow(clippy::unwrap_used)] // a test fails by panicking
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::undocumented_unsafe_blocks)] // callbacks get the ctx that the test passed, which lives until the call returns
 
 mod ffi_support;

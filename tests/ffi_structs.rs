@@ -1,6 +1,6 @@
 //! Are the structs of the C layer laid out as pinned, and do they grow by the rule?
 
-#![allow(clippy::unwrap_used)] // a test fails by panicking
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::undocumented_unsafe_blocks)] // every call passes live local arrays of the size that it names
 
 mod ffi_support;
@@ -209,7 +209,8 @@ fn sizes_that_cannot_be_are_refused() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     let handle = Handle::with_keys([1]);
-    let cases: &[(fn(&mut kith_search_options), &[&str])] = &[
+    type Case = (fn(&mut kith_search_options), &'static [&'static str]);
+    let cases: &[Case] = &[
         (|o| o.recall = 0.95, &["recall is 0.95"]),
         (|o| o.recall = f32::NAN, &["recall is NaN"]),
         (|o| o.flags = 2, &["flags is 0x2"]),

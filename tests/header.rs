@@ -2,7 +2,7 @@
 //!
 //! `KITH_BLESS=1 cargo test --test header` writes the header anew.
 
-#![allow(clippy::unwrap_used)] // a test fails by panicking
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod header_text;
 
 use header_text::{functions, generate, root};
