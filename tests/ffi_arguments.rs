@@ -247,6 +247,12 @@ fn keys_that_cannot_be_are_refused() {
     refused(unsafe { kith_upsert(handle.0, none, bytes(&VECTOR)) }, ARGUMENT, "kith_upsert", &["key"]);
     refused(handle.insert(2, &VECTOR), EXISTS, "kith_insert", &["2"]);
     refused(unsafe { kith_remove(handle.0, 3) }, NOT_FOUND, "kith_remove", &["3"]);
+    refused(unsafe { kith_remove(handle.0, none) }, NOT_FOUND, "kith_remove", &["18446744073709551615"]);
+    let (mut back, mut found) = ([7.0_f32; 2], 7);
+    let place = back.as_mut_ptr().cast();
+    refused(unsafe { kith_get(handle.0, none, place) }, NOT_FOUND, "kith_get", &["18446744073709551615"]);
+    assert_eq!(unsafe { kith_contains(handle.0, none, &raw mut found) }, 0, "{}", last_error());
+    assert_eq!((back, found), ([7.0; 2], 0));
     let rows = [0.0_f32; 6];
     for (keys, status, named) in
         [([7, 8, 2], EXISTS, "2"), ([7, 8, 7], EXISTS, "key is 7"), ([7, none, 9], ARGUMENT, "1")]

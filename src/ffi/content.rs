@@ -52,8 +52,8 @@ pub unsafe extern "C" fn kith_upsert(index: *mut kith_index, key: u64, vector: *
 /// the call may find some of the vectors before it returns.
 ///
 /// Errors:
-/// - KITH_ERROR_ARGUMENT: as for kith_insert(); stride smaller than a vector; count x stride does not
-///   fit into memory
+/// - KITH_ERROR_ARGUMENT: as for kith_insert(); stride smaller than a vector; count x stride does not fit
+///   into memory
 /// - KITH_ERROR_EXISTS: a key is present or stands twice in the batch, and KITH_UPSERT is not set
 /// - KITH_ERROR_CANCELLED: progress returned non-zero
 /// - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn kith_insert_batch(
 ///
 /// Errors:
 /// - KITH_ERROR_NOT_FOUND: no vector has this key
-/// - KITH_ERROR_ARGUMENT: index is NULL; key is KITH_NO_KEY
+/// - KITH_ERROR_ARGUMENT: index is NULL
 /// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_remove(index: *mut kith_index, key: u64) -> kith_status {

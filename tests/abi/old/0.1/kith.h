@@ -456,8 +456,8 @@ KITH_API kith_status kith_upsert(kith_index *index,
  * the call may find some of the vectors before it returns.
  *
  * Errors:
- * - KITH_ERROR_ARGUMENT: as for kith_insert(); stride smaller than a vector; count x stride does not
- *   fit into memory
+ * - KITH_ERROR_ARGUMENT: as for kith_insert(); stride smaller than a vector; count x stride does not fit
+ *   into memory
  * - KITH_ERROR_EXISTS: a key is present or stands twice in the batch, and KITH_UPSERT is not set
  * - KITH_ERROR_CANCELLED: progress returned non-zero
  * - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
@@ -480,7 +480,7 @@ KITH_API kith_status kith_insert_batch(kith_index *index,
  *
  * Errors:
  * - KITH_ERROR_NOT_FOUND: no vector has this key
- * - KITH_ERROR_ARGUMENT: index is NULL; key is KITH_NO_KEY
+ * - KITH_ERROR_ARGUMENT: index is NULL
  * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
  */
 KITH_API kith_status kith_remove(kith_index *index, uint64_t key);
@@ -593,7 +593,7 @@ KITH_API kith_status kith_search_batch(const kith_index *index,
  *
  * Errors:
  * - KITH_ERROR_NOT_FOUND: no vector has this key
- * - KITH_ERROR_ARGUMENT: a pointer is NULL; key is KITH_NO_KEY
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL
  */
 KITH_API kith_status kith_get(const kith_index *index, uint64_t key, void *vector);
 
@@ -605,7 +605,7 @@ KITH_API kith_status kith_get(const kith_index *index, uint64_t key, void *vecto
  * - found: receives 1 or 0
  *
  * Errors:
- * - KITH_ERROR_ARGUMENT: a pointer is NULL; key is KITH_NO_KEY
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL
  */
 KITH_API kith_status kith_contains(const kith_index *index, uint64_t key, int *found);
 
@@ -708,15 +708,14 @@ KITH_API kith_status kith_open(const char *path,
  * Says what the head of a file says, without loading the file.
  *
  * - path: the file
- * - info: `size` must be set; the rest is written. `removed`, `capacity` and `bytes` are what they would be after kith_open()
- *   with no flags, as far as the head tells
+ * - info: `size` must be set; the rest is written. `capacity` is the number of places in the
+ *   file and `bytes` its length
  *
  * Errors:
- * - KITH_ERROR_IO, KITH_ERROR_CORRUPT, KITH_ERROR_VERSION: as for kith_open(), as far as the head tells
+ * - KITH_ERROR_IO, KITH_ERROR_CORRUPT, KITH_ERROR_VERSION: as for kith_open(), as far as the head of the file tells
  * - KITH_ERROR_ARGUMENT: a pointer is NULL; path is empty; info->size is 0 or no size of this struct
  */
-KITH_API kith_status kith_file_info(const char *path,
-                                    kith_info *info);
+KITH_API kith_status kith_file_info(const char *path, kith_info *info);
 
 #ifdef __cplusplus
 }  // extern "C"
