@@ -265,8 +265,9 @@ typedef struct kith_options {
 } kith_options;
 
 /**
- * How far is a batch? Called now and then with vectors done and vectors in all. Non-zero cancels: the call returns
- * KITH_ERROR_CANCELLED and the index is as it was before. See "Callbacks" above.
+ * How far is a batch? Called now and then with vectors done and vectors in all; done never goes back, and the last call of a
+ * batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
+ * before. See "Callbacks" above.
  */
 typedef int (*kith_progress_fn)(void *ctx, uint64_t done, uint64_t total);
 

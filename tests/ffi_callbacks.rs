@@ -12,6 +12,9 @@ use std::process::Command;
 use std::ptr::{null, null_mut};
 use std::thread::ThreadId;
 
+/// Flat and graph.
+const KINDS: [u32; 2] = [1, 2];
+
 /// What the callbacks of these tests know and note.
 struct Scene {
     index: *mut kith_index,
@@ -93,7 +96,11 @@ unsafe extern "C-unwind" fn cancel_after_half(ctx: *mut c_void, done: u64, total
 
 #[test]
 fn a_filter_may_read_but_not_change_its_index() {
-    let (index, other) = (Handle::with_keys(1..=9), Handle::with_keys([]));
+    KINDS.into_iter().for_each(filter_tries_everything);
+}
+
+fn filter_tries_everything(kind: u32) {
+    let (index, other) = (Handle::of_kind(kind, 1..=9), Handle::with_keys([]));
     let before = index.contents();
     let mut scene = Scene::new(&index, &other);
     let options = kith_search_options { filter: Some(filter), filter_ctx: (&raw mut scene).cast(), ..search_options() };
@@ -141,7 +148,11 @@ fn a_filter_without_the_flag_runs_on_the_calling_thread_only() {
 
 #[test]
 fn progress_is_told_on_the_calling_thread_and_may_not_change_the_index() {
-    let (index, other) = (Handle::with_keys([1]), Handle::with_keys([]));
+    KINDS.into_iter().for_each(progress_tries_everything);
+}
+
+fn progress_tries_everything(kind: u32) {
+    let (index, other) = (Handle::of_kind(kind, [1]), Handle::with_keys([]));
     let mut scene = Scene::new(&index, &other);
     let keys: Vec<u64> = (100..5100).collect();
     let rows = vec![1.0_f32; 10_000];
@@ -158,13 +169,22 @@ fn progress_is_told_on_the_calling_thread_and_may_not_change_the_index() {
     assert_eq!(scene.reads, [0; 6]);
     let me = std::thread::current().id();
     assert!(scene.threads.iter().all(|thread| *thread == me));
-    assert!(scene.seen.is_sorted() && scene.seen.iter().all(|&(done, total)| done <= total && total == 5000));
+    let seen = &scene.seen;
+    assert!(
+        seen.is_sorted() && seen.iter().all(|&(done, total)| done <= total && total == 5000),
+        "kind {kind}: {seen:?}"
+    );
+    assert_eq!(seen.last(), Some(&(5000, 5000)));
     assert_eq!(index.contents().1.len(), 5001);
 }
 
 #[test]
 fn a_cancelled_batch_leaves_the_index_as_it_was() {
-    let index = Handle::with_keys([1]);
+    KINDS.into_iter().for_each(cancelled_batch);
+}
+
+fn cancelled_batch(kind: u32) {
+    let index = Handle::of_kind(kind, [1]);
     let (_, keys_before, vectors_before) = index.contents();
     let keys: Vec<u64> = (1..5001).collect();
     let rows = vec![3.0_f32; 10_000];

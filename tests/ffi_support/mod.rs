@@ -84,9 +84,14 @@ impl Handle {
         Self(index)
     }
 
-    /// Two dimensions, f32, L2, with key k at (k, 0) for each of `keys`.
+    /// Two dimensions, f32, L2, the library's choice of kind, with key k at (k, 0) for each of `keys`.
     pub(crate) fn with_keys(keys: impl IntoIterator<Item = u64>) -> Self {
-        let handle = Self::new(&options(2));
+        Self::of_kind(0, keys)
+    }
+
+    /// As `with_keys`, of this kind.
+    pub(crate) fn of_kind(kind: u32, keys: impl IntoIterator<Item = u64>) -> Self {
+        let handle = Self::new(&kith_options { kind, ..options(2) });
         for key in keys {
             assert_eq!(handle.insert(key, &[key as f32, 0.0]), 0, "{}", last_error());
         }
