@@ -33,7 +33,7 @@ static void unchanged(const kith_index *index, const kith_info *before) {
 
 int main(void) {
     const size_t row = DIMENSIONS * sizeof(float), used = address_space();
-    kith_options options = {.size = sizeof options, .dimensions = DIMENSIONS};
+    kith_options options = {.size = sizeof options, .dimensions = DIMENSIONS, .kind = KITH_KIND_FLAT};
     kith_build_options one_thread = {.size = sizeof one_thread, .threads = 1};
     kith_info before = {.size = sizeof before};
     kith_index *index = NULL, *other = NULL;
