@@ -1,5 +1,6 @@
 //! What does a C caller get for a wrong argument? A status, a sentence that names argument and value, and nothing changed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 // Tests pass what no careful program passes; what makes each call sound is that the library refuses before it follows a pointer.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
@@ -148,7 +149,8 @@ fn outputs_of_failed_calls_are_null_or_zero() {
 
 #[test]
 fn options_of_create_that_cannot_be_are_refused() {
-    let cases: &[(fn(&mut kith_options), i32, &[&str])] = &[
+    type Case = (fn(&mut kith_options), i32, &'static [&'static str]);
+    let cases: &[Case] = &[
         (|o| o.dimensions = 0, ARGUMENT, &["dimensions is 0"]),
         (|o| o.dimensions = 65_537, ARGUMENT, &["dimensions is 65537"]),
         (|o| o.dimensions = u32::MAX, ARGUMENT, &["dimensions is 4294967295"]),
@@ -245,8 +247,16 @@ fn keys_that_cannot_be_are_refused() {
     refused(unsafe { kith_upsert(handle.0, none, bytes(&VECTOR)) }, ARGUMENT, "kith_upsert", &["key"]);
     refused(handle.insert(2, &VECTOR), EXISTS, "kith_insert", &["2"]);
     refused(unsafe { kith_remove(handle.0, 3) }, NOT_FOUND, "kith_remove", &["3"]);
+    refused(unsafe { kith_remove(handle.0, none) }, NOT_FOUND, "kith_remove", &["18446744073709551615"]);
+    let (mut back, mut found) = ([7.0_f32; 2], 7);
+    let place = back.as_mut_ptr().cast();
+    refused(unsafe { kith_get(handle.0, none, place) }, NOT_FOUND, "kith_get", &["18446744073709551615"]);
+    assert_eq!(unsafe { kith_contains(handle.0, none, &raw mut found) }, 0, "{}", last_error());
+    assert_eq!((back, found), ([7.0; 2], 0));
     let rows = [0.0_f32; 6];
-    for (keys, status, named) in [([7, 8, 2], EXISTS, "2"), ([7, 8, 7], EXISTS, "key is 7"), ([7, none, 9], ARGUMENT, "1")] {
+    for (keys, status, named) in
+        [([7, 8, 2], EXISTS, "2"), ([7, 8, 7], EXISTS, "key is 7"), ([7, none, 9], ARGUMENT, "1")]
+    {
         let got = unsafe { kith_insert_batch(handle.0, 3, keys.as_ptr(), bytes(&rows), 0, null()) };
         refused(got, status, "kith_insert_batch", &[named]);
     }
@@ -286,8 +296,18 @@ fn absurd_numbers_are_refused_before_memory_is_touched() {
         let status = unsafe { kith_distance(0, 0, dimensions, vector, vector, keys.cast()) };
         refused(status, ARGUMENT, "kith_distance", &[&format!("dimensions is {dimensions}")]);
     }
-    refused(unsafe { kith_distance(77, 0, 2, vector, vector, keys.cast()) }, ARGUMENT, "kith_distance", &["metric is 77"]);
-    refused(unsafe { kith_distance(0, 77, 2, vector, vector, keys.cast()) }, ARGUMENT, "kith_distance", &["element is 77"]);
+    refused(
+        unsafe { kith_distance(77, 0, 2, vector, vector, keys.cast()) },
+        ARGUMENT,
+        "kith_distance",
+        &["metric is 77"],
+    );
+    refused(
+        unsafe { kith_distance(0, 77, 2, vector, vector, keys.cast()) },
+        ARGUMENT,
+        "kith_distance",
+        &["element is 77"],
+    );
     refused(unsafe { kith_save(index, c"".as_ptr()) }, ARGUMENT, "kith_save", &["path is empty"]);
     assert!(handle.contents() == before);
 }

@@ -1,5 +1,6 @@
 //! What may a callback do, and what does a defect inside a call look like from outside?
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::undocumented_unsafe_blocks)] // callbacks get the ctx that the test passed, which lives until the call returns
 
 mod ffi_support;
@@ -10,6 +11,9 @@ use std::ffi::{c_int, c_void};
 use std::process::Command;
 use std::ptr::{null, null_mut};
 use std::thread::ThreadId;
+
+/// Flat and graph.
+const KINDS: [u32; 2] = [1, 2];
 
 /// What the callbacks of these tests know and note.
 struct Scene {
@@ -92,11 +96,14 @@ unsafe extern "C-unwind" fn cancel_after_half(ctx: *mut c_void, done: u64, total
 
 #[test]
 fn a_filter_may_read_but_not_change_its_index() {
-    let (index, other) = (Handle::with_keys(1..=9), Handle::with_keys([]));
+    KINDS.into_iter().for_each(filter_tries_everything);
+}
+
+fn filter_tries_everything(kind: u32) {
+    let (index, other) = (Handle::of_kind(kind, 1..=9), Handle::with_keys([]));
     let before = index.contents();
     let mut scene = Scene::new(&index, &other);
-    let options =
-        kith_search_options { filter: Some(filter), filter_ctx: (&raw mut scene).cast(), ..search_options() };
+    let options = kith_search_options { filter: Some(filter), filter_ctx: (&raw mut scene).cast(), ..search_options() };
     let (status, keys, _) = index.search(&[1.0, 0.0], 9, Some(&options));
     assert_eq!((status, keys), (0, vec![1, 3, 5, 7, 9]), "{}", last_error());
     assert_eq!(scene.statuses, [BUSY; 7]);
@@ -121,7 +128,17 @@ fn a_filter_without_the_flag_runs_on_the_calling_thread_only() {
     let (mut keys, mut counts) = ([0; 40], [0; 20]);
     let place = queries.as_ptr().cast();
     let status = unsafe {
-        kith_search_batch(index.0, 20, place, 0, 2, &raw const options, keys.as_mut_ptr(), null_mut(), counts.as_mut_ptr())
+        kith_search_batch(
+            index.0,
+            20,
+            place,
+            0,
+            2,
+            &raw const options,
+            keys.as_mut_ptr(),
+            null_mut(),
+            counts.as_mut_ptr(),
+        )
     };
     assert_eq!((status, counts), (0, [2; 20]), "{}", last_error());
     assert_eq!(index.search(&[0.0, 0.0], 2, Some(&options)).1, [1, 3]);
@@ -131,7 +148,11 @@ fn a_filter_without_the_flag_runs_on_the_calling_thread_only() {
 
 #[test]
 fn progress_is_told_on_the_calling_thread_and_may_not_change_the_index() {
-    let (index, other) = (Handle::with_keys([1]), Handle::with_keys([]));
+    KINDS.into_iter().for_each(progress_tries_everything);
+}
+
+fn progress_tries_everything(kind: u32) {
+    let (index, other) = (Handle::of_kind(kind, [1]), Handle::with_keys([]));
     let mut scene = Scene::new(&index, &other);
     let keys: Vec<u64> = (100..5100).collect();
     let rows = vec![1.0_f32; 10_000];
@@ -148,13 +169,22 @@ fn progress_is_told_on_the_calling_thread_and_may_not_change_the_index() {
     assert_eq!(scene.reads, [0; 6]);
     let me = std::thread::current().id();
     assert!(scene.threads.iter().all(|thread| *thread == me));
-    assert!(scene.seen.is_sorted() && scene.seen.iter().all(|&(done, total)| done <= total && total == 5000));
+    let seen = &scene.seen;
+    assert!(
+        seen.is_sorted() && seen.iter().all(|&(done, total)| done <= total && total == 5000),
+        "kind {kind}: {seen:?}"
+    );
+    assert_eq!(seen.last(), Some(&(5000, 5000)));
     assert_eq!(index.contents().1.len(), 5001);
 }
 
 #[test]
 fn a_cancelled_batch_leaves_the_index_as_it_was() {
-    let index = Handle::with_keys([1]);
+    KINDS.into_iter().for_each(cancelled_batch);
+}
+
+fn cancelled_batch(kind: u32) {
+    let index = Handle::of_kind(kind, [1]);
     let (_, keys_before, vectors_before) = index.contents();
     let keys: Vec<u64> = (1..5001).collect();
     let rows = vec![3.0_f32; 10_000];
@@ -191,8 +221,7 @@ fn meet_two_defects() {
 
     let options = kith_build_options { progress: Some(panicking_progress), ..build_options() };
     let (key, row) = (9_u64, [9.0_f32, 0.0]);
-    let status =
-        unsafe { kith_insert_batch(index.0, 1, &raw const key, row.as_ptr().cast(), 0, &raw const options) };
+    let status = unsafe { kith_insert_batch(index.0, 1, &raw const key, row.as_ptr().cast(), 0, &raw const options) };
     refused(status, INTERNAL, "kith_insert_batch", &["progress is too much", "tests/ffi_callbacks.rs:"]);
     let calls = [
         ("kith_insert", index.insert(4, &row)),

@@ -1,5 +1,6 @@
 //! Are the structs of the C layer laid out as pinned, and do they grow by the rule?
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::undocumented_unsafe_blocks)] // every call passes live local arrays of the size that it names
 
 mod ffi_support;
@@ -131,9 +132,8 @@ fn the_numbers_of_c_are_those_of_rust() {
         assert_eq!(element as usize, i);
     }
     use kith::Status::*;
-    let statuses = [
-        Argument, Memory, Io, Corrupt, Version, NotFound, Exists, ReadOnly, Unsupported, Cancelled, Busy, Internal,
-    ];
+    let statuses =
+        [Argument, Memory, Io, Corrupt, Version, NotFound, Exists, ReadOnly, Unsupported, Cancelled, Busy, Internal];
     let numbers: Vec<i32> = statuses.into_iter().map(|status| status as i32).collect();
     assert_eq!(numbers, [-1, -2, -3, -4, -5, -6, -7, -8, -9, -10, -11, -99]);
 }
@@ -181,7 +181,12 @@ fn a_longer_struct_must_end_in_zeros() {
 #[test]
 fn sizes_that_cannot_be_are_refused() {
     for size in [0, 1, 3, 6, 44, 55, 4097, u32::MAX] {
-        refused(create(size, 3, None), ARGUMENT, "kith_create", &[&format!("options->size is {size};"), "kith_options"]);
+        refused(
+            create(size, 3, None),
+            ARGUMENT,
+            "kith_create",
+            &[&format!("options->size is {size};"), "kith_options"],
+        );
     }
     let handle = Handle::with_keys([1]);
     let search = kith_search_options { size: 0, ..search_options() };
@@ -204,7 +209,8 @@ fn sizes_that_cannot_be_are_refused() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     let handle = Handle::with_keys([1]);
-    let cases: &[(fn(&mut kith_search_options), &[&str])] = &[
+    type Case = (fn(&mut kith_search_options), &'static [&'static str]);
+    let cases: &[Case] = &[
         (|o| o.recall = 0.95, &["recall is 0.95"]),
         (|o| o.recall = f32::NAN, &["recall is NaN"]),
         (|o| o.flags = 2, &["flags is 0x2"]),

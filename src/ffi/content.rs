@@ -22,7 +22,9 @@ use std::ffi::c_void;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_insert(index: *mut kith_index, key: u64, vector: *const c_void) -> kith_status {
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
-    unsafe { change("kith_insert", index, |index| index.insert(key, one_vector(vector, index.vector_bytes(), "vector")?)) }
+    unsafe {
+        change("kith_insert", index, |index| index.insert(key, one_vector(vector, index.vector_bytes(), "vector")?))
+    }
 }
 
 /// Adds one vector, or replaces the one that has this key. A search beside it sees the old vector or the new one, never both and
@@ -32,7 +34,9 @@ pub unsafe extern "C" fn kith_insert(index: *mut kith_index, key: u64, vector: *
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_upsert(index: *mut kith_index, key: u64, vector: *const c_void) -> kith_status {
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
-    unsafe { change("kith_upsert", index, |index| index.upsert(key, one_vector(vector, index.vector_bytes(), "vector")?)) }
+    unsafe {
+        change("kith_upsert", index, |index| index.upsert(key, one_vector(vector, index.vector_bytes(), "vector")?))
+    }
 }
 
 /// Adds many vectors, on several threads, all of them or none.
@@ -48,8 +52,8 @@ pub unsafe extern "C" fn kith_upsert(index: *mut kith_index, key: u64, vector: *
 /// the call may find some of the vectors before it returns.
 ///
 /// Errors:
-/// - KITH_ERROR_ARGUMENT: as for kith_insert(); stride smaller than a vector; count x stride does not
-///   fit into memory
+/// - KITH_ERROR_ARGUMENT: as for kith_insert(); stride smaller than a vector; count x stride does not fit
+///   into memory
 /// - KITH_ERROR_EXISTS: a key is present or stands twice in the batch, and KITH_UPSERT is not set
 /// - KITH_ERROR_CANCELLED: progress returned non-zero
 /// - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
@@ -82,7 +86,7 @@ pub unsafe extern "C" fn kith_insert_batch(
 ///
 /// Errors:
 /// - KITH_ERROR_NOT_FOUND: no vector has this key
-/// - KITH_ERROR_ARGUMENT: index is NULL; key is KITH_NO_KEY
+/// - KITH_ERROR_ARGUMENT: index is NULL
 /// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_remove(index: *mut kith_index, key: u64) -> kith_status {

@@ -59,11 +59,11 @@ pub unsafe extern "C" fn kith_open(path: *const c_char, flags: u64, index: *mut 
 /// Says what the head of a file says, without loading the file.
 ///
 /// - path: the file
-/// - info: `size` must be set; the rest is written. `removed`, `capacity` and `bytes` are what they would be after kith_open()
-///   with no flags, as far as the head tells
+/// - info: `size` must be set; the rest is written. `capacity` is the number of places in the
+///   file and `bytes` its length
 ///
 /// Errors:
-/// - KITH_ERROR_IO, KITH_ERROR_CORRUPT, KITH_ERROR_VERSION: as for kith_open(), as far as the head tells
+/// - KITH_ERROR_IO, KITH_ERROR_CORRUPT, KITH_ERROR_VERSION: as for kith_open(), as far as the head of the file tells
 /// - KITH_ERROR_ARGUMENT: a pointer is NULL; path is empty; info->size is 0 or no size of this struct
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_file_info(path: *const c_char, info: *mut kith_info) -> kith_status {

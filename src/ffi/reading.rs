@@ -16,7 +16,7 @@ use std::ffi::{c_int, c_void};
 ///
 /// Errors:
 /// - KITH_ERROR_NOT_FOUND: no vector has this key
-/// - KITH_ERROR_ARGUMENT: a pointer is NULL; key is KITH_NO_KEY
+/// - KITH_ERROR_ARGUMENT: a pointer is NULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_get(index: *const kith_index, key: u64, vector: *mut c_void) -> kith_status {
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn kith_get(index: *const kith_index, key: u64, vector: *m
 /// - found: receives 1 or 0
 ///
 /// Errors:
-/// - KITH_ERROR_ARGUMENT: a pointer is NULL; key is KITH_NO_KEY
+/// - KITH_ERROR_ARGUMENT: a pointer is NULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_contains(index: *const kith_index, key: u64, found: *mut c_int) -> kith_status {
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.

@@ -145,8 +145,9 @@ pub const KITH_OPEN_ONE_THREAD: u32 = 8;
 /// order; the same key must get the same answer during one search. See "Callbacks" above.
 pub type kith_filter_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, key: u64) -> c_int>;
 
-/// How far is a batch? Called now and then with vectors done and vectors in all. Non-zero cancels: the call returns
-/// KITH_ERROR_CANCELLED and the index is as it was before. See "Callbacks" above.
+/// How far is a batch? Called now and then with vectors done and vectors in all; done never goes back, and the last call of a
+/// batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
+/// before. See "Callbacks" above.
 pub type kith_progress_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, done: u64, total: u64) -> c_int>;
 
 /// What an index is created with. Set `size` and `dimensions`; 0 in any other field means its default.

@@ -84,9 +84,14 @@ impl Handle {
         Self(index)
     }
 
-    /// Two dimensions, f32, L2, with key k at (k, 0) for each of `keys`.
+    /// Two dimensions, f32, L2, the library's choice of kind, with key k at (k, 0) for each of `keys`.
     pub(crate) fn with_keys(keys: impl IntoIterator<Item = u64>) -> Self {
-        let handle = Self::new(&options(2));
+        Self::of_kind(0, keys)
+    }
+
+    /// As `with_keys`, of this kind.
+    pub(crate) fn of_kind(kind: u32, keys: impl IntoIterator<Item = u64>) -> Self {
+        let handle = Self::new(&kith_options { kind, ..options(2) });
         for key in keys {
             assert_eq!(handle.insert(key, &[key as f32, 0.0]), 0, "{}", last_error());
         }
@@ -98,7 +103,12 @@ impl Handle {
         unsafe { kith_insert(self.0, key, vector.as_ptr().cast()) }
     }
 
-    pub(crate) fn search(&self, query: &[f32], k: usize, options: Option<&kith_search_options>) -> (i32, Vec<u64>, Vec<f32>) {
+    pub(crate) fn search(
+        &self,
+        query: &[f32],
+        k: usize,
+        options: Option<&kith_search_options>,
+    ) -> (i32, Vec<u64>, Vec<f32>) {
         let (mut keys, mut distances, mut count) = (vec![7; k], vec![7.0; k], 7);
         let options = options.map_or(null(), |options| &raw const *options);
         // SAFETY: a live handle, a query of the index's shape, k places.

@@ -265,8 +265,9 @@ typedef struct kith_options {
 } kith_options;
 
 /**
- * How far is a batch? Called now and then with vectors done and vectors in all. Non-zero cancels: the call returns
- * KITH_ERROR_CANCELLED and the index is as it was before. See "Callbacks" above.
+ * How far is a batch? Called now and then with vectors done and vectors in all; done never goes back, and the last call of a
+ * batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
+ * before. See "Callbacks" above.
  */
 typedef int (*kith_progress_fn)(void *ctx, uint64_t done, uint64_t total);
 
@@ -452,13 +453,13 @@ KITH_API kith_status kith_upsert(kith_index *index,
  * - stride: bytes from one vector to the next, at least those of a vector; 0 means packed
  * - options: threads, progress, KITH_UPSERT; may be NULL
  *
- * One bad or present key, or one bad vector, refuses the whole batch; the text names it by its place and key. Searches beside
+ * One bad or present key, or one bad vector, refuses the whole batch; the text names its place. Searches beside
  * the call may find some of the vectors before it returns.
  *
  * Errors:
- * - KITH_ERROR_ARGUMENT: as for kith_insert(); a key twice in the batch (with KITH_UPSERT its later vector counts); stride smaller than a vector; count x stride does not
- *   fit into memory
- * - KITH_ERROR_EXISTS: a key is present, and KITH_UPSERT is not set
+ * - KITH_ERROR_ARGUMENT: as for kith_insert(); stride smaller than a vector; count x stride does not fit
+ *   into memory
+ * - KITH_ERROR_EXISTS: a key is present or stands twice in the batch, and KITH_UPSERT is not set
  * - KITH_ERROR_CANCELLED: progress returned non-zero
  * - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
  * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
@@ -480,7 +481,7 @@ KITH_API kith_status kith_insert_batch(kith_index *index,
  *
  * Errors:
  * - KITH_ERROR_NOT_FOUND: no vector has this key
- * - KITH_ERROR_ARGUMENT: index is NULL; key is KITH_NO_KEY
+ * - KITH_ERROR_ARGUMENT: index is NULL
  * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
  */
 KITH_API kith_status kith_remove(kith_index *index, uint64_t key);
@@ -593,7 +594,7 @@ KITH_API kith_status kith_search_batch(const kith_index *index,
  *
  * Errors:
  * - KITH_ERROR_NOT_FOUND: no vector has this key
- * - KITH_ERROR_ARGUMENT: a pointer is NULL; key is KITH_NO_KEY
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL
  */
 KITH_API kith_status kith_get(const kith_index *index, uint64_t key, void *vector);
 
@@ -605,7 +606,7 @@ KITH_API kith_status kith_get(const kith_index *index, uint64_t key, void *vecto
  * - found: receives 1 or 0
  *
  * Errors:
- * - KITH_ERROR_ARGUMENT: a pointer is NULL; key is KITH_NO_KEY
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL
  */
 KITH_API kith_status kith_contains(const kith_index *index, uint64_t key, int *found);
 
@@ -708,15 +709,14 @@ KITH_API kith_status kith_open(const char *path,
  * Says what the head of a file says, without loading the file.
  *
  * - path: the file
- * - info: `size` must be set; the rest is written. `removed`, `capacity` and `bytes` are what they would be after kith_open()
- *   with no flags, as far as the head tells
+ * - info: `size` must be set; the rest is written. `capacity` is the number of places in the
+ *   file and `bytes` its length
  *
  * Errors:
- * - KITH_ERROR_IO, KITH_ERROR_CORRUPT, KITH_ERROR_VERSION: as for kith_open(), as far as the head tells
+ * - KITH_ERROR_IO, KITH_ERROR_CORRUPT, KITH_ERROR_VERSION: as for kith_open(), as far as the head of the file tells
  * - KITH_ERROR_ARGUMENT: a pointer is NULL; path is empty; info->size is 0 or no size of this struct
  */
-KITH_API kith_status kith_file_info(const char *path,
-                                    kith_info *info);
+KITH_API kith_status kith_file_info(const char *path, kith_info *info);
 
 #ifdef __cplusplus
 }  // extern "C"
