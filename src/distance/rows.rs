@@ -181,7 +181,13 @@ fn join_sides<S: Simd, K: Kernel<S>, const A: usize>(s: S, parts: [K::Side; A]) 
 #[inline(always)]
 pub unsafe fn one<S: Simd, K: Kernel<S>>(s: S, query: *const u8, row: *const u8, bytes: usize) -> f32 {
     // SAFETY: the caller's promise.
-    let [[score]] = unsafe { block::<S, K, 1, 1, 2>(s, [query], [row], bytes) };
+    let [[score]] = unsafe {
+        if K::EXACT {
+            block::<S, K, 1, 1, 4>(s, [query], [row], bytes)
+        } else {
+            block::<S, K, 1, 1, 2>(s, [query], [row], bytes)
+        }
+    };
     score
 }
 
@@ -258,38 +264,53 @@ impl Panel {
         }
     }
 
-    /// Every row of the panel with `Q` queries from `q` on.
-    /// # Safety
-    /// - Those of [`panel`], and `q + Q` queries exist.
-    #[inline(always)]
-    unsafe fn band<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize>(&self, s: S, q: usize) {
-        let mut r = 0;
-        while r + R <= self.row_count {
-            // SAFETY: the rows up to r + R exist.
-            unsafe { self.tile::<S, K, Q, R, A>(s, q, r) };
-            r += R;
-        }
-        while r < self.row_count {
-            // SAFETY: row r exists.
-            unsafe { self.tile::<S, K, Q, 1, A>(s, q, r) };
-            r += 1;
-        }
-    }
-
-    /// The whole panel in tiles of `Q` x `R`.
+    /// The whole panel in tiles of `Q` x `R`. Queries are taken in bands that stay in the L1 cache with a few rows, so
+    /// that a row comes from further away once per band.
     /// # Safety
     /// - Those of [`panel`].
     #[inline(always)]
     unsafe fn tiles<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize>(&self, s: S) {
-        let mut q = 0;
-        while q + Q <= self.query_count {
+        /// Two thirds of the smallest L1 cache of the machines that matter.
+        const BAND_BYTES: usize = 20 << 10;
+        let band = (BAND_BYTES / self.bytes.max(1)).max(Q).next_multiple_of(Q);
+        let mut start = 0;
+        while start < self.query_count {
+            let end = self.query_count.min(start + band);
+            let mut r = 0;
+            while r + R <= self.row_count {
+                // SAFETY: the queries from start to end and the rows up to r + R exist.
+                unsafe { self.column::<S, K, Q, R, A>(s, start, end, r) };
+                r += R;
+            }
+            while r < self.row_count {
+                // SAFETY: the queries from start to end and row r exist.
+                unsafe { self.column::<S, K, Q, 1, A>(s, start, end, r) };
+                r += 1;
+            }
+            start = end;
+        }
+    }
+
+    /// `R` rows from `r` on with the queries from `start` to `end`.
+    /// # Safety
+    /// - Those of [`panel`], and these rows and queries exist.
+    #[inline(always)]
+    unsafe fn column<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize>(
+        &self,
+        s: S,
+        start: usize,
+        end: usize,
+        r: usize,
+    ) {
+        let mut q = start;
+        while q + Q <= end {
             // SAFETY: the queries up to q + Q exist.
-            unsafe { self.band::<S, K, Q, R, A>(s, q) };
+            unsafe { self.tile::<S, K, Q, R, A>(s, q, r) };
             q += Q;
         }
-        while q < self.query_count {
+        while q < end {
             // SAFETY: query q exists.
-            unsafe { self.band::<S, K, 1, 4, 2>(s, q) };
+            unsafe { self.tile::<S, K, 1, R, A>(s, q, r) };
             q += 1;
         }
     }

@@ -206,10 +206,15 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static {
         )
     }
 
-    /// Adds the squares of the differences of unsigned bytes.
+    /// Counts the squares of the differences of unsigned bytes; a level may count downwards, see [`Self::l2_total`].
     fn l2_u8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I;
-    /// Adds the squares of the differences of signed bytes.
+    /// As [`Self::l2_u8`], of signed bytes.
     fn l2_i8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I;
+    /// The sum that `l2_u8` or `l2_i8` counted.
+    #[inline(always)]
+    fn l2_total(self, acc: Self::I) -> Self::I {
+        acc
+    }
     /// Adds the absolute differences of unsigned bytes.
     fn l1_u8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I;
     /// Adds the absolute differences of signed bytes.
