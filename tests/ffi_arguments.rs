@@ -246,7 +246,9 @@ fn keys_that_cannot_be_are_refused() {
     refused(handle.insert(2, &VECTOR), EXISTS, "kith_insert", &["2"]);
     refused(unsafe { kith_remove(handle.0, 3) }, NOT_FOUND, "kith_remove", &["3"]);
     let rows = [0.0_f32; 6];
-    for (keys, status, named) in [([7, 8, 2], EXISTS, "2"), ([7, 8, 7], EXISTS, "key is 7"), ([7, none, 9], ARGUMENT, "1")] {
+    for (keys, status, named) in
+        [([7, 8, 2], EXISTS, "2"), ([7, 8, 7], EXISTS, "key is 7"), ([7, none, 9], ARGUMENT, "1")]
+    {
         let got = unsafe { kith_insert_batch(handle.0, 3, keys.as_ptr(), bytes(&rows), 0, null()) };
         refused(got, status, "kith_insert_batch", &[named]);
     }
@@ -286,8 +288,18 @@ fn absurd_numbers_are_refused_before_memory_is_touched() {
         let status = unsafe { kith_distance(0, 0, dimensions, vector, vector, keys.cast()) };
         refused(status, ARGUMENT, "kith_distance", &[&format!("dimensions is {dimensions}")]);
     }
-    refused(unsafe { kith_distance(77, 0, 2, vector, vector, keys.cast()) }, ARGUMENT, "kith_distance", &["metric is 77"]);
-    refused(unsafe { kith_distance(0, 77, 2, vector, vector, keys.cast()) }, ARGUMENT, "kith_distance", &["element is 77"]);
+    refused(
+        unsafe { kith_distance(77, 0, 2, vector, vector, keys.cast()) },
+        ARGUMENT,
+        "kith_distance",
+        &["metric is 77"],
+    );
+    refused(
+        unsafe { kith_distance(0, 77, 2, vector, vector, keys.cast()) },
+        ARGUMENT,
+        "kith_distance",
+        &["element is 77"],
+    );
     refused(unsafe { kith_save(index, c"".as_ptr()) }, ARGUMENT, "kith_save", &["path is empty"]);
     assert!(handle.contents() == before);
 }

@@ -95,8 +95,7 @@ fn a_filter_may_read_but_not_change_its_index() {
     let (index, other) = (Handle::with_keys(1..=9), Handle::with_keys([]));
     let before = index.contents();
     let mut scene = Scene::new(&index, &other);
-    let options =
-        kith_search_options { filter: Some(filter), filter_ctx: (&raw mut scene).cast(), ..search_options() };
+    let options = kith_search_options { filter: Some(filter), filter_ctx: (&raw mut scene).cast(), ..search_options() };
     let (status, keys, _) = index.search(&[1.0, 0.0], 9, Some(&options));
     assert_eq!((status, keys), (0, vec![1, 3, 5, 7, 9]), "{}", last_error());
     assert_eq!(scene.statuses, [BUSY; 7]);
@@ -121,7 +120,17 @@ fn a_filter_without_the_flag_runs_on_the_calling_thread_only() {
     let (mut keys, mut counts) = ([0; 40], [0; 20]);
     let place = queries.as_ptr().cast();
     let status = unsafe {
-        kith_search_batch(index.0, 20, place, 0, 2, &raw const options, keys.as_mut_ptr(), null_mut(), counts.as_mut_ptr())
+        kith_search_batch(
+            index.0,
+            20,
+            place,
+            0,
+            2,
+            &raw const options,
+            keys.as_mut_ptr(),
+            null_mut(),
+            counts.as_mut_ptr(),
+        )
     };
     assert_eq!((status, counts), (0, [2; 20]), "{}", last_error());
     assert_eq!(index.search(&[0.0, 0.0], 2, Some(&options)).1, [1, 3]);
@@ -191,8 +200,7 @@ fn meet_two_defects() {
 
     let options = kith_build_options { progress: Some(panicking_progress), ..build_options() };
     let (key, row) = (9_u64, [9.0_f32, 0.0]);
-    let status =
-        unsafe { kith_insert_batch(index.0, 1, &raw const key, row.as_ptr().cast(), 0, &raw const options) };
+    let status = unsafe { kith_insert_batch(index.0, 1, &raw const key, row.as_ptr().cast(), 0, &raw const options) };
     refused(status, INTERNAL, "kith_insert_batch", &["progress is too much", "tests/ffi_callbacks.rs:"]);
     let calls = [
         ("kith_insert", index.insert(4, &row)),

@@ -131,9 +131,8 @@ fn the_numbers_of_c_are_those_of_rust() {
         assert_eq!(element as usize, i);
     }
     use kith::Status::*;
-    let statuses = [
-        Argument, Memory, Io, Corrupt, Version, NotFound, Exists, ReadOnly, Unsupported, Cancelled, Busy, Internal,
-    ];
+    let statuses =
+        [Argument, Memory, Io, Corrupt, Version, NotFound, Exists, ReadOnly, Unsupported, Cancelled, Busy, Internal];
     let numbers: Vec<i32> = statuses.into_iter().map(|status| status as i32).collect();
     assert_eq!(numbers, [-1, -2, -3, -4, -5, -6, -7, -8, -9, -10, -11, -99]);
 }
@@ -181,7 +180,12 @@ fn a_longer_struct_must_end_in_zeros() {
 #[test]
 fn sizes_that_cannot_be_are_refused() {
     for size in [0, 1, 3, 6, 44, 55, 4097, u32::MAX] {
-        refused(create(size, 3, None), ARGUMENT, "kith_create", &[&format!("options->size is {size};"), "kith_options"]);
+        refused(
+            create(size, 3, None),
+            ARGUMENT,
+            "kith_create",
+            &[&format!("options->size is {size};"), "kith_options"],
+        );
     }
     let handle = Handle::with_keys([1]);
     let search = kith_search_options { size: 0, ..search_options() };

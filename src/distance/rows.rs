@@ -79,11 +79,13 @@ impl<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize> Sums
     /// - Each pointer has `K::CHUNK` readable bytes at offset `at`.
     #[inline(always)]
     unsafe fn add(&mut self, s: S, queries: &[*const u8; Q], rows: &[*const u8; R], at: usize, a: usize) {
+        // Loops, not `map` or `from_fn`: those have inner functions that a compiler may leave as calls.
         // SAFETY: the caller's promise.
-        let items = queries.map(
-            #[inline(always)]
-            |q| unsafe { K::load(s, q.add(at)) },
-        );
+        let mut items = [unsafe { K::load(s, queries[0].add(at)) }; Q];
+        for q in 1..Q {
+            // SAFETY: the caller's promise.
+            items[q] = unsafe { K::load(s, queries[q].add(at)) };
+        }
         for r in 0..R {
             // SAFETY: the caller's promise.
             let row = unsafe { K::load(s, rows[r].add(at)) };
@@ -97,11 +99,13 @@ impl<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize> Sums
     /// - Each pointer has 32 readable bytes at offset `at`.
     #[inline(always)]
     unsafe fn add_half(&mut self, s: S, queries: &[*const u8; Q], rows: &[*const u8; R], at: usize, a: usize) {
+        // Loops, not `map` or `from_fn`: those have inner functions that a compiler may leave as calls.
         // SAFETY: the caller's promise.
-        let items = queries.map(
-            #[inline(always)]
-            |q| unsafe { K::load_half(s, q.add(at)) },
-        );
+        let mut items = [unsafe { K::load_half(s, queries[0].add(at)) }; Q];
+        for q in 1..Q {
+            // SAFETY: the caller's promise.
+            items[q] = unsafe { K::load_half(s, queries[q].add(at)) };
+        }
         for r in 0..R {
             // SAFETY: the caller's promise.
             let row = unsafe { K::load_half(s, rows[r].add(at)) };
@@ -137,14 +141,14 @@ impl<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize> Sums
 
     #[inline(always)]
     fn scores(self, s: S) -> [[f32; R]; Q] {
-        let queries: [K::Side; Q] = std::array::from_fn(
-            #[inline(always)]
-            |q| join_sides::<S, K, A>(s, self.queries[q]),
-        );
-        let rows: [K::Side; R] = std::array::from_fn(
-            #[inline(always)]
-            |r| join_sides::<S, K, A>(s, self.rows[r]),
-        );
+        let mut queries = [K::zero(s).1; Q];
+        for q in 0..Q {
+            queries[q] = join_sides::<S, K, A>(s, self.queries[q]);
+        }
+        let mut rows = [K::zero(s).1; R];
+        for r in 0..R {
+            rows[r] = join_sides::<S, K, A>(s, self.rows[r]);
+        }
         let mut scores = [[0.0; R]; Q];
         for q in 0..Q {
             let mut r = 0;
@@ -247,14 +251,14 @@ impl Panel {
         q: usize,
         r: usize,
     ) {
-        let queries = std::array::from_fn(
-            #[inline(always)]
-            |i| self.query(q + i),
-        );
-        let rows = std::array::from_fn(
-            #[inline(always)]
-            |i| self.row(r + i),
-        );
+        let mut queries = [self.query(q); Q];
+        for i in 1..Q {
+            queries[i] = self.query(q + i);
+        }
+        let mut rows = [self.row(r); R];
+        for i in 1..R {
+            rows[i] = self.row(r + i);
+        }
         // SAFETY: the tile lies inside the panel, whose vectors the caller vouches for.
         let scores = unsafe { block::<S, K, Q, R, A>(s, queries, rows, self.bytes) };
         for (i, line) in scores.into_iter().enumerate() {

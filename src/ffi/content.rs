@@ -22,7 +22,9 @@ use std::ffi::c_void;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_insert(index: *mut kith_index, key: u64, vector: *const c_void) -> kith_status {
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
-    unsafe { change("kith_insert", index, |index| index.insert(key, one_vector(vector, index.vector_bytes(), "vector")?)) }
+    unsafe {
+        change("kith_insert", index, |index| index.insert(key, one_vector(vector, index.vector_bytes(), "vector")?))
+    }
 }
 
 /// Adds one vector, or replaces the one that has this key. A search beside it sees the old vector or the new one, never both and
@@ -32,7 +34,9 @@ pub unsafe extern "C" fn kith_insert(index: *mut kith_index, key: u64, vector: *
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_upsert(index: *mut kith_index, key: u64, vector: *const c_void) -> kith_status {
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
-    unsafe { change("kith_upsert", index, |index| index.upsert(key, one_vector(vector, index.vector_bytes(), "vector")?)) }
+    unsafe {
+        change("kith_upsert", index, |index| index.upsert(key, one_vector(vector, index.vector_bytes(), "vector")?))
+    }
 }
 
 /// Adds many vectors, on several threads, all of them or none.

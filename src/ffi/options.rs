@@ -4,8 +4,8 @@
 //! bytes we do not know must be 0, else the program asks for something this version cannot do.
 
 use super::types::{
-    KITH_FILTER_ANY_THREAD, KITH_OPEN_MAPPED, KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_UPSERT,
-    kith_build_options, kith_info, kith_options, kith_search_options,
+    KITH_FILTER_ANY_THREAD, KITH_OPEN_MAPPED, KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED,
+    KITH_UPSERT, kith_build_options, kith_info, kith_options, kith_search_options,
 };
 use crate::distance::{Element, Metric};
 use crate::index::config::{BuildOptions, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
@@ -105,7 +105,9 @@ unsafe fn read_optional<T: Sized32>(place: *const T, name: &str) -> Result<T> {
 fn check_flags(flags: u64, known: u32, names: &str) -> Result<()> {
     let unknown = flags & !u64::from(known);
     if unknown != 0 {
-        return Err(Error::unsupported(format!("flags is {flags:#x}, of which this version does not know {unknown:#x} ({names})")));
+        return Err(Error::unsupported(format!(
+            "flags is {flags:#x}, of which this version does not know {unknown:#x} ({names})"
+        )));
     }
     Ok(())
 }
@@ -160,7 +162,9 @@ pub(super) unsafe fn with_search_options<T>(
     check_flags(options.flags, KITH_FILTER_ANY_THREAD, "it knows KITH_FILTER_ANY_THREAD")?;
     if options.recall != 0.0 {
         let recall = options.recall;
-        return Err(Error::unsupported(format!("recall is {recall}, which this version does not have yet; it must be 0")));
+        return Err(Error::unsupported(format!(
+            "recall is {recall}, which this version does not have yet; it must be 0"
+        )));
     }
     let mut search = SearchOptions { ef: options.ef, threads: options.threads, filter: None };
     let Some(filter) = options.filter else {

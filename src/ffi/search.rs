@@ -1,8 +1,6 @@
 //! How does C find neighbours?
 
-use super::arguments::{
-    borrow, check_k, check_queries, optional_slice_mut, output, rows, slice_mut, vector,
-};
+use super::arguments::{borrow, check_k, check_queries, optional_slice_mut, output, rows, slice_mut, vector};
 use super::enter::enter;
 use super::options::with_search_options;
 use super::types::{kith_index, kith_search_options, kith_status};

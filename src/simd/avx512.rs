@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Level, Simd};
+use super::{Level, Simd, read};
 
 /// Token of [`Level::Avx512`]: exists only on machines that have it.
 #[derive(Clone, Copy, Debug)]
@@ -83,33 +83,33 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn load_f32(self, p: *const u8) -> Self::F {
         // SAFETY: token; the caller vouches for 64 readable bytes.
-        unsafe { _mm512_loadu_ps(p.cast()) }
+        unsafe { read(p) }
     }
     #[inline(always)]
     unsafe fn load_f32_half(self, p: *const u8) -> Self::F {
         // SAFETY: token; the caller vouches for 32 readable bytes.
-        unsafe { _mm512_zextps256_ps512(_mm256_loadu_ps(p.cast())) }
+        unsafe { _mm512_zextps256_ps512(read(p)) }
     }
     #[inline(always)]
     unsafe fn load_f16(self, p: *const u8) -> Self::F {
         // SAFETY: token; the caller vouches for 32 readable bytes.
-        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(p.cast())) }
+        unsafe { _mm512_cvtph_ps(read(p)) }
     }
     #[inline(always)]
     unsafe fn load_bf16(self, p: *const u8) -> Self::F {
         // SAFETY: token; the caller vouches for 32 readable bytes.
-        let upper = unsafe { _mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast())) };
+        let upper = unsafe { _mm512_cvtepu16_epi32(read(p)) };
         op!(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(upper)))
     }
     #[inline(always)]
     unsafe fn load_bytes(self, p: *const u8) -> Self::B {
         // SAFETY: token; the caller vouches for 64 readable bytes.
-        unsafe { _mm512_loadu_si512(p.cast()) }
+        unsafe { read(p) }
     }
     #[inline(always)]
     unsafe fn load_bytes_half(self, p: *const u8) -> Self::B {
         // SAFETY: token; the caller vouches for 32 readable bytes.
-        unsafe { _mm512_zextsi256_si512(_mm256_loadu_si256(p.cast())) }
+        unsafe { _mm512_zextsi256_si512(read(p)) }
     }
 
     #[inline(always)]

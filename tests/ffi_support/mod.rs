@@ -98,7 +98,12 @@ impl Handle {
         unsafe { kith_insert(self.0, key, vector.as_ptr().cast()) }
     }
 
-    pub(crate) fn search(&self, query: &[f32], k: usize, options: Option<&kith_search_options>) -> (i32, Vec<u64>, Vec<f32>) {
+    pub(crate) fn search(
+        &self,
+        query: &[f32],
+        k: usize,
+        options: Option<&kith_search_options>,
+    ) -> (i32, Vec<u64>, Vec<f32>) {
         let (mut keys, mut distances, mut count) = (vec![7; k], vec![7.0; k], 7);
         let options = options.map_or(null(), |options| &raw const *options);
         // SAFETY: a live handle, a query of the index's shape, k places.
