@@ -48,7 +48,9 @@ impl Array {
         let bytes = &self.map[self.start..];
         match (self.element, element) {
             (from, to) if from == to => bytes.into(),
-            (Element::U8, Element::F32) => bytes.iter().flat_map(|&byte| f32::from(byte).to_le_bytes()).collect::<Vec<u8>>().into(),
+            (Element::U8, Element::F32) => {
+                bytes.iter().flat_map(|&byte| f32::from(byte).to_le_bytes()).collect::<Vec<u8>>().into()
+            }
             (from, to) => panic!("{from:?} as {to:?}"),
         }
     }
@@ -113,7 +115,8 @@ fn main() {
     .unwrap();
     let (anonymous, resident) = (status("RssAnon"), status("VmRSS"));
     let start = Instant::now();
-    let build_threads = number("build-threads", threads.max(std::thread::available_parallelism().map_or(1, usize::from)));
+    let build_threads =
+        number("build-threads", threads.max(std::thread::available_parallelism().map_or(1, usize::from)));
     let bytes = index.vector_bytes();
     if option("insert", "batch") == "batch" {
         let keys: Vec<u64> = (0..count as u64).collect();

@@ -107,10 +107,13 @@ fn clusters_inserted_one_after_the_other_are_found_as_well_as_shuffled() {
 fn inner_product_with_uneven_norms() {
     let mut random = Random(5);
     let setup = Setup { metric: Metric::InnerProduct, ..PLAIN };
-    let vectors: Vec<f32> = gaussian(20_000, 32, 6).chunks(32).flat_map(|v| {
-        let norm = random.normal().exp();
-        v.iter().map(move |c| c * norm).collect::<Vec<_>>()
-    }).collect();
+    let vectors: Vec<f32> = gaussian(20_000, 32, 6)
+        .chunks(32)
+        .flat_map(|v| {
+            let norm = random.normal().exp();
+            v.iter().map(move |c| c * norm).collect::<Vec<_>>()
+        })
+        .collect();
     let recall = setup.recall(&vectors, &gaussian(300, 32, 7), 64, false);
     println!("inner product, uneven norms {recall:.4}");
     assert!(recall > 0.95, "{recall}");
@@ -233,10 +236,14 @@ fn one_thread_and_one_seed_give_one_graph() {
 fn every_metric_and_element_is_walked() {
     for metric in Metric::ALL {
         for element in Element::ALL {
-            let Ok(index) = Index::create(&Options { dimensions: 64, metric, element, kind: Kind::Graph, ..Default::default() }) else {
+            let Ok(index) =
+                Index::create(&Options { dimensions: 64, metric, element, kind: Kind::Graph, ..Default::default() })
+            else {
                 continue;
             };
-            let flat = Index::create(&Options { dimensions: 64, metric, element, kind: Kind::Flat, ..Default::default() }).unwrap();
+            let flat =
+                Index::create(&Options { dimensions: 64, metric, element, kind: Kind::Flat, ..Default::default() })
+                    .unwrap();
             let mut random = Random(16);
             let size = index.vector_bytes();
             let component = |random: &mut Random| -> Vec<u8> {
@@ -266,7 +273,9 @@ fn every_metric_and_element_is_walked() {
             let mut found = 0.0;
             for _ in 0..50 {
                 let (query, mut a, mut b) = (vector(), [0.0; 10], [0.0; 10]);
-                index.search(&query, &mut [0; 10], Some(&mut a), &SearchOptions { ef: 200, ..Default::default() }).unwrap();
+                index
+                    .search(&query, &mut [0; 10], Some(&mut a), &SearchOptions { ef: 200, ..Default::default() })
+                    .unwrap();
                 flat.search(&query, &mut [0; 10], Some(&mut b), &SearchOptions::default()).unwrap();
                 // Bits tie often: a hit as near as the tenth counts.
                 found += a.iter().filter(|&&distance| distance <= b[9]).count() as f64;

@@ -417,3 +417,23 @@ fn zero_has_two_signs() {
     assert!(!is_zero(Element::Bf16, &0x8001_u16.to_ne_bytes()));
     assert!(!is_zero(Element::I8, &[0, 128]));
 }
+
+/// An intrinsic left as a call passes its vectors through memory and is 70 times slower, without a warning.
+#[test]
+fn every_vector_instruction_is_inlined() {
+    let say =
+        |why: &str| writeln!(std::io::stderr(), "every_vector_instruction_is_inlined: NOT CHECKED, {why}").unwrap();
+    let binary = std::env::current_exe().unwrap();
+    let Ok(symbols) = std::process::Command::new("nm").arg("-C").arg(&binary).output() else {
+        return say("there is no nm");
+    };
+    if !symbols.status.success() {
+        return say("nm does not know this binary");
+    }
+    let symbols = String::from_utf8_lossy(&symbols.stdout);
+    assert!(symbols.contains("kith::distance"), "nm shows this binary's functions");
+    // Detecting the level takes two instructions that may well be calls.
+    let calls: Vec<&str> =
+        symbols.lines().filter(|l| l.contains("core_arch") && !l.contains("_xgetbv") && !l.contains("cpuid")).collect();
+    assert!(calls.is_empty(), "left as calls:\n{}", calls.join("\n"));
+}

@@ -47,7 +47,9 @@ fn vector(of: u8, element: Element) -> Vec<u8> {
         Element::B1 => (0..DIMENSIONS / 8).map(|_| component().wrapping_mul(37)).collect(),
         Element::I8 | Element::U8 => (0..DIMENSIONS).map(|_| component()).collect(),
         Element::F32 => (0..DIMENSIONS).flat_map(|_| f32::from(component()).to_le_bytes()).collect(),
-        Element::Bf16 => (0..DIMENSIONS).flat_map(|_| ((f32::from(component()).to_bits() >> 16) as u16).to_le_bytes()).collect(),
+        Element::Bf16 => {
+            (0..DIMENSIONS).flat_map(|_| ((f32::from(component()).to_bits() >> 16) as u16).to_le_bytes()).collect()
+        }
         Element::F16 => (0..DIMENSIONS)
             .flat_map(|_| {
                 // 1 to 5 as IEEE halves.
@@ -85,7 +87,15 @@ fn plain_distance(metric: Metric, a: &[f64], b: &[f64]) -> f64 {
     }
 }
 
-fn check_search(index: &Index, model: &BTreeMap<u64, u8>, metric: Metric, element: Element, of: u8, k: usize, odd_only: bool) {
+fn check_search(
+    index: &Index,
+    model: &BTreeMap<u64, u8>,
+    metric: Metric,
+    element: Element,
+    of: u8,
+    k: usize,
+    odd_only: bool,
+) {
     let query = vector(of, element);
     let (mut keys, mut distances) = (vec![0; k], vec![0.0; k]);
     let odd = |key: u64| key % 2 == 1;
@@ -101,7 +111,11 @@ fn check_search(index: &Index, model: &BTreeMap<u64, u8>, metric: Metric, elemen
     expected.truncate(k);
     assert_eq!(count, expected.len());
     for (i, &(distance, key)) in expected.iter().enumerate() {
-        assert!((f64::from(distances[i]) - distance).abs() <= 1e-5 * distance.abs().max(1.0), "{} != {distance}", distances[i]);
+        assert!(
+            (f64::from(distances[i]) - distance).abs() <= 1e-5 * distance.abs().max(1.0),
+            "{} != {distance}",
+            distances[i]
+        );
         // Only cosine rounds here; everything else must also agree on the order of ties.
         if !matches!(metric, Metric::Cosine | Metric::Jaccard) {
             assert_eq!(keys[i], key);
@@ -115,7 +129,8 @@ fn check_search(index: &Index, model: &BTreeMap<u64, u8>, metric: Metric, elemen
 }
 
 fn run(kind: Kind, metric: Metric, element: Element, steps: &[Step]) {
-    let index = Index::create(&Options { dimensions: DIMENSIONS, metric, element, kind, ..Default::default() }).unwrap();
+    let index =
+        Index::create(&Options { dimensions: DIMENSIONS, metric, element, kind, ..Default::default() }).unwrap();
     let mut model = BTreeMap::new();
     for step in steps {
         match step {

@@ -70,7 +70,8 @@ impl Undo {
             }
         }
         let entry = graph.entry().filter(|entry| !batch.contains(&entry.slot)).or(self.entry);
-        let entry = entry.or_else(|| others().map(|slot| Entry { slot, level: graph.level(slot) }).max_by_key(|entry| entry.level));
+        let entry = entry
+            .or_else(|| others().map(|slot| Entry { slot, level: graph.level(slot) }).max_by_key(|entry| entry.level));
         graph.replace_entry(entry);
         if let Some(entry) = entry {
             reconnect(field, entry, slots, others(), linker);

@@ -272,9 +272,9 @@ impl<S: Simd, D: WholeDistance> Kernel<S> for Whole<D> {
     }
 }
 
-/// A byte distance that is one `Simd` method and ends as an unsigned sum.
+/// A distance that is one `Simd` method, perhaps with one to end with, and an unsigned sum.
 macro_rules! unsigned_sum {
-    ($(#[$doc:meta] $name:ident = $step:ident;)*) => {$(
+    ($(#[$doc:meta] $name:ident = $step:ident $(then $total:ident)?;)*) => {$(
         #[$doc]
         #[derive(Debug)]
         pub enum $name {}
@@ -283,6 +283,12 @@ macro_rules! unsigned_sum {
             fn pair<S: Simd>(s: S, acc: S::I, q: S::B, r: S::B) -> S::I {
                 s.$step(acc, q, r)
             }
+            $(
+                #[inline(always)]
+                fn total<S: Simd>(s: S, acc: S::I, _q: S::I, _r: S::I) -> S::I {
+                    s.$total(acc)
+                }
+            )?
             #[inline(always)]
             fn score<S: Simd>(_s: S, total: u32, _q: S::I, _r: S::I) -> f32 {
                 total as f32
@@ -293,9 +299,9 @@ macro_rules! unsigned_sum {
 
 unsigned_sum! {
     /// Sum of squared differences of unsigned bytes; below 2^32 up to 65,536 components.
-    ByteL2 = l2_u8;
+    ByteL2 = l2_u8 then l2_total;
     /// Sum of squared differences of signed bytes.
-    SignedL2 = l2_i8;
+    SignedL2 = l2_i8 then l2_total;
     /// Sum of absolute differences of unsigned bytes.
     ByteL1 = l1_u8;
     /// Sum of absolute differences of signed bytes.

@@ -79,11 +79,13 @@ impl<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize> Sums
     /// - Each pointer has `K::CHUNK` readable bytes at offset `at`.
     #[inline(always)]
     unsafe fn add(&mut self, s: S, queries: &[*const u8; Q], rows: &[*const u8; R], at: usize, a: usize) {
+        // Loops, not `map` or `from_fn`: those have inner functions that a compiler may leave as calls.
         // SAFETY: the caller's promise.
-        let items = queries.map(
-            #[inline(always)]
-            |q| unsafe { K::load(s, q.add(at)) },
-        );
+        let mut items = [unsafe { K::load(s, queries[0].add(at)) }; Q];
+        for q in 1..Q {
+            // SAFETY: the caller's promise.
+            items[q] = unsafe { K::load(s, queries[q].add(at)) };
+        }
         for r in 0..R {
             // SAFETY: the caller's promise.
             let row = unsafe { K::load(s, rows[r].add(at)) };
@@ -97,11 +99,13 @@ impl<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize> Sums
     /// - Each pointer has 32 readable bytes at offset `at`.
     #[inline(always)]
     unsafe fn add_half(&mut self, s: S, queries: &[*const u8; Q], rows: &[*const u8; R], at: usize, a: usize) {
+        // Loops, not `map` or `from_fn`: those have inner functions that a compiler may leave as calls.
         // SAFETY: the caller's promise.
-        let items = queries.map(
-            #[inline(always)]
-            |q| unsafe { K::load_half(s, q.add(at)) },
-        );
+        let mut items = [unsafe { K::load_half(s, queries[0].add(at)) }; Q];
+        for q in 1..Q {
+            // SAFETY: the caller's promise.
+            items[q] = unsafe { K::load_half(s, queries[q].add(at)) };
+        }
         for r in 0..R {
             // SAFETY: the caller's promise.
             let row = unsafe { K::load_half(s, rows[r].add(at)) };
@@ -137,14 +141,14 @@ impl<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize> Sums
 
     #[inline(always)]
     fn scores(self, s: S) -> [[f32; R]; Q] {
-        let queries: [K::Side; Q] = std::array::from_fn(
-            #[inline(always)]
-            |q| join_sides::<S, K, A>(s, self.queries[q]),
-        );
-        let rows: [K::Side; R] = std::array::from_fn(
-            #[inline(always)]
-            |r| join_sides::<S, K, A>(s, self.rows[r]),
-        );
+        let mut queries = [K::zero(s).1; Q];
+        for q in 0..Q {
+            queries[q] = join_sides::<S, K, A>(s, self.queries[q]);
+        }
+        let mut rows = [K::zero(s).1; R];
+        for r in 0..R {
+            rows[r] = join_sides::<S, K, A>(s, self.rows[r]);
+        }
         let mut scores = [[0.0; R]; Q];
         for q in 0..Q {
             let mut r = 0;
@@ -181,7 +185,13 @@ fn join_sides<S: Simd, K: Kernel<S>, const A: usize>(s: S, parts: [K::Side; A]) 
 #[inline(always)]
 pub unsafe fn one<S: Simd, K: Kernel<S>>(s: S, query: *const u8, row: *const u8, bytes: usize) -> f32 {
     // SAFETY: the caller's promise.
-    let [[score]] = unsafe { block::<S, K, 1, 1, 2>(s, [query], [row], bytes) };
+    let [[score]] = unsafe {
+        if K::EXACT {
+            block::<S, K, 1, 1, 4>(s, [query], [row], bytes)
+        } else {
+            block::<S, K, 1, 1, 2>(s, [query], [row], bytes)
+        }
+    };
     score
 }
 
@@ -241,14 +251,14 @@ impl Panel {
         q: usize,
         r: usize,
     ) {
-        let queries = std::array::from_fn(
-            #[inline(always)]
-            |i| self.query(q + i),
-        );
-        let rows = std::array::from_fn(
-            #[inline(always)]
-            |i| self.row(r + i),
-        );
+        let mut queries = [self.query(q); Q];
+        for i in 1..Q {
+            queries[i] = self.query(q + i);
+        }
+        let mut rows = [self.row(r); R];
+        for i in 1..R {
+            rows[i] = self.row(r + i);
+        }
         // SAFETY: the tile lies inside the panel, whose vectors the caller vouches for.
         let scores = unsafe { block::<S, K, Q, R, A>(s, queries, rows, self.bytes) };
         for (i, line) in scores.into_iter().enumerate() {
@@ -258,38 +268,53 @@ impl Panel {
         }
     }
 
-    /// Every row of the panel with `Q` queries from `q` on.
-    /// # Safety
-    /// - Those of [`panel`], and `q + Q` queries exist.
-    #[inline(always)]
-    unsafe fn band<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize>(&self, s: S, q: usize) {
-        let mut r = 0;
-        while r + R <= self.row_count {
-            // SAFETY: the rows up to r + R exist.
-            unsafe { self.tile::<S, K, Q, R, A>(s, q, r) };
-            r += R;
-        }
-        while r < self.row_count {
-            // SAFETY: row r exists.
-            unsafe { self.tile::<S, K, Q, 1, A>(s, q, r) };
-            r += 1;
-        }
-    }
-
-    /// The whole panel in tiles of `Q` x `R`.
+    /// The whole panel in tiles of `Q` x `R`. Queries are taken in bands that stay in the L1 cache with a few rows, so
+    /// that a row comes from further away once per band.
     /// # Safety
     /// - Those of [`panel`].
     #[inline(always)]
     unsafe fn tiles<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize>(&self, s: S) {
-        let mut q = 0;
-        while q + Q <= self.query_count {
+        /// Two thirds of the smallest L1 cache of the machines that matter.
+        const BAND_BYTES: usize = 20 << 10;
+        let band = (BAND_BYTES / self.bytes.max(1)).max(Q).next_multiple_of(Q);
+        let mut start = 0;
+        while start < self.query_count {
+            let end = self.query_count.min(start + band);
+            let mut r = 0;
+            while r + R <= self.row_count {
+                // SAFETY: the queries from start to end and the rows up to r + R exist.
+                unsafe { self.column::<S, K, Q, R, A>(s, start, end, r) };
+                r += R;
+            }
+            while r < self.row_count {
+                // SAFETY: the queries from start to end and row r exist.
+                unsafe { self.column::<S, K, Q, 1, A>(s, start, end, r) };
+                r += 1;
+            }
+            start = end;
+        }
+    }
+
+    /// `R` rows from `r` on with the queries from `start` to `end`.
+    /// # Safety
+    /// - Those of [`panel`], and these rows and queries exist.
+    #[inline(always)]
+    unsafe fn column<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize>(
+        &self,
+        s: S,
+        start: usize,
+        end: usize,
+        r: usize,
+    ) {
+        let mut q = start;
+        while q + Q <= end {
             // SAFETY: the queries up to q + Q exist.
-            unsafe { self.band::<S, K, Q, R, A>(s, q) };
+            unsafe { self.tile::<S, K, Q, R, A>(s, q, r) };
             q += Q;
         }
-        while q < self.query_count {
+        while q < end {
             // SAFETY: query q exists.
-            unsafe { self.band::<S, K, 1, 4, 2>(s, q) };
+            unsafe { self.tile::<S, K, 1, R, A>(s, q, r) };
             q += 1;
         }
     }

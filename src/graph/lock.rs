@@ -65,7 +65,10 @@ impl<'a> Locked<'a> {
     /// Links of a row that are kept.
     pub(crate) fn kept(&self, level: u32) -> usize {
         let row = self.graph.row(self.slot, level).iter();
-        row.map(|cell| cell.load(Ordering::Relaxed)).take_while(|&link| link != NONE).filter(|link| link & KEEP != 0).count()
+        row.map(|cell| cell.load(Ordering::Relaxed))
+            .take_while(|&link| link != NONE)
+            .filter(|link| link & KEEP != 0)
+            .count()
     }
 }
 

@@ -165,10 +165,11 @@ impl Graph {
 
     /// Whether a slot has a parent or a child. Any slot number may be asked for.
     pub(crate) fn is_linked(&self, slot: u32) -> bool {
-        self.rows.holds(slot) && self.row(slot, 0).iter().any(|cell| {
-            let link = cell.load(Ordering::Acquire);
-            link != NONE && link & KEEP != 0
-        })
+        self.rows.holds(slot)
+            && self.row(slot, 0).iter().any(|cell| {
+                let link = cell.load(Ordering::Acquire);
+                link != NONE && link & KEEP != 0
+            })
     }
 
     /// Where walks begin; `None` while the graph is empty.

@@ -71,7 +71,8 @@ impl Index {
                 Present::Refuse => core.store.claim(slot, &pin),
                 Present::Replace => core.store.claim_if_absent(slot, &pin).map(drop),
             };
-            let claimed = claimed.and_then(|()| self.prepare(core, slot).inspect_err(|_| core.store.release(slot, &pin)));
+            let claimed =
+                claimed.and_then(|()| self.prepare(core, slot).inspect_err(|_| core.store.release(slot, &pin)));
             if let Err(error) = claimed {
                 core.store.give_back(slot, 1);
                 return Err(error);
@@ -122,8 +123,13 @@ impl Index {
         if keys.is_empty() {
             return Ok(());
         }
-        let Some(count) = u32::try_from(keys.len()).ok().filter(|&count| u64::from(count) <= crate::store::MAX_SLOTS) else {
-            return Err(Error::argument(format!("count is {}, an index holds {}", keys.len(), crate::store::MAX_SLOTS)));
+        let Some(count) = u32::try_from(keys.len()).ok().filter(|&count| u64::from(count) <= crate::store::MAX_SLOTS)
+        else {
+            return Err(Error::argument(format!(
+                "count is {}, an index holds {}",
+                keys.len(),
+                crate::store::MAX_SLOTS
+            )));
         };
         let present = if options.upsert { Present::Replace } else { Present::Refuse };
         let pin = self.pin();
@@ -221,7 +227,9 @@ impl Index {
         let ran = self.pool.run(threads, help, lead);
         let mut meter = Meter::new(options.progress, total);
         // The last word comes when all is linked and can still be taken back.
-        let done = ran.and_then(|()| work.into_result()).and_then(|()| reentry::calling_back(self.name(), || meter.tell_all()));
+        let done = ran
+            .and_then(|()| work.into_result())
+            .and_then(|()| reentry::calling_back(self.name(), || meter.tell_all()));
         if done.is_err() {
             let _alone = batch.core.linking.write();
             let mut linker = self.linkers.take();

@@ -1,7 +1,7 @@
 //! Calls that touch files: save, open, file info.
 
-use super::{Core, Index};
 use super::config::{Config, Info, OpenFlags};
+use super::{Core, Index};
 use crate::persist::{self, Image, Opened};
 use crate::store::Store;
 use crate::util::epoch::Epochs;

@@ -24,19 +24,25 @@ impl Index {
     ///
     /// # Errors
     /// `Argument` for k = 0, a wrong length, NaN, infinity, a zero vector under cosine, an ef out of range.
-    pub fn search(&self, query: &[u8], keys: &mut [u64], distances: Option<&mut [f32]>, options: &SearchOptions<'_>) -> Result<usize> {
+    pub fn search(
+        &self,
+        query: &[u8],
+        keys: &mut [u64],
+        distances: Option<&mut [f32]>,
+        options: &SearchOptions<'_>,
+    ) -> Result<usize> {
         let k = keys.len();
         self.check_search(k, options)?;
         let scale = self.scoring.check("query", query)?;
         let mut scratch = self.scratches.take();
         let count = match options.filter {
             None => self.search_one((query, scale), k, options, &Admit::All, &mut scratch)?,
-            Some(Filter::AnyThread(passes)) => {
-                reentry::calling_back(self.name(), || self.search_one((query, scale), k, options, &Admit::Shared(passes), &mut scratch))?
-            }
-            Some(Filter::Caller(passes)) => {
-                reentry::calling_back(self.name(), || self.search_one((query, scale), k, options, &Admit::Caller(passes), &mut scratch))?
-            }
+            Some(Filter::AnyThread(passes)) => reentry::calling_back(self.name(), || {
+                self.search_one((query, scale), k, options, &Admit::Shared(passes), &mut scratch)
+            })?,
+            Some(Filter::Caller(passes)) => reentry::calling_back(self.name(), || {
+                self.search_one((query, scale), k, options, &Admit::Caller(passes), &mut scratch)
+            })?,
         };
         put(&scratch.hits, keys, distances);
         self.scratches.give(scratch);
@@ -44,7 +50,14 @@ impl Index {
     }
 
     /// Leaves the hits of one query in `scratch.hits` and says how many.
-    fn search_one(&self, query: (&[u8], f32), k: usize, options: &SearchOptions<'_>, admit: &Admit<'_>, scratch: &mut Scratch) -> Result<usize> {
+    fn search_one(
+        &self,
+        query: (&[u8], f32),
+        k: usize,
+        options: &SearchOptions<'_>,
+        admit: &Admit<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<usize> {
         let pin = self.pin();
         let core = self.core(&pin);
         let threads = if matches!(admit, Admit::Caller(_)) { 1 } else { options.threads.max(1) as usize };
@@ -75,7 +88,14 @@ impl Index {
     }
 
     /// One query on several threads, each scanning spans of slots.
-    fn scan_shared(&self, store: &Store, k: usize, threads: usize, admit: &Admit<'_>, scratch: &mut Scratch) -> Result<()> {
+    fn scan_shared(
+        &self,
+        store: &Store,
+        k: usize,
+        threads: usize,
+        admit: &Admit<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         let Some(admit) = admit.shared() else { return Err(Error::internal("a filter for one thread on several")) };
         let slots = store.slots();
         let work = Work::new(slots as usize, SHARED_FROM);
@@ -126,7 +146,8 @@ impl Index {
         let mut scales = Vec::with_capacity(total);
         for i in 0..total {
             let scale = self.scoring.check("query", queries.row(i));
-            scales.push(scale.map_err(|error| Error::new(error.status(), format!("at position {i}: {}", error.text())))?);
+            scales
+                .push(scale.map_err(|error| Error::new(error.status(), format!("at position {i}: {}", error.text())))?);
         }
         let queries = Queries { rows: queries, scales: &scales };
         let out = Out::new(k, keys, distances, counts);
@@ -213,7 +234,11 @@ impl Index {
     /// `NotFound` if no live vector has this key; `Argument` if `vector` has another length than a vector.
     pub fn get(&self, key: u64, vector: &mut [u8]) -> Result<()> {
         if vector.len() != self.vector_bytes() {
-            return Err(Error::argument(format!("vector has {} bytes, the index's have {}", vector.len(), self.vector_bytes())));
+            return Err(Error::argument(format!(
+                "vector has {} bytes, the index's have {}",
+                vector.len(),
+                self.vector_bytes()
+            )));
         }
         let pin = self.pin();
         let store = &self.core(&pin).store;
@@ -284,7 +309,12 @@ impl<'a> Queries<'a> {
 
 /// Runs a search again if a replacement took place meanwhile and left two vectors of one key among the hits: once more with room
 /// for the older ones, which are then dropped.
-fn consistent(store: &Store, k: usize, scratch: &mut Scratch, mut search: impl FnMut(usize, &mut Scratch) -> Result<()>) -> Result<()> {
+fn consistent(
+    store: &Store,
+    k: usize,
+    scratch: &mut Scratch,
+    mut search: impl FnMut(usize, &mut Scratch) -> Result<()>,
+) -> Result<()> {
     let mut room = k;
     loop {
         let before = store.replacements();

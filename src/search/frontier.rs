@@ -51,7 +51,11 @@ impl Frontier {
     /// A candidate farther than this would not be kept.
     #[inline(always)]
     pub(crate) fn worst(&self) -> f32 {
-        if self.entries.len() < self.limit { f32::INFINITY } else { self.entries.last().map_or(f32::INFINITY, |&last| unpack(last).0) }
+        if self.entries.len() < self.limit {
+            f32::INFINITY
+        } else {
+            self.entries.last().map_or(f32::INFINITY, |&last| unpack(last).0)
+        }
     }
 
     /// Takes in a candidate; says whether it is now the next one to expand.

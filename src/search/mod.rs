@@ -59,7 +59,10 @@ impl Scoring {
         if let Some(i) = distance::first_not_finite(self.element, vector) {
             let mut widened = vec![0.0; i + 1];
             distance::to_f32(self.element, vector, &mut widened);
-            return Err(Error::argument(format!("{name} has {} in component {i}, components must be finite", widened[i])));
+            return Err(Error::argument(format!(
+                "{name} has {} in component {i}, components must be finite",
+                widened[i]
+            )));
         }
         if self.metric != Metric::Cosine {
             return Ok(1.0);

@@ -51,7 +51,11 @@ impl Nearest {
     /// A hit farther than this would not be kept.
     #[inline]
     pub(crate) fn worst(&self) -> f32 {
-        if self.heap.len() < self.k { f32::INFINITY } else { self.heap.peek().map_or(f32::INFINITY, |hit| hit.distance) }
+        if self.heap.len() < self.k {
+            f32::INFINITY
+        } else {
+            self.heap.peek().map_or(f32::INFINITY, |hit| hit.distance)
+        }
     }
 
     #[inline]

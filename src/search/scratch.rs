@@ -38,7 +38,11 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// Takes in the next queries, which `scoring` has checked.
-    pub(crate) fn set_queries<'q>(&mut self, scoring: &Scoring, queries: impl ExactSizeIterator<Item = (&'q [u8], f32)>) {
+    pub(crate) fn set_queries<'q>(
+        &mut self,
+        scoring: &Scoring,
+        queries: impl ExactSizeIterator<Item = (&'q [u8], f32)>,
+    ) {
         self.stride = scoring.stride;
         self.lines.clear();
         self.lines.resize((queries.len() * self.stride).div_ceil(64), Line([0; 64]));
@@ -100,7 +104,11 @@ impl Scratch {
     fn bytes(&self) -> usize {
         let hit = size_of::<Hit>();
         let nearest: usize = self.nearest.iter().map(|nearest| nearest.capacity() * hit).sum();
-        self.lines.capacity() * 64 + self.factors.capacity() * 4 + self.scores.capacity() * 4 + self.hits.capacity() * hit + nearest
+        self.lines.capacity() * 64
+            + self.factors.capacity() * 4
+            + self.scores.capacity() * 4
+            + self.hits.capacity() * hit
+            + nearest
             + self.trail.bytes()
     }
 }

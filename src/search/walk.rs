@@ -126,11 +126,18 @@ impl Job for Descend<'_> {
                 field.graph.neighbours(from, at, &mut trail.gathered);
                 trail.scored += trail.gathered.len() as u64;
                 fetch(field, &trail.gathered);
-                score::<S, K>(s, field, probe, &trail.gathered, #[inline(always)] |distance, slot| {
-                    if distance < best.0 {
-                        best = (distance, slot);
-                    }
-                });
+                score::<S, K>(
+                    s,
+                    field,
+                    probe,
+                    &trail.gathered,
+                    #[inline(always)]
+                    |distance, slot| {
+                        if distance < best.0 {
+                            best = (distance, slot);
+                        }
+                    },
+                );
                 if best.1 == from {
                     break;
                 }
@@ -188,18 +195,28 @@ impl<A: Admission> Job for Walk<'_, A> {
             fence(Ordering::Acquire);
             seen += gathered.len();
             fetch(field, gathered);
-            score::<S, K>(s, field, probe, gathered, #[inline(always)] |distance, slot| {
-                let worst = if A::EVERYTHING {
-                    frontier.worst()
-                } else if passing.len() == ef {
-                    passing.peek().map_or(f32::INFINITY, |&worst| unpack(worst).0)
-                } else {
-                    f32::INFINITY
-                };
-                if (distance < worst || worst == f32::INFINITY) && take(&admission, ef, frontier, passing, (distance, slot)) && level == 0 {
-                    field.graph.prefetch_row(slot);
-                }
-            });
+            score::<S, K>(
+                s,
+                field,
+                probe,
+                gathered,
+                #[inline(always)]
+                |distance, slot| {
+                    let worst = if A::EVERYTHING {
+                        frontier.worst()
+                    } else if passing.len() == ef {
+                        passing.peek().map_or(f32::INFINITY, |&worst| unpack(worst).0)
+                    } else {
+                        f32::INFINITY
+                    };
+                    if (distance < worst || worst == f32::INFINITY)
+                        && take(&admission, ef, frontier, passing, (distance, slot))
+                        && level == 0
+                    {
+                        field.graph.prefetch_row(slot);
+                    }
+                },
+            );
         }
         *scored += seen as u64;
         End::Whole
@@ -259,7 +276,10 @@ fn score<S: Simd, K: Kernel<S>>(s: S, field: Field<'_>, probe: Probe, links: &[u
     let mut groups = links.chunks_exact(4);
     for group in &mut groups {
         let group = [group[0] & !KEEP, group[1] & !KEEP, group[2] & !KEEP, group[3] & !KEEP];
-        let rows = group.map(#[inline(always)] |slot| field.store.vector(slot));
+        let rows = group.map(
+            #[inline(always)]
+            |slot| field.store.vector(slot),
+        );
         // SAFETY: slots come from rows of the graph, so their vectors are written; probe and vectors have `stride` bytes.
         let raw = unsafe { distance::four::<S, K>(s, probe.vector, rows, field.scoring.stride) };
         for i in 0..4 {
@@ -301,7 +321,14 @@ impl Job for Distances<'_> {
         let Self { field, probe, links, distances } = self;
         distances.clear();
         fetch(field, links);
-        score::<S, K>(s, field, probe, links, #[inline(always)] |distance, _| distances.push(distance));
+        score::<S, K>(
+            s,
+            field,
+            probe,
+            links,
+            #[inline(always)]
+            |distance, _| distances.push(distance),
+        );
     }
 }
 
@@ -338,7 +365,14 @@ impl Job for Diverse<'_> {
                 #[inline(always)]
                 |group| {
                     let mut nearer = false;
-                    score::<S, K>(s, field, probe, group, #[inline(always)] |between, _| nearer |= between < distance);
+                    score::<S, K>(
+                        s,
+                        field,
+                        probe,
+                        group,
+                        #[inline(always)]
+                        |between, _| nearer |= between < distance,
+                    );
                     nearer
                 },
             );

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Level, Simd};
+use super::{Level, Simd, read};
 
 /// Token of [`Level::Avx2`]: exists only on machines that have it.
 #[derive(Clone, Copy, Debug)]
@@ -142,23 +142,23 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn load_f32(self, p: *const u8) -> Self::F {
         // SAFETY: token; the caller vouches for 32 readable bytes.
-        unsafe { _mm256_loadu_ps(p.cast()) }
+        unsafe { read(p) }
     }
     #[inline(always)]
     unsafe fn load_f16(self, p: *const u8) -> Self::F {
         // SAFETY: token; the caller vouches for 16 readable bytes.
-        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(p.cast())) }
+        unsafe { _mm256_cvtph_ps(read(p)) }
     }
     #[inline(always)]
     unsafe fn load_bf16(self, p: *const u8) -> Self::F {
         // SAFETY: token; the caller vouches for 16 readable bytes.
-        let upper = unsafe { _mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast())) };
+        let upper = unsafe { _mm256_cvtepu16_epi32(read(p)) };
         op!(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(upper)))
     }
     #[inline(always)]
     unsafe fn load_bytes(self, p: *const u8) -> Self::B {
         // SAFETY: token; the caller vouches for 32 readable bytes.
-        unsafe { _mm256_loadu_si256(p.cast()) }
+        unsafe { read(p) }
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Level, Simd};
+use super::{Level, Simd, read};
 
 /// Token of [`Level::Avx512`]: exists only on machines that have it.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,24 @@ fn fold_i(a: __m512i) -> __m256i {
     unsafe { _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64::<1>(a)) }
 }
 
+/// Lane 0 of each quarter, in the first four lanes.
+#[inline(always)]
+fn firsts() -> __m512i {
+    // SAFETY: called with registers that only a token could have filled.
+    unsafe { _mm512_zextsi128_si512(_mm_setr_epi32(0, 4, 8, 12)) }
+}
+
 impl Avx512 {
+    /// Subtracts the squares of unsigned bytes. VNNI multiplies unsigned by signed only, so a square is taken apart:
+    /// `-d * d = d * (128 - d) + d * -128`, where `128 - d` fits a signed byte but for `d = 0`, which multiplies it.
+    #[inline(always)]
+    fn subtract_squares(self, acc: __m512i, d: __m512i) -> __m512i {
+        op!({
+            let top = _mm512_set1_epi8(i8::MIN);
+            _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(acc, d, _mm512_sub_epi8(top, d)), d, top)
+        })
+    }
+
     /// Flips the top bit of every byte: maps signed order to unsigned and back, and shifts values by 128.
     #[inline(always)]
     fn flip(self, a: __m512i) -> __m512i {
@@ -66,33 +83,33 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn load_f32(self, p: *const u8) -> Self::F {
         // SAFETY: token; the caller vouches for 64 readable bytes.
-        unsafe { _mm512_loadu_ps(p.cast()) }
+        unsafe { read(p) }
     }
     #[inline(always)]
     unsafe fn load_f32_half(self, p: *const u8) -> Self::F {
         // SAFETY: token; the caller vouches for 32 readable bytes.
-        unsafe { _mm512_zextps256_ps512(_mm256_loadu_ps(p.cast())) }
+        unsafe { _mm512_zextps256_ps512(read(p)) }
     }
     #[inline(always)]
     unsafe fn load_f16(self, p: *const u8) -> Self::F {
         // SAFETY: token; the caller vouches for 32 readable bytes.
-        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(p.cast())) }
+        unsafe { _mm512_cvtph_ps(read(p)) }
     }
     #[inline(always)]
     unsafe fn load_bf16(self, p: *const u8) -> Self::F {
         // SAFETY: token; the caller vouches for 32 readable bytes.
-        let upper = unsafe { _mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast())) };
+        let upper = unsafe { _mm512_cvtepu16_epi32(read(p)) };
         op!(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(upper)))
     }
     #[inline(always)]
     unsafe fn load_bytes(self, p: *const u8) -> Self::B {
         // SAFETY: token; the caller vouches for 64 readable bytes.
-        unsafe { _mm512_loadu_si512(p.cast()) }
+        unsafe { read(p) }
     }
     #[inline(always)]
     unsafe fn load_bytes_half(self, p: *const u8) -> Self::B {
         // SAFETY: token; the caller vouches for 32 readable bytes.
-        unsafe { _mm512_zextsi256_si512(_mm256_loadu_si256(p.cast())) }
+        unsafe { _mm512_zextsi256_si512(read(p)) }
     }
 
     #[inline(always)]
@@ -121,7 +138,15 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn sum4_f(self, a: [Self::F; 4]) -> [f32; 4] {
-        super::avx2::sum4_f([fold_f(a[0]), fold_f(a[1]), fold_f(a[2]), fold_f(a[3])])
+        op!({
+            // The order of `sum_f`: halves, quarters, then lanes 0 + 2 and 1 + 3 of what is left.
+            let halves = |x, y| _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(x, y), _mm512_shuffle_f32x4::<0xee>(x, y));
+            let (x, y) = (halves(a[0], a[1]), halves(a[2], a[3]));
+            let sums = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(x, y), _mm512_shuffle_f32x4::<0xdd>(x, y));
+            let sums = _mm512_add_ps(sums, _mm512_permute_ps::<0b01_00_11_10>(sums));
+            let sums = _mm512_add_ps(sums, _mm512_permute_ps::<0b10_11_00_01>(sums));
+            std::mem::transmute::<__m128, [f32; 4]>(_mm512_castps512_ps128(_mm512_permutexvar_ps(firsts(), sums)))
+        })
     }
 
     #[inline(always)]
@@ -138,22 +163,30 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn sum4_i(self, a: [Self::I; 4]) -> [u32; 4] {
-        super::avx2::sum4_i([fold_i(a[0]), fold_i(a[1]), fold_i(a[2]), fold_i(a[3])])
+        op!({
+            let halves =
+                |x, y| _mm512_add_epi32(_mm512_shuffle_i32x4::<0x44>(x, y), _mm512_shuffle_i32x4::<0xee>(x, y));
+            let (x, y) = (halves(a[0], a[1]), halves(a[2], a[3]));
+            let sums = _mm512_add_epi32(_mm512_shuffle_i32x4::<0x88>(x, y), _mm512_shuffle_i32x4::<0xdd>(x, y));
+            let sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32::<0b01_00_11_10>(sums));
+            let sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32::<0b10_11_00_01>(sums));
+            std::mem::transmute::<__m128i, [u32; 4]>(_mm512_castsi512_si128(_mm512_permutexvar_epi32(firsts(), sums)))
+        })
     }
 
     #[inline(always)]
     fn l2_u8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I {
-        // Even and odd bytes as 16-bit numbers: cheaper than widening, which has one port.
-        op!({
-            let low = _mm512_set1_epi16(0xff);
-            let even = _mm512_sub_epi16(_mm512_and_si512(q, low), _mm512_and_si512(r, low));
-            let odd = _mm512_sub_epi16(_mm512_srli_epi16::<8>(q), _mm512_srli_epi16::<8>(r));
-            _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(acc, even, even), odd, odd)
-        })
+        let difference = op!(_mm512_sub_epi8(_mm512_max_epu8(q, r), _mm512_min_epu8(q, r)));
+        self.subtract_squares(acc, difference)
     }
     #[inline(always)]
     fn l2_i8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I {
-        self.l2_u8(acc, self.flip(q), self.flip(r))
+        let difference = op!(_mm512_sub_epi8(_mm512_max_epi8(q, r), _mm512_min_epi8(q, r)));
+        self.subtract_squares(acc, difference)
+    }
+    #[inline(always)]
+    fn l2_total(self, acc: Self::I) -> Self::I {
+        op!(_mm512_sub_epi32(_mm512_setzero_si512(), acc))
     }
     #[inline(always)]
     fn l1_u8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I {

@@ -9,8 +9,8 @@
 //!
 //! Methods here are `#[inline(always)]` and carry no `#[target_feature]`; the feature sits only on the outermost
 //! function (`distance::run`). One function in between that is not inlined turns every instruction into a call that
-//! passes vectors through memory: measured 70 to 80 times slower, without a warning. `tests/inlining.sh` looks for
-//! that in the built library.
+//! passes vectors through memory: measured 70 to 80 times slower, without a warning. A test in `tests/kernels.rs` looks
+//! for such calls in its own binary.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -97,6 +97,7 @@ pub fn available() -> &'static [Level] {
 /// The level this process uses: the best available, capped by the environment variable `KITH_CPU`. Chosen once.
 pub fn detect() -> Level {
     static CHOSEN: OnceLock<Level> = OnceLock::new();
+    #[expect(clippy::disallowed_methods, reason = "KITH_CPU is the one variable that is read, and here")]
     *CHOSEN.get_or_init(|| cap(std::env::var("KITH_CPU").ok().as_deref(), available()))
 }
 
@@ -109,6 +110,22 @@ fn cap(wish: Option<&str>, present: &[Level]) -> Level {
         level = level.below().unwrap_or(Level::Portable);
     }
     level
+}
+
+/// A register's content at any address.
+#[derive(Clone, Copy)]
+#[repr(C, packed)]
+struct Unaligned<T>(T);
+
+/// A register's content from memory, as a plain read: the load intrinsics are functions with checks of their own, which
+/// a build with debug assertions leaves as calls.
+/// # Safety
+/// - `T` is a register or an array of numbers, of which any bits are a value.
+/// - `size_of::<T>()` bytes at `p` are readable.
+#[inline(always)]
+unsafe fn read<T: Copy>(p: *const u8) -> T {
+    // SAFETY: the caller's promise; a packed struct asks for no alignment.
+    unsafe { (*p.cast::<Unaligned<T>>()).0 }
 }
 
 /// The vector operations of one level. `Self` is the token that proves the machine has them.
@@ -206,10 +223,15 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static {
         )
     }
 
-    /// Adds the squares of the differences of unsigned bytes.
+    /// Counts the squares of the differences of unsigned bytes; a level may count downwards, see [`Self::l2_total`].
     fn l2_u8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I;
-    /// Adds the squares of the differences of signed bytes.
+    /// As [`Self::l2_u8`], of signed bytes.
     fn l2_i8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I;
+    /// The sum that `l2_u8` or `l2_i8` counted.
+    #[inline(always)]
+    fn l2_total(self, acc: Self::I) -> Self::I {
+        acc
+    }
     /// Adds the absolute differences of unsigned bytes.
     fn l1_u8(self, acc: Self::I, q: Self::B, r: Self::B) -> Self::I;
     /// Adds the absolute differences of signed bytes.

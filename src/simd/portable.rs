@@ -4,7 +4,7 @@
 //! base set has. Multiplies and adds are rounded separately: a fused one would be a library call on old x86.
 
 use super::half::{bf16_to_f32, f16_to_f32};
-use super::{Level, Simd};
+use super::{Level, Simd, read};
 
 /// Token of [`Level::Portable`].
 #[derive(Clone, Copy, Debug)]
@@ -52,22 +52,22 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn load_f32(self, p: *const u8) -> Self::F {
         // SAFETY: the caller vouches for 16 readable bytes; any bits are floats.
-        unsafe { p.cast::<[f32; 4]>().read_unaligned() }
+        unsafe { read(p) }
     }
     #[inline(always)]
     unsafe fn load_f16(self, p: *const u8) -> Self::F {
         // SAFETY: the caller vouches for 8 readable bytes.
-        unsafe { p.cast::<[u16; 4]>().read_unaligned() }.map(f16_to_f32)
+        unsafe { read::<[u16; 4]>(p) }.map(f16_to_f32)
     }
     #[inline(always)]
     unsafe fn load_bf16(self, p: *const u8) -> Self::F {
         // SAFETY: the caller vouches for 8 readable bytes.
-        unsafe { p.cast::<[u16; 4]>().read_unaligned() }.map(bf16_to_f32)
+        unsafe { read::<[u16; 4]>(p) }.map(bf16_to_f32)
     }
     #[inline(always)]
     unsafe fn load_bytes(self, p: *const u8) -> Self::B {
         // SAFETY: the caller vouches for 16 readable bytes.
-        unsafe { p.cast::<[u8; 16]>().read_unaligned() }
+        unsafe { read(p) }
     }
 
     #[inline(always)]

@@ -239,7 +239,9 @@ impl Store {
     pub(crate) fn scale(&self, slot: u32) -> f32 {
         match &self.scales {
             // SAFETY: as in `state_cell`; scales are only ever accessed as atomics.
-            Some(scales) => f32::from_bits(unsafe { AtomicU32::from_ptr(scales.address(slot).cast()) }.load(Ordering::Relaxed)),
+            Some(scales) => {
+                f32::from_bits(unsafe { AtomicU32::from_ptr(scales.address(slot).cast()) }.load(Ordering::Relaxed))
+            }
             None => 1.0,
         }
     }
@@ -436,7 +438,10 @@ mod tests {
         let (epochs, store) = store_with(&[5, 6, 7]);
         let guard = epochs.pin();
         assert_eq!(store.live(), 3);
-        assert_eq!(store.find(6, &guard).map(|slot| store.vector_slice(slot).to_vec()), Some(6u32.to_le_bytes().to_vec()));
+        assert_eq!(
+            store.find(6, &guard).map(|slot| store.vector_slice(slot).to_vec()),
+            Some(6u32.to_le_bytes().to_vec())
+        );
         assert!(store.remove(6, &guard));
         assert!(!store.remove(6, &guard));
         assert_eq!(store.find(6, &guard), None);

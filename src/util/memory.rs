@@ -111,9 +111,8 @@ fn map_anonymous(bytes: usize) -> Option<Result<Block>> {
     // index must not be refused for a size that it may never reach.
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a fresh anonymous mapping touches nothing that exists.
-    let raw = unsafe {
-        libc::mmap(std::ptr::null_mut(), bytes + slack, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
-    };
+    let raw =
+        unsafe { libc::mmap(std::ptr::null_mut(), bytes + slack, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
     if raw == libc::MAP_FAILED {
         return Some(Err(Error::memory(bytes)));
     }
@@ -236,7 +235,11 @@ impl Segments {
 
     /// Records from `record` on that lie behind each other in memory, at most up to `end`.
     pub(crate) fn run(&self, record: u32, end: u32) -> u32 {
-        if self._file.is_some() { end - record } else { (segment_end(segment_of(record)) as u64).min(u64::from(end)) as u32 - record }
+        if self._file.is_some() {
+            end - record
+        } else {
+            (segment_end(segment_of(record)) as u64).min(u64::from(end)) as u32 - record
+        }
     }
 
     /// Memory held when the first `used` records were touched.

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Are the NEON kernels right? Builds for 64-bit Arm and runs the kernel tests and unit tests under qemu.
+# Usage: tests/arm.sh   (from anywhere; Debian or Ubuntu: installs what it lacks when root)
+# Correctness only: an emulator says nothing about speed.
+set -eu
+cd "$(dirname "$0")/.."
+
+TARGET=aarch64-unknown-linux-gnu
+packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+
+# The compiler: the active one if it has the target, else Debian's own.
+has_target() { [ -n "$1" ] && [ -d "$("$1" --print target-libdir --target $TARGET 2>/dev/null)" ]; }
+compiler=$(command -v rustc || true)
+if ! has_target "$compiler"; then
+    compiler=/usr/bin/rustc
+    [ -x "$compiler" ] && has_target "$compiler" || packages="$packages rustc-web libstd-rust-web-dev:arm64"
+fi
+
+missing=
+command -v qemu-aarch64 >/dev/null && command -v aarch64-linux-gnu-gcc >/dev/null && has_target "$compiler" || missing=yes
+if [ -n "$missing" ]; then
+    install="dpkg --add-architecture arm64 && apt-get update && apt-get install -y --no-install-recommends $packages"
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "tests/arm.sh: something is missing to build and run for Arm. On Debian, as root:" >&2
+        echo "  $install" >&2
+        exit 1
+    fi
+    DEBIAN_FRONTEND=noninteractive sh -c "$install"
+fi
+
+RUSTC=$compiler
+CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+# The library path keeps one C library: beside an installed libc6:arm64 the cross package's loader would otherwise find
+# that other version, and threads spin for ever when they start.
+root=/usr/aarch64-linux-gnu
+CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L $root -E LD_LIBRARY_PATH=$root/lib"
+export RUSTC CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER
+
+# A directory of its own: another compiler's artefacts would otherwise be rebuilt at each change of target.
+echo "building with $("$RUSTC" --version) for $TARGET, running under $(qemu-aarch64 --version | head -n 1)"
+exec cargo test --target $TARGET --target-dir target/arm --lib --test kernels "$@"
