@@ -58,8 +58,9 @@ fn saves_to_one_path_at_once_end_in_one_whole_file() {
                 assert_eq!(store.live() % 100, 0);
             }
         });
-        savers.into_iter().for_each(|saver| saver.join().unwrap());
+        let ended: Vec<_> = savers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         stop.store(true, Ordering::Relaxed);
+        assert!(ended.iter().all(std::thread::Result::is_ok));
     });
     let count = file_info(&path).unwrap().count as u32;
     assert!(count > 0);
