@@ -42,9 +42,7 @@ fn answers(index: &Index, k: usize) -> Vec<(Vec<u64>, Vec<u32>)> {
     (0..20)
         .map(|query| {
             let (mut keys, mut distances) = (vec![0; k], vec![0.0f32; k]);
-            index
-                .search(&vector(query * 31), &mut keys, Some(&mut distances), &SearchOptions::default())
-                .unwrap();
+            index.search(&vector(query * 31), &mut keys, Some(&mut distances), &SearchOptions::default()).unwrap();
             (keys, distances.into_iter().map(f32::to_bits).collect())
         })
         .collect()
@@ -167,7 +165,8 @@ fn numbers_that_no_index_would_take_do_no_harm_when_a_file_is_not_checked() {
         filled(metric, 1..200).save(&path).unwrap();
         let mut bytes = std::fs::read(&path).unwrap();
         // The vectors are the first section, in rows of 32 bytes.
-        for (row, content) in [(3, f32::NAN), (50, f32::INFINITY), (51, f32::NEG_INFINITY), (100, 0.0), (101, f32::NAN)] {
+        for (row, content) in [(3, f32::NAN), (50, f32::INFINITY), (51, f32::NEG_INFINITY), (100, 0.0), (101, f32::NAN)]
+        {
             let start = 4096 + 32 * row;
             bytes[start..start + 16].copy_from_slice(&f32s(&[content; 4]));
         }

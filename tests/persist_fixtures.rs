@@ -72,7 +72,8 @@ impl Fixture {
     /// The index that the fixture was saved from: every fifth vector was removed.
     fn index(&self) -> Index {
         let (dimensions, metric, element) = (self.dimensions, self.metric, self.element);
-        let index = Index::create(&Options { dimensions, metric, element, seed: 42, m: 12, ..Options::default() }).unwrap();
+        let index =
+            Index::create(&Options { dimensions, metric, element, seed: 42, m: 12, ..Options::default() }).unwrap();
         (0..self.vectors).for_each(|i| index.insert(Self::key(i), &self.vector(i)).unwrap());
         (0..self.vectors).step_by(5).for_each(|i| index.remove(Self::key(i)).unwrap());
         index
@@ -87,7 +88,10 @@ fn fixtures_open_and_answer_as_ever() {
             let index = Index::open(&fixture.path(), flags).unwrap();
             let info = index.describe();
             assert_eq!((info.format, info.count), (fixture.format, fixture.vectors - fixture.vectors.div_ceil(5)));
-            assert_eq!((info.dimensions, info.metric, info.element), (fixture.dimensions, fixture.metric, fixture.element));
+            assert_eq!(
+                (info.dimensions, info.metric, info.element),
+                (fixture.dimensions, fixture.metric, fixture.element)
+            );
             assert_eq!((info.seed, info.ef_construction, info.ef_search), (42, 200, 64));
             for i in 0..fixture.vectors {
                 assert_eq!(index.contains(Fixture::key(i)).unwrap(), i % 5 != 0);

@@ -15,7 +15,10 @@ pub(super) enum Keep {
     /// Live ones only, numbered anew in their order: removed vectors leave no byte behind.
     Live,
     /// All, under their numbers, because links name them. Slots that were empty in the image are written as zeros.
-    #[cfg_attr(not(any(test, fuzzing)), expect(dead_code, reason = "flat indexes renumber; links need numbers to stay"))]
+    #[cfg_attr(
+        not(any(test, fuzzing)),
+        expect(dead_code, reason = "flat indexes renumber; links need numbers to stay")
+    )]
     All,
 }
 
