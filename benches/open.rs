@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
-use kith::{BuildOptions, Index, OpenFlags, Options, Rows};
+use kith::{BuildOptions, Index, Kind, OpenFlags, Options, Rows};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -21,7 +21,8 @@ fn index_of(vectors: usize) -> Index {
     };
     let data: Vec<u8> = (0..vectors * DIMENSIONS).flat_map(|_| (random() as f32).to_le_bytes()).collect();
     let keys: Vec<u64> = (0..vectors).map(|i| random() << 30 | i as u64).collect();
-    let index = Index::create(&Options { dimensions: DIMENSIONS as u32, ..Options::default() }).unwrap();
+    let index =
+        Index::create(&Options { dimensions: DIMENSIONS as u32, kind: Kind::Flat, ..Options::default() }).unwrap();
     index.insert_batch(&keys, Rows::packed(&data, DIMENSIONS * 4), &BuildOptions::default()).unwrap();
     index
 }

@@ -29,7 +29,8 @@ fn vector(key: u64) -> Vec<u8> {
 }
 
 fn create(metric: Metric) -> Index {
-    Index::create(&Options { dimensions: 4, metric, element: Element::F32, ..Options::default() }).unwrap()
+    Index::create(&Options { dimensions: 4, metric, element: Element::F32, kind: Kind::Flat, ..Options::default() })
+        .unwrap()
 }
 
 fn filled(metric: Metric, keys: std::ops::Range<u64>) -> Index {

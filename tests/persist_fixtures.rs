@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use kith::distance::{Element, Metric};
-use kith::{Index, OpenFlags, Options, SearchOptions};
+use kith::{Index, Kind, OpenFlags, Options, SearchOptions};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -72,8 +72,16 @@ impl Fixture {
     /// The index that the fixture was saved from: every fifth vector was removed.
     fn index(&self) -> Index {
         let (dimensions, metric, element) = (self.dimensions, self.metric, self.element);
-        let index =
-            Index::create(&Options { dimensions, metric, element, seed: 42, m: 12, ..Options::default() }).unwrap();
+        let index = Index::create(&Options {
+            dimensions,
+            metric,
+            element,
+            kind: Kind::Flat,
+            seed: 42,
+            m: 12,
+            ..Options::default()
+        })
+        .unwrap();
         (0..self.vectors).for_each(|i| index.insert(Self::key(i), &self.vector(i)).unwrap());
         (0..self.vectors).step_by(5).for_each(|i| index.remove(Self::key(i)).unwrap());
         index
