@@ -97,7 +97,7 @@ impl<'a> Serializer<'a> {
                     this.push(&if scale.is_nan() { FAR } else { scale.to_bits() }.to_le_bytes(), out)
                 })
             }
-            other => unreachable!("section {} was planned but cannot be written", other.name()),
+            other => Err(io::Error::other(format!("section {} was planned but cannot be written", other.name()))),
         }
     }
 
