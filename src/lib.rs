@@ -6,6 +6,8 @@
 mod build;
 pub mod distance;
 pub mod ffi;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod graph;
 pub mod index;
 mod persist;

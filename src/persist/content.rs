@@ -5,7 +5,7 @@
 //! |---|---|
 //! | vectors | components of floating-point types are finite; the rest of a row is zero |
 //! | states | one of the three; as many live and removed ones as the header says |
-//! | scales | not NaN, not negative |
+//! | scales | finite and not negative, or the one NaN that says that single precision cannot hold the norm |
 //! | keys | live ones are unique and not reserved: `Store::from_parts` |
 //!
 //! A search survives NaN all the same: files opened unchecked skip the rules for vectors and scales.
@@ -62,10 +62,14 @@ fn all_finite(element: Element, bytes: &[u8]) -> bool {
     }
 }
 
+/// The scale of a vector that is too long or too short for single precision: searches then compute its distances in double.
+pub(super) const FAR: u32 = 0x7fc0_0000;
+
 /// Checks scales that lie `position` bytes behind the start of their section.
 pub(super) fn check_scales(position: u64, bytes: &[u8]) -> Result<()> {
     let (scales, _) = bytes.as_chunks::<4>();
-    match scales.iter().map(|&scale| f32::from_le_bytes(scale)).position(|scale| !(scale >= 0.0)) {
+    let sound = |bits: u32| bits == FAR || bits < f32::INFINITY.to_bits();
+    match scales.iter().position(|&scale| !sound(u32::from_le_bytes(scale))) {
         Some(i) => Err(Error::corrupt(format!("section scales: record {} is not a scale", position / 4 + i as u64))),
         None => Ok(()),
     }

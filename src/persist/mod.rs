@@ -9,6 +9,7 @@
 mod content;
 mod header;
 #[cfg(any(test, fuzzing))]
+#[allow(clippy::expect_used, reason = "tests and fuzzing end in a panic when something is not as it must be")]
 pub(crate) mod hostile;
 mod read;
 mod replace;

@@ -83,9 +83,15 @@ impl Scoring {
         }
     }
 
-    /// The distance in f64, where single precision gives no number.
+    /// The distance in f64, where single precision gives no number. Never NaN: what has no distance at all (a NaN or a zero vector
+    /// under cosine, which only a file that was not checked can bring in) is farther than everything.
     #[cold]
     pub(crate) fn far(&self, query: &[u8], vector: &[u8]) -> f32 {
+        let distance = self.far_unguarded(query, vector);
+        if distance.is_nan() { f32::INFINITY } else { distance }
+    }
+
+    fn far_unguarded(&self, query: &[u8], vector: &[u8]) -> f32 {
         if self.metric == Metric::Cosine {
             return distance::cosine_far(self.element, query, vector);
         }

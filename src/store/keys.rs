@@ -93,6 +93,20 @@ impl KeyMap {
         Locked { shard, counts: shard.counts.lock(), key, hash, seed: self.seed, guard }
     }
 
+    /// Makes room for about `keys` keys in all, so that entering them copies no table.
+    pub(crate) fn reserve(&self, keys: usize, guard: &Guard) -> Result<()> {
+        // Shards get equal shares but for chance.
+        let share = keys / SHARDS + keys / SHARDS / 16 + 1;
+        for shard in &self.shards {
+            let counts = shard.counts.lock();
+            let mut locked = Locked { shard, counts, key: 0, hash: 0, seed: self.seed, guard };
+            if locked.counts.used == 0 {
+                locked.rebuild(share, |_| 0)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes held by the tables.
     pub(crate) fn bytes(&self, guard: &Guard) -> usize {
         let tables = self.shards.iter().map(|shard| {
@@ -153,7 +167,7 @@ impl Locked<'_> {
     /// Enters the key, which is not in.
     pub(crate) fn enter(&mut self, slot: u32, key_of: impl Fn(u32) -> u64) -> Result<()> {
         if self.table().is_none_or(|table| (self.counts.used + 1) * 8 > table.cells.len() * 7) {
-            self.rebuild(key_of)?;
+            self.rebuild(self.counts.held + 1, key_of)?;
         }
         if let Some(table) = self.table() {
             place(table, self.hash, slot);
@@ -181,9 +195,9 @@ impl Locked<'_> {
         Some(slot)
     }
 
-    /// Copies the held cells into a table in which they fill at most half.
-    fn rebuild(&mut self, key_of: impl Fn(u32) -> u64) -> Result<()> {
-        let fresh = Table::new(((self.counts.held + 1) * 2).next_power_of_two().max(SMALLEST))?;
+    /// Copies the held cells into a table of which `keys` keys fill at most half.
+    fn rebuild(&mut self, keys: usize, key_of: impl Fn(u32) -> u64) -> Result<()> {
+        let fresh = Table::new((keys * 2).next_power_of_two().max(SMALLEST))?;
         if let Some(old) = self.table() {
             for cell in &old.cells {
                 let slot = cell.load(Ordering::Relaxed);

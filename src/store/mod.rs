@@ -120,6 +120,7 @@ impl Store {
     pub(crate) fn from_parts(parts: Parts, guard: &Guard) -> Result<Self> {
         let slots = parts.slots;
         let store = Self::around(parts, slots);
+        store.map.reserve(slots as usize, guard)?;
         let (mut live, mut removed) = (0, 0);
         for slot in 0..slots {
             if store.state(slot) != LIVE {

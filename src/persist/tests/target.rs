@@ -58,8 +58,9 @@ fn saves_to_one_path_at_once_end_in_one_whole_file() {
                 assert_eq!(store.live() % 100, 0);
             }
         });
-        savers.into_iter().for_each(|saver| saver.join().unwrap());
+        let ended: Vec<_> = savers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         stop.store(true, Ordering::Relaxed);
+        assert!(ended.iter().all(std::thread::Result::is_ok));
     });
     let count = file_info(&path).unwrap().count as u32;
     assert!(count > 0);
@@ -186,6 +187,41 @@ fn a_full_disk_leaves_the_old_file_and_no_other() {
     assert!(child.status.success() && said.contains("1 passed"), "{said}");
     assert_holds(&path, &sample(10));
     assert_eq!(names(folder.path()), ["index.kith"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_cannot_be_written_or_synced_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    const CHILD: &str = "KITH_TEST_NO_PERMISSION";
+    if let Some(path) = std::env::var_os(CHILD) {
+        // SAFETY: gives up the rights of root, for which no directory is closed, in a child that runs nothing but this test.
+        unsafe { libc::seteuid(65_534) };
+        let error = save_sample(&sample(10), Path::new(&path)).unwrap_err();
+        assert_eq!(error.status(), Status::Io);
+        assert!(error.text().contains("index.kith") && error.text().contains("denied"), "{error}");
+        return;
+    }
+    for mode in [0o555, 0o333] {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        let path = inner.join("index.kith");
+        fs::create_dir(&inner).unwrap();
+        save_sample(&sample(3), &path).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&inner, fs::Permissions::from_mode(mode)).unwrap();
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "persist::tests::target::a_directory_that_cannot_be_written_or_synced_is_refused"])
+            .arg("--test-threads=1")
+            .env(CHILD, &path)
+            .output()
+            .unwrap();
+        fs::set_permissions(&inner, fs::Permissions::from_mode(0o755)).unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && said.contains("1 passed"), "{said}");
+        assert_holds(&path, &sample(3));
+        assert_eq!(names(&inner), ["index.kith"]);
+    }
 }
 
 #[cfg(unix)]

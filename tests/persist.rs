@@ -1,0 +1,217 @@
+//! Save and open as a program uses them: through the index.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use kith::distance::{Element, Metric};
+use kith::{Index, Kind, OpenFlags, Options, SearchOptions, Status};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+const PLAIN: OpenFlags = OpenFlags { mapped: false, read_only: false, unchecked: false, one_thread: false };
+const MAPPED: OpenFlags = OpenFlags { mapped: true, ..PLAIN };
+
+/// Raises the flag when dropped, so that a failed assertion ends the threads that wait for it.
+struct Raise<'a>(&'a AtomicBool);
+
+impl Drop for Raise<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn f32s(components: &[f32]) -> Vec<u8> {
+    components.iter().flat_map(|component| component.to_le_bytes()).collect()
+}
+
+/// A vector that belongs to its key.
+fn vector(key: u64) -> Vec<u8> {
+    f32s(&[key as f32, (key * key % 101) as f32, (key % 7) as f32 - 3.0, 1.0])
+}
+
+fn create(metric: Metric) -> Index {
+    Index::create(&Options { dimensions: 4, metric, element: Element::F32, kind: Kind::Flat, ..Options::default() })
+        .unwrap()
+}
+
+fn filled(metric: Metric, keys: std::ops::Range<u64>) -> Index {
+    let index = create(metric);
+    keys.for_each(|key| index.insert(key, &vector(key)).unwrap());
+    index
+}
+
+fn answers(index: &Index, k: usize) -> Vec<(Vec<u64>, Vec<u32>)> {
+    (0..20)
+        .map(|query| {
+            let (mut keys, mut distances) = (vec![0; k], vec![0.0f32; k]);
+            index.search(&vector(query * 31), &mut keys, Some(&mut distances), &SearchOptions::default()).unwrap();
+            (keys, distances.into_iter().map(f32::to_bits).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn answers_are_the_same_after_saving_and_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.kith");
+    for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1] {
+        let index = filled(metric, 0..500);
+        (0..500).step_by(4).for_each(|key| index.remove(key).unwrap());
+        index.upsert(1, &vector(9999)).unwrap();
+        index.save(&path).unwrap();
+        for flags in [PLAIN, MAPPED, OpenFlags { unchecked: true, ..PLAIN }, OpenFlags { unchecked: true, ..MAPPED }] {
+            let opened = Index::open(&path, flags).unwrap();
+            assert_eq!(answers(&opened, 10), answers(&index, 10));
+            let info = opened.describe();
+            assert_eq!((info.count, info.removed, info.kind, info.format), (375, 0, Kind::Flat, 1));
+            let mut stored = vec![0; opened.vector_bytes()];
+            opened.get(1, &mut stored).unwrap();
+            assert_eq!(stored, vector(9999));
+            assert!(!opened.contains(4).unwrap());
+        }
+    }
+}
+
+#[test]
+fn an_opened_index_takes_changes_and_a_mapped_or_read_only_one_refuses_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.kith");
+    filled(Metric::L2, 0..100).save(&path).unwrap();
+    let opened = Index::open(&path, PLAIN).unwrap();
+    (100..300).for_each(|key| opened.insert(key, &vector(key)).unwrap());
+    opened.remove(5).unwrap();
+    assert_eq!(opened.insert(6, &vector(6)).unwrap_err().status(), Status::Exists);
+    for flags in [MAPPED, OpenFlags { read_only: true, ..PLAIN }] {
+        let fixed = Index::open(&path, flags).unwrap();
+        let refused = [
+            fixed.insert(1000, &vector(0)),
+            fixed.upsert(1, &vector(0)),
+            fixed.remove(1),
+            fixed.clear(),
+            fixed.remove_batch(&[1]).map(drop),
+        ];
+        for result in refused {
+            assert_eq!(result.unwrap_err().status(), Status::ReadOnly);
+        }
+        // Saving over the file that is mapped replaces it; what is mapped stays.
+        fixed.save(&path).unwrap();
+        assert_eq!(fixed.describe().count, 100);
+    }
+    opened.save(&path).unwrap();
+    assert_eq!(Index::file_info(&path).unwrap().count, 299);
+    assert_eq!(answers(&Index::open(&path, PLAIN).unwrap(), 30), answers(&opened, 30));
+}
+
+#[test]
+fn a_save_during_inserts_is_the_index_at_one_instant() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = create(Metric::L2);
+    let (done, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // One key after the other, and key 0 replaced each time: a file with n keys must hold exactly 0..n.
+            for key in 0.. {
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
+                index.insert(key, &vector(key)).unwrap();
+                index.upsert(0, &vector(key)).unwrap();
+                done.store(key + 1, Ordering::SeqCst);
+            }
+        });
+        let _ended = Raise(&stop);
+        for saves in 0..12 {
+            let path = folder.path().join(format!("{saves}.kith"));
+            let before = done.load(Ordering::SeqCst);
+            index.save(&path).unwrap();
+            let after = done.load(Ordering::SeqCst) + 1;
+            let opened = Index::open(&path, PLAIN).unwrap();
+            let count = opened.describe().count;
+            assert!((before..=after).contains(&count), "{before} {count} {after}");
+            let mut keys = vec![0; count as usize];
+            assert_eq!(opened.keys(&mut keys).unwrap() as u64, count);
+            keys.sort_unstable();
+            assert_eq!(keys, (0..count).collect::<Vec<_>>());
+            let mut stored = vec![0; 16];
+            for key in 1..count {
+                opened.get(key, &mut stored).unwrap();
+                assert_eq!(stored, vector(key));
+            }
+            if count > 0 {
+                opened.get(0, &mut stored).unwrap();
+                assert!([count - 1, count.saturating_sub(2)].map(vector).contains(&stored));
+            }
+        }
+    });
+}
+
+#[test]
+fn vectors_beyond_single_precision_come_back_under_cosine() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.kith");
+    let index = create(Metric::Cosine);
+    for (key, size) in [(1, 1e-44f32), (2, 1e38), (3, 1.0), (4, 1e-20), (5, 1e20)] {
+        index.insert(key, &f32s(&[size, size, 0.0, size])).unwrap();
+    }
+    index.save(&path).unwrap();
+    for flags in [PLAIN, MAPPED] {
+        assert_eq!(answers(&Index::open(&path, flags).unwrap(), 5), answers(&index, 5));
+    }
+}
+
+#[test]
+fn numbers_that_no_index_would_take_do_no_harm_when_a_file_is_not_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.kith");
+    for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1] {
+        filled(metric, 1..200).save(&path).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        // The vectors are the first section, in rows of 32 bytes.
+        for (row, content) in [(3, f32::NAN), (50, f32::INFINITY), (51, f32::NEG_INFINITY), (100, 0.0), (101, f32::NAN)]
+        {
+            let start = 4096 + 32 * row;
+            bytes[start..start + 16].copy_from_slice(&f32s(&[content; 4]));
+        }
+        for row in (110..199).step_by(2) {
+            bytes[4096 + 32 * row..4096 + 32 * row + 16].copy_from_slice(&f32s(&[f32::NAN; 4]));
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        for flags in [PLAIN, MAPPED] {
+            let error = Index::open(&path, flags).unwrap_err();
+            assert_eq!(error.status(), Status::Corrupt);
+            assert!(error.text().contains("section vectors"), "{error}");
+            let opened = Index::open(&path, OpenFlags { unchecked: true, ..flags }).unwrap();
+            for (keys, distances) in answers(&opened, 199) {
+                let mut keys = keys;
+                keys.sort_unstable();
+                assert_eq!(keys, (1..200).collect::<Vec<_>>(), "{metric:?}");
+                assert!(distances.iter().all(|&bits| !f32::from_bits(bits).is_nan()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_duplicate_key_is_an_error_that_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.kith");
+    filled(Metric::L2, 1..3).save(&path).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The keys are the second section; two vectors fill one page.
+    bytes.copy_within(8192..8200, 8200);
+    std::fs::write(&path, &bytes).unwrap();
+    let error = Index::open(&path, OpenFlags { unchecked: true, ..PLAIN }).unwrap_err();
+    assert_eq!(error.status(), Status::Corrupt);
+    assert!(error.text().contains("index.kith") && error.text().contains("key 1"), "{error}");
+}
+
+#[test]
+fn a_missing_file_is_an_io_error_that_names_it() {
+    for error in [
+        Index::open(Path::new("no/such.kith"), PLAIN).unwrap_err(),
+        Index::file_info(Path::new("no/such.kith")).unwrap_err(),
+        create(Metric::L2).save(Path::new("no/such.kith")).unwrap_err(),
+    ] {
+        assert_eq!(error.status(), Status::Io);
+        assert!(error.text().contains("no/such.kith"), "{error}");
+    }
+}

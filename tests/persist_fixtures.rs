@@ -1,0 +1,141 @@
+//! Files of every format that was ever released open for ever: tests/fixtures holds one of each kind.
+//!
+//! A fixture is never rewritten. A new one is added to the list below and made by
+//! `cargo test --test persist_fixtures -- --ignored`, which writes those that are missing.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use kith::distance::{Element, Metric};
+use kith::{Index, Kind, OpenFlags, Options, SearchOptions};
+use std::io::Write;
+use std::path::PathBuf;
+
+struct Fixture {
+    name: &'static str,
+    format: u32,
+    element: Element,
+    metric: Metric,
+    dimensions: u32,
+    vectors: u64,
+    /// The nearest to vector 17, by number; computed by another program.
+    nearest: [u64; 4],
+}
+
+const FIXTURES: [Fixture; 3] = [
+    Fixture {
+        name: "format1-f32-cosine",
+        format: 1,
+        element: Element::F32,
+        metric: Metric::Cosine,
+        dimensions: 6,
+        vectors: 70,
+        nearest: [17, 23, 59, 49],
+    },
+    Fixture {
+        name: "format1-u8-l2",
+        format: 1,
+        element: Element::U8,
+        metric: Metric::L2,
+        dimensions: 20,
+        vectors: 40,
+        nearest: [17, 16, 21, 11],
+    },
+    Fixture {
+        name: "format1-b1-hamming",
+        format: 1,
+        element: Element::B1,
+        metric: Metric::Hamming,
+        dimensions: 64,
+        vectors: 130,
+        nearest: [17, 34, 58, 38],
+    },
+];
+
+impl Fixture {
+    fn path(&self) -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{}.kith", self.name))
+    }
+
+    /// The key of vector `i`: spread over all 64 bits.
+    fn key(i: u64) -> u64 {
+        i.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn vector(&self, i: u64) -> Vec<u8> {
+        let component = |j: u32| (i * 7 + u64::from(j) * (i % 13) * 5 + u64::from(j * j)) % 61;
+        match self.element {
+            Element::F32 => (0..self.dimensions).flat_map(|j| (component(j) as f32 - 17.5).to_le_bytes()).collect(),
+            _ => (0..self.element.vector_bytes(self.dimensions) as u32).map(|j| component(j) as u8 * 4).collect(),
+        }
+    }
+
+    /// The index that the fixture was saved from: every fifth vector was removed.
+    fn index(&self) -> Index {
+        let (dimensions, metric, element) = (self.dimensions, self.metric, self.element);
+        let index = Index::create(&Options {
+            dimensions,
+            metric,
+            element,
+            kind: Kind::Flat,
+            seed: 42,
+            m: 12,
+            ..Options::default()
+        })
+        .unwrap();
+        (0..self.vectors).for_each(|i| index.insert(Self::key(i), &self.vector(i)).unwrap());
+        (0..self.vectors).step_by(5).for_each(|i| index.remove(Self::key(i)).unwrap());
+        index
+    }
+}
+
+#[test]
+fn fixtures_open_and_answer_as_ever() {
+    for fixture in &FIXTURES {
+        for (mapped, unchecked) in [(false, false), (true, false), (false, true), (true, true)] {
+            let flags = OpenFlags { mapped, unchecked, ..OpenFlags::default() };
+            let index = Index::open(&fixture.path(), flags).unwrap();
+            let info = index.describe();
+            assert_eq!((info.format, info.count), (fixture.format, fixture.vectors - fixture.vectors.div_ceil(5)));
+            assert_eq!(
+                (info.dimensions, info.metric, info.element),
+                (fixture.dimensions, fixture.metric, fixture.element)
+            );
+            assert_eq!((info.seed, info.ef_construction, info.ef_search), (42, 200, 64));
+            for i in 0..fixture.vectors {
+                assert_eq!(index.contains(Fixture::key(i)).unwrap(), i % 5 != 0);
+                if i % 5 != 0 {
+                    let mut stored = vec![0; index.vector_bytes()];
+                    index.get(Fixture::key(i), &mut stored).unwrap();
+                    assert_eq!(stored, fixture.vector(i), "{} {i}", fixture.name);
+                }
+            }
+            let (mut keys, mut distances) = ([0; 4], [0.0; 4]);
+            let options = SearchOptions::default();
+            index.search(&fixture.vector(17), &mut keys, Some(&mut distances), &options).unwrap();
+            assert_eq!(keys, fixture.nearest.map(Fixture::key), "{}", fixture.name);
+            assert_eq!(distances[0], 0.0);
+        }
+    }
+}
+
+/// Equal content gives equal bytes: whoever changes what is written changes the format, and notices here.
+#[test]
+fn what_is_written_now_is_what_the_newest_fixtures_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    for fixture in FIXTURES.iter().filter(|fixture| fixture.format == 1) {
+        let path = folder.path().join(fixture.name);
+        fixture.index().save(&path).unwrap();
+        assert!(std::fs::read(&path).unwrap() == std::fs::read(fixture.path()).unwrap(), "{}", fixture.name);
+    }
+}
+
+#[test]
+#[ignore = "writes fixtures that are missing"]
+fn write_missing_fixtures() {
+    let folder = tempfile::tempdir().unwrap();
+    for fixture in FIXTURES.iter().filter(|fixture| !fixture.path().exists()) {
+        let path = folder.path().join(fixture.name);
+        fixture.index().save(&path).unwrap();
+        std::fs::File::create_new(fixture.path()).unwrap().write_all(&std::fs::read(&path).unwrap()).unwrap();
+    }
+}
