@@ -125,7 +125,10 @@ fn violations(path: &str, text: &str, rooms: &Rooms) -> Vec<String> {
         if line.contains("rayon::") && !(room_name == "util" && module == "pool") && room_name != "build" {
             say(number, "threads come from util::pool".to_owned());
         }
-        if ["println!", "eprintln!", "print!", "eprint!", "dbg!"].iter().any(|print| word(&print[..print.len() - 1]) && line.contains(print)) {
+        if ["println!", "eprintln!", "print!", "eprint!", "dbg!"]
+            .iter()
+            .any(|print| word(&print[..print.len() - 1]) && line.contains(print))
+        {
             say(number, "the library never prints".to_owned());
         }
     }
@@ -175,7 +178,10 @@ fn the_table_names_what_exists() {
         for module in room.may_be_unsafe.iter().filter(|module| *module != "all") {
             let files = [format!("{name}/{module}.rs"), format!("{name}/{module}/")];
             let mut texts = sources.iter().filter(|(path, _)| files.iter().any(|file| path.starts_with(file)));
-            assert!(texts.any(|(_, text)| text.contains("unsafe")), "{name}::{module} may be unsafe by the table but is not: take it off");
+            assert!(
+                texts.any(|(_, text)| text.contains("unsafe")),
+                "{name}::{module} may be unsafe by the table but is not: take it off"
+            );
         }
     }
 }
@@ -237,5 +243,8 @@ fn broken_rules_are_found() {
         assert_eq!(found(path, line), 0, "found: {path}: {line}");
     }
     assert!(!violations("index/mod.rs", "fn f() {}\n", &rooms).is_empty(), "a file without a head");
-    assert!(!violations("index/mod.rs", &format!("//! Head?\n{}", "\n".repeat(LONGEST)), &rooms).is_empty(), "a long file");
+    assert!(
+        !violations("index/mod.rs", &format!("//! Head?\n{}", "\n".repeat(LONGEST)), &rooms).is_empty(),
+        "a long file"
+    );
 }
