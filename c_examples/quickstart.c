@@ -142,7 +142,8 @@ static double recall(const struct answers *exact, const struct answers *found) {
 }
 
 /* One line about one way to search; keeps the answers of the first in *exact. */
-static int report(const kith_index *index, const struct packages *p, const struct way *way, double seconds, struct answers *exact) {
+static int report(const kith_index *index, const struct packages *p, const struct way *way, double seconds,
+                  struct answers *exact) {
     kith_info info = {.size = sizeof info};
     struct answers *mine = way == ways ? exact : malloc(sizeof *mine);
     double single, batch;
@@ -151,7 +152,7 @@ static int report(const kith_index *index, const struct packages *p, const struc
     if (kith_describe(index, &info) != KITH_OK) {
         fail("describing the index");
     } else if (measure(index, p, mine, &single, &batch) == 0) {
-        printf("%-14s %7.2f s %14s %14s %14s %11.3f\n", way->name, seconds, thousands((double)info.bytes / (double)info.count),
+        printf("%-14s %7.2f s %13s %13s %13s %11.3f\n", way->name, seconds, thousands((double)info.bytes / (double)info.count),
                thousands(single), thousands(batch), recall(exact, mine));
         result = 0;
     }
@@ -195,8 +196,9 @@ static int demo(const struct packages *p, const char *path, const size_t *rows, 
     printf("%s package descriptions, %u numbers each (%s bytes); kith %u.%u.%u, %s kernels\n\n", thousands((double)p->count),
            (unsigned)p->dimensions, thousands(4.0 * p->dimensions), (unsigned)(kith_version() / 10000),
            (unsigned)(kith_version() / 100 % 100), (unsigned)(kith_version() % 100), kith_cpu_level());
-    printf("%-14s %9s %14s %14s %14s %11s\n", "", "built in", "bytes/vector", "queries/s", "queries/s", "recall@10");
-    printf("%-14s %9s %14s %14s %14s %11s\n", "", "", "", "one by one", "batch, all", "");
+    printf("%-14s %9s %13s %13s %13s %11s\n", "", "built in", "bytes/vector", "queries/s", "queries/s", "recall@10");
+    printf("%-14s %9s %13s %13s %13s %11s\n", "", "", "", "one by one", "in a batch,", "");
+    printf("%-14s %9s %13s %13s %13s %11s\n", "", "", "", "one thread", "all cores", "");
     for (i = 0; i < WAYS && result == 0; i++) {
         result = build(p, &ways[i], &next, &seconds);
         if (result == 0 && next == NULL) {

@@ -74,6 +74,11 @@ if(CMAKE_CXX_COMPILER)
   kith_test(example.modern example.modern)
 endif()
 
+# Clients written for the headers of earlier versions.
+add_test(NAME abi.old_clients COMMAND sh "${PROJECT_SOURCE_DIR}/tests/abi/old/run.sh" "${KITH_LIBRARY_DIR}"
+  "${PROJECT_BINARY_DIR}/scratch/old_clients")
+set_tests_properties(abi.old_clients PROPERTIES TIMEOUT 300 ENVIRONMENT "CC=${CMAKE_C_COMPILER}")
+
 # The built files and the installed tree.
 foreach(_kith_name symbols lto second_rust roundtrip)
   add_test(NAME package.${_kith_name} COMMAND sh "${PROJECT_SOURCE_DIR}/tests/package/${_kith_name}.sh"

@@ -24,8 +24,3 @@ ok() { echo "ok: $*"; }
 quiet() {
     "$@" >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "$*"; }
 }
-
-# The functions that a header declares, sorted; $1 is a directory with kith.h. The compiler takes comments and macros away.
-header_functions() {
-    echo '#include <kith.h>' | "$CC" -E -P -I "$1" - | tr '\n' ' ' | grep -o 'kith_[a-z0-9_]* *(' | tr -d ' (' | LC_ALL=C sort -u
-}

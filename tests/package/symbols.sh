@@ -2,19 +2,7 @@
 # Are the functions that the libraries offer exactly those of the header, and does the shared one carry the right name?
 . "$(dirname "$0")/common.sh"
 
-header_functions "$source/include" >"$scratch/header"
-[ "$(wc -l <"$scratch/header")" -ge 20 ] || fail "only $(wc -l <"$scratch/header") functions read from kith.h: is this check still right?"
-
-# $1 what, $2 its list
-same() {
-    diff "$scratch/header" "$2" || fail "$1 offers other symbols than the header (< header only, > library only)"
-    ok "$1: exactly the $(wc -l <"$2" | tr -d ' ') functions of the header"
-}
-
-nm -D --defined-only "$built/libkith.so" | sed 's/.* //' | LC_ALL=C sort >"$scratch/shared"
-same libkith.so "$scratch/shared"
-nm -g --defined-only "$built/libkith.a" | sed -n 's/^[0-9a-f]\{8,\} . //p' | LC_ALL=C sort >"$scratch/static"
-same libkith.a "$scratch/static"
+sh "$source/tests/abi/symbols.sh" "$built/libkith.so" "$built/libkith.a" || fail "a library offers other functions than the header"
 
 soname=$(readelf -d "$built/libkith.so" | sed -n 's/.*SONAME.*\[\(.*\)\].*/\1/p')
 case $version in 0.*) wanted=libkith.so.0.$minor ;; *) wanted=libkith.so.${version%%.*} ;; esac
