@@ -74,10 +74,13 @@ if(CMAKE_CXX_COMPILER)
   kith_test(example.modern example.modern)
 endif()
 
-# Clients written for the headers of earlier versions.
+# What the binary interface promises: clients of earlier versions run, and a defect inside kith stays inside.
 add_test(NAME abi.old_clients COMMAND sh "${PROJECT_SOURCE_DIR}/tests/abi/old/run.sh" "${KITH_LIBRARY_DIR}"
   "${PROJECT_BINARY_DIR}/scratch/old_clients")
-set_tests_properties(abi.old_clients PROPERTIES TIMEOUT 300 ENVIRONMENT "CC=${CMAKE_C_COMPILER}")
+add_test(NAME abi.defect COMMAND sh "${PROJECT_SOURCE_DIR}/tests/abi/hooks/run.sh" "${PROJECT_SOURCE_DIR}"
+  "${PROJECT_BINARY_DIR}/scratch/hooks")
+set_tests_properties(abi.old_clients abi.defect PROPERTIES TIMEOUT 900
+  ENVIRONMENT "CARGO=${KITH_CARGO};CC=${CMAKE_C_COMPILER};LD=${CMAKE_LINKER};OBJCOPY=${CMAKE_OBJCOPY};STRIP=${CMAKE_STRIP};AR=${CMAKE_AR};NM=${CMAKE_NM}")
 
 # The built files and the installed tree.
 foreach(_kith_name symbols lto second_rust roundtrip)

@@ -24,7 +24,7 @@ fn the_committed_header_is_what_the_sources_say() {
     );
 }
 
-/// tests/abi/symbols.sh compares the same list with the libraries that were built.
+/// tests/package/symbols.sh compares the header with the libraries that were built; the list is what a reviewer sees change.
 #[test]
 fn the_header_declares_the_functions_of_the_list() {
     let list = std::fs::read_to_string(root().join("tests/abi/symbols.txt")).unwrap();

@@ -1,5 +1,5 @@
 /* What does a defect of kith do to a C program? It gets a status and a text with file and line, reads on, and its stderr stays clean.
- * Links only with a library built with the feature test-hooks (cargo rustc --features test-hooks ...), which exports
+ * Links only with a library built with the feature test-hooks (run.sh beside this file makes one), which exports
  * kith_test_panic(); shipped libraries do not have it.
  */
 #define _POSIX_C_SOURCE 200809L
