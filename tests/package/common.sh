@@ -1,6 +1,6 @@
 # Sourced by the checks of this directory, each called as: check.sh SOURCE CARGO_TARGET BUILT SCRATCH
 # SOURCE: this repository; CARGO_TARGET: what cargo filled; BUILT: what cmake/build-library.sh filled; SCRATCH: ours, emptied.
-# Environment: CARGO, CC, CXX, CMAKE.
+# Environment: CARGO, CC, CMAKE; KITH_HOOKS: where the library with the feature test-hooks is built (second_rust.sh).
 set -eu
 
 source=$1
@@ -8,7 +8,7 @@ cargo_target=$2
 built=$3
 scratch=$4
 
-: "${CARGO:=cargo}" "${CC:=cc}" "${CXX:=c++}" "${CMAKE:=cmake}"
+: "${CARGO:=cargo}" "${CC:=cc}" "${CMAKE:=cmake}"
 
 rm -rf "$scratch"
 mkdir -p "$scratch"
