@@ -119,7 +119,7 @@ fn violations(path: &str, text: &str, rooms: &Rooms) -> Vec<String> {
             say(number, "the C layer is the room ffi".to_owned());
         }
         let is_arch = line.contains("std::arch") || line.contains("core::arch");
-        if is_arch && room_name != "simd" && !(room_name == "util" && module == "float_mode") {
+        if is_arch && room_name != "simd" && !(room_name == "util" && ["float_mode", "memory"].contains(&module)) {
             say(number, "instructions of a processor belong to simd".to_owned());
         }
         if line.contains("rayon::") && !(room_name == "util" && module == "pool") && room_name != "build" {
