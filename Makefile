@@ -1,16 +1,13 @@
 # kith: everything a person types. `make help` lists it. Recipes of more than a few lines are scripts.
-.POSIX:
-.SUFFIXES:
-
-CARGO = cargo
-CC = cc
-CFLAGS = -O2
-PREFIX = /usr/local
-DESTDIR =
-LIBDIR = lib
-INCLUDEDIR = include
+# Variables may come from the environment or from the command line; CC is make's own, that is cc.
+CARGO ?= cargo
+CFLAGS ?= -O2
+PREFIX ?= /usr/local
+DESTDIR ?=
+LIBDIR ?= lib
+INCLUDEDIR ?= include
 # names of packages for `make demo`, e.g. ARGS="gimp vlc"
-ARGS =
+ARGS ?=
 
 # target/ unless CARGO_TARGET_DIR (which cargo reads too) says otherwise
 TARGET = $${CARGO_TARGET_DIR:-target}

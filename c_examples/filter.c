@@ -36,7 +36,8 @@ int main(void) {
     const float query[2] = {50, 0};
     if (kith_search(index, query, 3, &search, keys, distances, &found) != KITH_OK) goto failed;
     for (size_t i = 0; i < found; i++) {
-        printf("tenant %u, document %u at %.0f\n", (unsigned)(keys[i] >> 32), (unsigned)(keys[i] & 0xffffffffu), (double)distances[i]);
+        printf("tenant %u, document %u at %.0f\n", (unsigned)(keys[i] >> 32), (unsigned)(keys[i] & 0xffffffffu),
+               (double)distances[i]);
         wrong |= keys[i] >> 32 != tenant.number;
     }
     printf("%zu of tenant %u found, the filter was asked %lu times\n", found, (unsigned)tenant.number, tenant.asked);

@@ -1,4 +1,5 @@
-// modern.cpp: kith from C++17. A unique_ptr owns the index, statuses become exceptions, a lambda filters, threads share one index.
+// modern.cpp: kith from C++17. A unique_ptr owns the index, statuses become exceptions, a lambda filters, and threads
+// share one index.
 #include <kith.h>
 
 #include <cstdio>
@@ -64,7 +65,8 @@ int run() {
         writers.emplace_back([&, t] {
             try {
                 std::mt19937 random(t);
-                for (std::uint64_t key = t; key < count; key += threads) check(kith_insert(index.get(), key, random_vector(random, dimensions).data()));
+                for (std::uint64_t key = t; key < count; key += threads)
+                    check(kith_insert(index.get(), key, random_vector(random, dimensions).data()));
             } catch (const std::exception &e) {
                 errors[t] = e.what();
             }

@@ -115,6 +115,7 @@ static int answer(const kith_index *index, const struct packages *p, struct answ
 /* Queries per second: one call each on this thread, and one call for all of them on every core. Best of three. */
 static int measure(const kith_index *index, const struct packages *p, struct answers *a, double *single, double *batch) {
     const size_t stride = p->count / QUERIES * p->dimensions * sizeof(float);
+    static size_t counts[QUERIES];
     int round;
     *single = *batch = 0;
     for (round = 0; round < 3; round++) {
@@ -123,7 +124,7 @@ static int measure(const kith_index *index, const struct packages *p, struct ans
         rate = QUERIES / (now() - start);
         if (rate > *single) *single = rate;
         start = now();
-        if (kith_search_batch(index, QUERIES, p->vectors, stride, K, NULL, a->keys, a->distances, NULL) != KITH_OK)
+        if (kith_search_batch(index, QUERIES, p->vectors, stride, K, NULL, a->keys, a->distances, counts) != KITH_OK)
             return fail("searching many");
         rate = QUERIES / (now() - start);
         if (rate > *batch) *batch = rate;
@@ -141,7 +142,8 @@ static double recall(const struct answers *exact, const struct answers *found) {
 }
 
 /* One line about one way to search; keeps the answers of the first in *exact. */
-static int report(const kith_index *index, const struct packages *p, const struct way *way, double seconds, struct answers *exact) {
+static int report(const kith_index *index, const struct packages *p, const struct way *way, double seconds,
+                  struct answers *exact) {
     kith_info info = {.size = sizeof info};
     struct answers *mine = way == ways ? exact : malloc(sizeof *mine);
     double single, batch;
@@ -150,7 +152,7 @@ static int report(const kith_index *index, const struct packages *p, const struc
     if (kith_describe(index, &info) != KITH_OK) {
         fail("describing the index");
     } else if (measure(index, p, mine, &single, &batch) == 0) {
-        printf("%-14s %7.2f s %14s %14s %14s %11.3f\n", way->name, seconds, thousands((double)info.bytes / (double)info.count),
+        printf("%-14s %7.2f s %13s %13s %13s %11.3f\n", way->name, seconds, thousands((double)info.bytes / (double)info.count),
                thousands(single), thousands(batch), recall(exact, mine));
         result = 0;
     }
@@ -194,8 +196,9 @@ static int demo(const struct packages *p, const char *path, const size_t *rows, 
     printf("%s package descriptions, %u numbers each (%s bytes); kith %u.%u.%u, %s kernels\n\n", thousands((double)p->count),
            (unsigned)p->dimensions, thousands(4.0 * p->dimensions), (unsigned)(kith_version() / 10000),
            (unsigned)(kith_version() / 100 % 100), (unsigned)(kith_version() % 100), kith_cpu_level());
-    printf("%-14s %9s %14s %14s %14s %11s\n", "", "built in", "bytes/vector", "queries/s", "queries/s", "recall@10");
-    printf("%-14s %9s %14s %14s %14s %11s\n", "", "", "", "one by one", "batch, all", "");
+    printf("%-14s %9s %13s %13s %13s %11s\n", "", "built in", "bytes/vector", "queries/s", "queries/s", "recall@10");
+    printf("%-14s %9s %13s %13s %13s %11s\n", "", "", "", "one by one", "in a batch,", "");
+    printf("%-14s %9s %13s %13s %13s %11s\n", "", "", "", "one thread", "all cores", "");
     for (i = 0; i < WAYS && result == 0; i++) {
         result = build(p, &ways[i], &next, &seconds);
         if (result == 0 && next == NULL) {

@@ -87,5 +87,5 @@ foreach(_kith_name symbols lto second_rust roundtrip)
   add_test(NAME package.${_kith_name} COMMAND sh "${PROJECT_SOURCE_DIR}/tests/package/${_kith_name}.sh"
     "${PROJECT_SOURCE_DIR}" "${KITH_CARGO_TARGET_DIR}" "${KITH_LIBRARY_DIR}" "${PROJECT_BINARY_DIR}/package/${_kith_name}")
   set_tests_properties(package.${_kith_name} PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77
-    ENVIRONMENT "CARGO=${KITH_CARGO};CC=${CMAKE_C_COMPILER};CXX=${CMAKE_CXX_COMPILER};CMAKE=${CMAKE_COMMAND}")
+    ENVIRONMENT "CARGO=${KITH_CARGO};CC=${CMAKE_C_COMPILER};CMAKE=${CMAKE_COMMAND};KITH_HOOKS=${PROJECT_BINARY_DIR}/scratch/hooks")
 endforeach()

@@ -156,6 +156,26 @@ impl Config {
     pub(crate) fn vector_bytes(&self) -> usize {
         self.element.vector_bytes(self.dimensions)
     }
+
+    /// The part of an [`Info`] that follows from the configuration; the counts are zero.
+    pub(crate) fn info(&self, format: u32) -> Info {
+        Info {
+            dimensions: self.dimensions,
+            metric: self.metric,
+            element: self.element,
+            kind: self.kind,
+            quantizer: self.quantizer,
+            m: if self.kind == Kind::Flat { 0 } else { self.m },
+            ef_construction: self.ef_construction,
+            ef_search: self.ef_search,
+            format,
+            count: 0,
+            removed: 0,
+            capacity: 0,
+            bytes: 0,
+            seed: self.seed,
+        }
+    }
 }
 
 /// Checks that a distance of this kind between vectors of this shape exists.

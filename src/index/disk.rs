@@ -1,6 +1,6 @@
 //! Calls that touch files: save, open, file info.
 
-use super::config::{Config, Info, OpenFlags};
+use super::config::{Info, OpenFlags};
 use super::{Core, Index};
 use crate::persist::{self, Image, Opened};
 use crate::store::Store;
@@ -51,25 +51,5 @@ impl Index {
     /// `Io`, `Corrupt`, `Version`.
     pub fn file_info(path: &Path) -> Result<Info> {
         persist::file_info(path)
-    }
-}
-
-/// The part of an [`Info`] that follows from the configuration; the counts are zero.
-pub(crate) fn info_of(config: &Config, format: u32) -> Info {
-    Info {
-        dimensions: config.dimensions,
-        metric: config.metric,
-        element: config.element,
-        kind: config.kind,
-        quantizer: config.quantizer,
-        m: if config.kind == super::config::Kind::Flat { 0 } else { config.m },
-        ef_construction: config.ef_construction,
-        ef_search: config.ef_search,
-        format,
-        count: 0,
-        removed: 0,
-        capacity: 0,
-        bytes: 0,
-        seed: config.seed,
     }
 }

@@ -285,7 +285,7 @@ impl Index {
             removed: store.removed(),
             capacity: store.capacity(),
             bytes: self.bytes(core, &pin),
-            ..super::disk::info_of(&self.config, self.format)
+            ..self.config.info(self.format)
         }
     }
 

@@ -90,7 +90,7 @@ fn info_of(header: &Header) -> Info {
         removed: header.slots.removed,
         capacity: header.slots.all,
         bytes: header.file_bytes(),
-        ..crate::index::disk::info_of(&header.config, header.format)
+        ..header.config.info(header.format)
     }
 }
 

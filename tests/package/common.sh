@@ -1,6 +1,6 @@
 # Sourced by the checks of this directory, each called as: check.sh SOURCE CARGO_TARGET BUILT SCRATCH
 # SOURCE: this repository; CARGO_TARGET: what cargo filled; BUILT: what cmake/build-library.sh filled; SCRATCH: ours, emptied.
-# Environment: CARGO, CC, CXX, CMAKE.
+# Environment: CARGO, CC, CMAKE; KITH_HOOKS: where the library with the feature test-hooks is built (second_rust.sh).
 set -eu
 
 source=$1
@@ -8,7 +8,7 @@ cargo_target=$2
 built=$3
 scratch=$4
 
-: "${CARGO:=cargo}" "${CC:=cc}" "${CXX:=c++}" "${CMAKE:=cmake}"
+: "${CARGO:=cargo}" "${CC:=cc}" "${CMAKE:=cmake}"
 
 rm -rf "$scratch"
 mkdir -p "$scratch"
@@ -23,9 +23,4 @@ ok() { echo "ok: $*"; }
 # Runs quietly; shows the output if it fails.
 quiet() {
     "$@" >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "$*"; }
-}
-
-# The functions that a header declares, sorted; $1 is a directory with kith.h. The compiler takes comments and macros away.
-header_functions() {
-    echo '#include <kith.h>' | "$CC" -E -P -I "$1" - | tr '\n' ' ' | grep -o 'kith_[a-z0-9_]* *(' | tr -d ' (' | LC_ALL=C sort -u
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Does libkith.a link beside another Rust static library, in both orders, and do panics inside either still work?
+# Does libkith.a link beside another Rust static library, in both orders, and are panics inside either still caught?
 . "$(dirname "$0")/common.sh"
 
 : "${RUSTC:=rustc}"
@@ -73,61 +73,16 @@ quiet "$scratch/main"
 ok "linked and ran: the whole of libkith.a"
 exported=$(nm -D --defined-only "$scratch/main" | grep -c kith_ || true)
 [ "$exported" = 0 ] || fail "the program exports $exported kith functions"
-
 ok "the program exports nothing of kith"
 
-# A panic inside libkith.a beside the other library. Nothing makes kith panic from outside, so the same recipe is run on a
-# stand-in package of the same name whose functions panic, let values drop on the way, and catch.
-mkdir -p "$scratch/standin/src"
-cat >"$scratch/standin/Cargo.toml" <<TOML
-[package]
-name = "kith"
-version = "$version"
-edition = "2024"
-[lib]
-crate-type = ["rlib", "cdylib", "staticlib"]
-[profile.release]
-lto = "fat"
-codegen-units = 1
-[workspace]
-TOML
-cat >"$scratch/standin/src/lib.rs" <<'RUST'
-use std::cell::Cell;
-use std::panic::catch_unwind;
-
-thread_local!(static DROPPED: Cell<i32> = const { Cell::new(0) });
-
-struct Guard;
-impl Drop for Guard {
-    fn drop(&mut self) {
-        DROPPED.set(DROPPED.get() + 1);
-    }
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn kith_panics(times: i32) -> i32 {
-    std::panic::set_hook(Box::new(|_| {}));
-    (0..times).filter(|i| catch_unwind(|| { let _guard = Guard; if *i >= 0 { panic!("{i}") } }).is_err()).count() as i32
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn kith_dropped() -> i32 {
-    DROPPED.get()
-}
-RUST
-quiet env CARGO="$CARGO" "$CARGO" generate-lockfile --offline --manifest-path "$scratch/standin/Cargo.toml"
-quiet env KITH_CARGO_FLAGS=--offline sh "$source/cmake/build-library.sh" "$scratch/standin" "$scratch/cargo" "$scratch/built"
-cat >"$scratch/panics.c" <<'C'
-int other_catches(int divisor);
-int kith_panics(int times);
-int kith_dropped(void);
-int main(void) {
-    return !(kith_panics(3) == 3 && kith_dropped() == 3 && other_catches(0) == -1 && kith_panics(1) == 1 && kith_dropped() == 4);
-}
-C
-for order in "$scratch/built/libkith.a $scratch/libother.a" "$scratch/libother.a $scratch/built/libkith.a"; do
+# A defect inside kith beside the other library (tests/abi/hooks/run.sh, which makes this library, has it alone).
+hooks=$KITH_HOOKS/lib
+quiet env KITH_CARGO_FLAGS="${KITH_CARGO_FLAGS:-} --features test-hooks" \
+    sh "$source/cmake/build-library.sh" "$source" "$KITH_HOOKS/cargo" "$hooks"
+for libraries in "$hooks/libkith.a $scratch/libother.a" "$scratch/libother.a $hooks/libkith.a"; do
     # shellcheck disable=SC2086 # a list of words
-    quiet "$CC" -std=c99 -o "$scratch/panics" "$scratch/panics.c" $order -lpthread -ldl -lm
-    quiet "$scratch/panics"
-    ok "panics are caught and values dropped: ${order##*/} last"
+    quiet "$CC" -std=c99 -I "$source/include" -o "$scratch/panic" "$source/tests/abi/hooks/panic.c" \
+        -Wl,-u,other_catches $libraries -lpthread -ldl -lm
+    quiet "$scratch/panic"
+    ok "a panic inside kith is caught: ${libraries##*/} last"
 done

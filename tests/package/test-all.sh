@@ -9,6 +9,7 @@ target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$PWD/$target ;; esac
 
 export CARGO CC
+unset MAKEFLAGS MFLAGS MAKELEVEL # what `make test` was called with is not for the makefiles of CMake
 sh cmake/require.sh cargo cc c++ cmake pkg-config
 
 result=0
@@ -23,7 +24,7 @@ step() {
 }
 summary=
 
-configure() {
+build() {
     cmake -S . -B "$target/ctest" -DCMAKE_C_COMPILER="$CC" -DCMAKE_BUILD_TYPE=Release -DKITH_CARGO_TARGET_DIR="$target/ship" >"$target/ctest.log" 2>&1 ||
         { cat "$target/ctest.log"; return 1; }
     cmake --build "$target/ctest" -j 2
@@ -31,7 +32,7 @@ configure() {
 
 mkdir -p "$target"
 step "Rust tests" "$CARGO" test --locked --no-fail-fast
-step "Build of the library, the C and C++ programs and the examples" configure
+step "Build of the library, the C and C++ programs and the examples" build
 step "C and C++ programs, examples, package checks" ctest --test-dir "$target/ctest" --output-on-failure --no-tests=error
 
 echo
