@@ -1,6 +1,6 @@
 //! Does opening take time in proportion to the file? `cargo bench --bench open`; figures in benches/record/open.md.
 //!
-//! 100,000, 200,000 and 400,000 vectors of 128 f32. Sizes alternate in one run, so that whatever else the machine does meets all of
+//! 100,000, 200,000 and 400,000 vectors of 128 f32 (`cargo bench --bench open -- 400000`: that many, twice and four times as many). Sizes alternate in one run, so that whatever else the machine does meets all of
 //! them; the smallest time of each is taken.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
@@ -9,7 +9,6 @@ use kith::{BuildOptions, Index, Kind, OpenFlags, Options, Rows};
 use std::path::PathBuf;
 use std::time::Instant;
 
-const SIZES: [usize; 3] = [100_000, 200_000, 400_000];
 const DIMENSIONS: usize = 128;
 const ROUNDS: usize = 9;
 
@@ -51,10 +50,12 @@ fn processor_seconds(work: impl FnOnce()) -> f64 {
 }
 
 fn main() {
+    let first = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
+    let sizes = [first, 2 * first, 4 * first];
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = |i: usize| -> PathBuf { folder.path().join(format!("{i}.kith")) };
-    let mut saving = [0.0; SIZES.len()];
-    for (i, &vectors) in SIZES.iter().enumerate() {
+    let mut saving = [0.0; 3];
+    for (i, &vectors) in sizes.iter().enumerate() {
         let index = index_of(vectors);
         saving[i] = seconds(|| index.save(&path(i)).unwrap());
     }
@@ -66,11 +67,11 @@ fn main() {
         ("map, all cores", OpenFlags { mapped: true, ..plain }),
         ("map, unchecked", OpenFlags { mapped: true, unchecked: true, ..plain }),
     ];
-    let mut best = [[f64::INFINITY; SIZES.len()]; 5];
-    let mut processor = [[f64::INFINITY; SIZES.len()]; 5];
-    let mut read = [f64::INFINITY; SIZES.len()];
+    let mut best = [[f64::INFINITY; 3]; 5];
+    let mut processor = [[f64::INFINITY; 3]; 5];
+    let mut read = [f64::INFINITY; 3];
     for _ in 0..ROUNDS {
-        for i in 0..SIZES.len() {
+        for i in 0..3 {
             for (way, (_, flags)) in ways.iter().enumerate() {
                 let mut index = None;
                 let mut wall = 0.0;
@@ -79,12 +80,13 @@ fn main() {
                 });
                 best[way][i] = best[way][i].min(wall);
                 processor[way][i] = processor[way][i].min(used);
-                assert_eq!(index.unwrap().describe().count, SIZES[i] as u64);
+                assert_eq!(index.unwrap().describe().count, sizes[i] as u64);
             }
             read[i] = read[i].min(seconds(|| drop(std::fs::read(path(i)).unwrap())));
         }
     }
-    println!("| | 100k ms | 200k ms | 400k ms | 200k / 2 x 100k | 400k / 4 x 100k | GB/s at 400k |");
+    let k = sizes.map(|size| size / 1000);
+    println!("| | {}k ms | {}k ms | {}k ms | twice / 2 | four times / 4 | GB/s at {}k |", k[0], k[1], k[2], k[2]);
     println!("|---|---|---|---|---|---|---|");
     let bytes = path(2).metadata().unwrap().len() as f64;
     let line = |name: &str, t: &[f64; 3]| {

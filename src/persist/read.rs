@@ -25,8 +25,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Blocks that make it worth while to wake another thread.
-const BLOCKS_PER_THREAD: u64 = 4;
+/// Blocks that a thread takes at a time, and that make it worth while to wake another thread. Several, because two threads that first
+/// touch one huge page at the same time both clear it.
+const TURN: u64 = 4;
 
 /// Reads and checks the header only.
 pub(super) fn read_header(source: &(impl Source + ?Sized)) -> Result<Header> {
@@ -183,19 +184,22 @@ impl<S: Source + ?Sized> Reader<'_, S> {
     /// Goes through all blocks on up to as many threads as there are cores.
     fn run(&self, flags: OpenFlags, pool: &Pool) -> Result<()> {
         let blocks: u64 = self.header.payload().iter().map(Section::blocks).sum();
-        let threads = if flags.one_thread { 1 } else { (blocks / BLOCKS_PER_THREAD).clamp(1, cores() as u64) as usize };
+        let threads = if flags.one_thread { 1 } else { (blocks / TURN).clamp(1, cores() as u64) as usize };
         let next = AtomicU64::new(0);
         let failed = AtomicBool::new(false);
         let first: Mutex<Option<(u64, Error)>> = Mutex::new(None);
         let work = || {
             let mut scratch = Vec::new();
-            // Blocks are taken in ascending order and a taken one is always finished, so the lowest bad block is always met.
+            // Blocks are taken in ascending order and a taken turn ends with its first bad block or its last, so the lowest bad
+            // block is always met.
             while !failed.load(Ordering::Relaxed) {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= blocks {
+                let turn = next.fetch_add(TURN, Ordering::Relaxed);
+                if turn >= blocks {
                     break;
                 }
-                if let Err(error) = self.block(number, &mut scratch) {
+                let bad = (turn..blocks.min(turn + TURN))
+                    .find_map(|number| self.block(number, &mut scratch).err().map(|error| (number, error)));
+                if let Some((number, error)) = bad {
                     failed.store(true, Ordering::Relaxed);
                     let mut first = first.lock();
                     if first.as_ref().is_none_or(|(lowest, _)| number < *lowest) {

@@ -7,6 +7,7 @@
 //! Invariant: before a slot enters a cell its key stands in the store, and it does not change while the slot is in the table.
 
 use crate::util::error::{Error, Result};
+use crate::util::memory::prefetch;
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -105,6 +106,17 @@ impl KeyMap {
             }
         }
         Ok(())
+    }
+
+    /// Asks the processor to fetch the cell where the search for a key begins.
+    #[inline]
+    pub(crate) fn prefetch(&self, key: u64, guard: &Guard) {
+        let hash = hash(key, self.seed);
+        let table = self.shards[shard_of(hash)].table.load(Ordering::Acquire, guard);
+        // SAFETY: as in `find`.
+        if let Some(table) = unsafe { table.as_ref() } {
+            prefetch(table.cells.as_ptr().wrapping_add(hash as usize & table.mask()).cast());
+        }
     }
 
     /// Bytes held by the tables.

@@ -118,11 +118,16 @@ impl Store {
 
     /// A store around arrays that are filled already. Enters every live key; a key that is live twice is an error.
     pub(crate) fn from_parts(parts: Parts, guard: &Guard) -> Result<Self> {
+        /// Keys whose cells are on their way from memory.
+        const AHEAD: u32 = 16;
         let slots = parts.slots;
         let store = Self::around(parts, slots);
         store.map.reserve(slots as usize, guard)?;
         let (mut live, mut removed) = (0, 0);
         for slot in 0..slots {
+            if slots - slot > AHEAD {
+                store.map.prefetch(store.key(slot + AHEAD), guard);
+            }
             if store.state(slot) != LIVE {
                 removed += u64::from(store.state(slot) == REMOVED);
                 continue;
