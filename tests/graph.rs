@@ -219,6 +219,68 @@ fn a_cancelled_or_failed_batch_leaves_the_index_as_it_was() {
 }
 
 #[test]
+fn saved_and_opened_it_answers_the_same_and_goes_on() {
+    let (vectors, queries) = (bytes(&gaussian(6_000, 32, 20)), bytes(&gaussian(100, 32, 21)));
+    let keys: Vec<u64> = (0..6_000).collect();
+    let index = PLAIN.index(Kind::Graph);
+    index.insert_batch(&keys[..4_000], Rows::packed(&vectors[..4_000 * 128], 128), &BuildOptions::default()).unwrap();
+    index.remove_batch(&keys[..500]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("graph.kith");
+    index.save(&path).unwrap();
+    let before = look(&index, &queries);
+    for mapped in [false, true] {
+        let opened = Index::open(&path, kith::OpenFlags { mapped, ..Default::default() }).unwrap();
+        assert_eq!(look(&opened, &queries), before);
+        let info = opened.describe();
+        assert_eq!((info.kind, info.m, info.format), (Kind::Graph, 16, 2));
+        if mapped {
+            assert_eq!(opened.insert(9_999, &vectors[..128]).unwrap_err().status(), Status::ReadOnly);
+            continue;
+        }
+        opened.insert_batch(&keys[4_000..], Rows::packed(&vectors[4_000 * 128..], 128), &BuildOptions::default()).unwrap();
+        for key in (500..6_000).step_by(11) {
+            let mut found = [0];
+            opened.search(&vectors[key * 128..][..128], &mut found, None, &SearchOptions::default()).unwrap();
+            assert_eq!(found[0], key as u64);
+        }
+    }
+}
+
+#[test]
+fn a_save_while_others_insert_is_whole() {
+    let vectors = bytes(&gaussian(8_000, 32, 22));
+    let index = PLAIN.index(Kind::Graph);
+    let folder = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..2u64 {
+            let (index, vectors) = (&index, &vectors);
+            scope.spawn(move || {
+                for key in (thread..8_000).step_by(2) {
+                    index.insert(key, &vectors[key as usize * 128..][..128]).unwrap();
+                }
+            });
+        }
+        for round in 0..6 {
+            let path = folder.path().join(format!("{round}.kith"));
+            let acknowledged = index.describe().count;
+            index.save(&path).unwrap();
+            let opened = Index::open(&path, kith::OpenFlags::default()).unwrap();
+            assert!(opened.describe().count >= acknowledged);
+            let mut keys = vec![0; opened.describe().count as usize];
+            opened.keys(&mut keys).unwrap();
+            for &key in keys.iter().step_by(17) {
+                let mut found = [0];
+                let options = SearchOptions { ef: 100, ..Default::default() };
+                opened.search(&vectors[key as usize * 128..][..128], &mut found, None, &options).unwrap();
+                assert_eq!(found[0], key, "round {round}");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+    });
+}
+
+#[test]
 fn one_thread_and_one_seed_give_one_graph() {
     let vectors = bytes(&gaussian(3_000, 32, 14));
     let queries = bytes(&gaussian(200, 32, 15));

@@ -60,7 +60,9 @@ pub(crate) fn link(field: Field<'_>, slot: u32, ef: usize, linker: &mut Linker, 
         {
             let own = graph.lock(slot);
             // Full only if others have linked to the slot already, in which case it is none the worse.
-            chosen.iter().for_each(|&other| drop(own.append(at, other)));
+            for &other in &chosen {
+                own.append(at, other);
+            }
         }
         for &other in &chosen {
             let row = graph.lock(other);
@@ -104,7 +106,7 @@ fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal
         tries += 1;
         parent = match linker.candidates.get(tries) {
             Some(&(_, candidate)) => candidate,
-            None => wander(&row, tries + slot as usize, &mut linker.links),
+            None => wander(&row, tries ^ (slot as usize) << 20, &mut linker.links),
         };
     }
 }
@@ -131,7 +133,8 @@ fn tie(field: Field<'_>, row: &Locked<'_>, parent: u32, child: u32, linker: &mut
 fn wander(row: &Locked<'_>, choice: usize, links: &mut Vec<u32>) -> u32 {
     row.links(0, links);
     links.retain(|link| link & KEEP != 0);
-    links[choice % links.len()] & !KEEP
+    // Scrambled, so that the way does not repeat itself.
+    links[(choice as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize % links.len()] & !KEEP
 }
 
 /// Puts a link into a locked row, pruning the row if it is full.

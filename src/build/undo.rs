@@ -5,7 +5,7 @@
 //! below a slot of the batch get another parent. Nobody else may link while this runs; searches go on.
 
 use super::insert::{Journal, Linker, adopt_again};
-use crate::graph::{Entry, Graph, KEEP, Locked, NONE};
+use crate::graph::{Entry, Graph, KEEP, Locked};
 use crate::search::walk::Field;
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -100,29 +100,11 @@ fn restore(graph: &Graph, owner: u32, level: u32, mut links: Vec<u32>, batch: &R
 /// Gives a new parent to every slot that lost its way to the entry through kept links.
 fn reconnect(field: Field<'_>, entry: Entry, slots: u32, others: impl Iterator<Item = u32>, linker: &mut Linker) {
     let mut reached = vec![false; slots as usize];
-    spread(field.graph, entry.slot, &mut reached);
+    field.graph.spread(entry.slot, &mut reached);
     for slot in others {
         if !reached[slot as usize] {
             adopt_again(field, slot, entry, &reached, linker);
-            spread(field.graph, slot, &mut reached);
-        }
-    }
-}
-
-/// Marks what can be reached from a slot through kept links.
-fn spread(graph: &Graph, from: u32, reached: &mut [bool]) {
-    let mut open = vec![from];
-    reached[from as usize] = true;
-    while let Some(slot) = open.pop() {
-        for cell in graph.row(slot, 0) {
-            let link = cell.load(std::sync::atomic::Ordering::Relaxed);
-            if link == NONE {
-                break;
-            }
-            let to = link & !KEEP;
-            if link & KEEP != 0 && !std::mem::replace(&mut reached[to as usize], true) {
-                open.push(to);
-            }
+            field.graph.spread(slot, &mut reached);
         }
     }
 }

@@ -21,7 +21,7 @@ mod lock;
 
 pub(crate) use lock::Locked;
 
-use crate::util::error::Result;
+use crate::util::error::{Error, Result};
 use crate::util::memory::{LINE, Segments, rounded_capacity};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
@@ -50,6 +50,22 @@ pub(crate) struct Graph {
     entry: AtomicU64,
 }
 
+/// What the arrays of a graph are made of, when it is not empty from the start.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) rows: Segments,
+    pub(crate) first_upper: Segments,
+    pub(crate) upper: Segments,
+    /// Rows of `upper` in use.
+    pub(crate) upper_used: u32,
+    pub(crate) entry: Option<Entry>,
+}
+
+/// Bytes of a row of so many links.
+pub(crate) fn row_bytes(links: u32) -> usize {
+    (links as usize * 4).next_multiple_of(LINE)
+}
+
 /// Where walks begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -61,17 +77,26 @@ impl Entry {
     fn word(self) -> u64 {
         u64::from(self.level) << 32 | u64::from(self.slot)
     }
+
+    /// An entry, or none, as one number.
+    pub(crate) fn encode(entry: Option<Self>) -> u64 {
+        entry.map_or(NO_ENTRY, Self::word)
+    }
+
+    /// Undoes [`Entry::encode`].
+    pub(crate) fn decode(word: u64) -> Option<Self> {
+        (word != NO_ENTRY).then(|| Self { slot: word as u32, level: (word >> 32) as u32 })
+    }
 }
 
 impl Graph {
     pub(crate) fn new(m: u32, seed: u64) -> Self {
-        let stride = |ids: u32| (ids as usize * 4).next_multiple_of(LINE);
         Self {
             m,
             seed,
-            rows: Segments::new(stride(2 * m)),
+            rows: Segments::new(row_bytes(2 * m)),
             first_upper: Segments::new(4),
-            upper: Segments::new(stride(m)),
+            upper: Segments::new(row_bytes(m)),
             upper_used: AtomicU32::new(0),
             upper_room: AtomicU32::new(0),
             locks: Segments::new(1),
@@ -79,8 +104,21 @@ impl Graph {
         }
     }
 
+    /// A graph around arrays that are filled already; links and first rows were checked (`persist::links`).
+    pub(crate) fn from_parts(m: u32, seed: u64, parts: Parts) -> Self {
+        let Parts { rows, first_upper, upper, upper_used, entry } = parts;
+        let graph = Self { rows, first_upper, upper, ..Self::new(m, seed) };
+        graph.upper_used.store(upper_used, Ordering::Relaxed);
+        graph.upper_room.store(upper_used, Ordering::Relaxed);
+        graph.replace_entry(entry);
+        graph
+    }
+
     /// Makes room for `slots` slots. On failure nothing has changed.
     pub(crate) fn reserve(&self, slots: u64) -> Result<()> {
+        if slots > MAX_SLOTS {
+            return Err(Error::argument(format!("{slots} vectors are more than a graph holds ({MAX_SLOTS})")));
+        }
         let wanted = rounded_capacity(slots as usize);
         self.rows.grow(wanted)?;
         self.first_upper.grow(wanted)?;
@@ -97,14 +135,9 @@ impl Graph {
     }
 
     /// The level of a slot.
+    #[inline]
     pub(crate) fn level(&self, slot: u32) -> u32 {
-        let hash = mix(self.seed ^ mix(u64::from(slot) + 1));
-        let (mut level, mut bound) = (0, u64::MAX / u64::from(self.m));
-        while hash < bound && level < MAX_LEVEL {
-            level += 1;
-            bound /= u64::from(self.m);
-        }
-        level
+        level_of(self.seed, self.m, slot)
     }
 
     /// Prepares the rows of a slot, empty. Called once per slot, before it is linked, by the thread that allocated it.
@@ -172,10 +205,23 @@ impl Graph {
             })
     }
 
+    /// Marks the slots that kept links lead to from one, itself among them; those that are marked already, and those beyond the marks,
+    /// end the way.
+    pub(crate) fn spread(&self, from: u32, reached: &mut [bool]) {
+        let mut open = vec![from];
+        while let Some(slot) = open.pop() {
+            match reached.get_mut(slot as usize) {
+                Some(reached) if !*reached => *reached = true,
+                _ => continue,
+            }
+            let row = self.row(slot, 0).iter().map(|cell| cell.load(Ordering::Acquire)).take_while(|&link| link != NONE);
+            open.extend(row.filter(|link| link & KEEP != 0).map(|link| link & !KEEP));
+        }
+    }
+
     /// Where walks begin; `None` while the graph is empty.
     pub(crate) fn entry(&self) -> Option<Entry> {
-        let word = self.entry.load(Ordering::Acquire);
-        (word != NO_ENTRY).then(|| Entry { slot: word as u32, level: (word >> 32) as u32 })
+        Entry::decode(self.entry.load(Ordering::Acquire))
     }
 
     /// Makes a prepared slot the first of an empty graph; says whether it was empty.
@@ -196,7 +242,7 @@ impl Graph {
 
     /// Puts another slot in the place of an entry point that is being taken back.
     pub(crate) fn replace_entry(&self, entry: Option<Entry>) {
-        self.entry.store(entry.map_or(NO_ENTRY, Entry::word), Ordering::Release);
+        self.entry.store(Entry::encode(entry), Ordering::Release);
     }
 
     /// Locks the rows of a slot for editing.
@@ -211,6 +257,18 @@ impl Graph {
         let upper = self.upper.bytes(self.upper_used.load(Ordering::Relaxed) as usize);
         self.rows.bytes(slots) + self.first_upper.bytes(slots) + self.locks.bytes(slots) + upper + size_of::<Self>()
     }
+}
+
+/// The level of a slot in a graph of this seed and degree.
+#[inline]
+pub(crate) fn level_of(seed: u64, m: u32, slot: u32) -> u32 {
+    let hash = mix(seed ^ mix(u64::from(slot) + 1));
+    let (mut level, mut bound) = (0, u64::MAX / u64::from(m));
+    while hash < bound && level < MAX_LEVEL {
+        level += 1;
+        bound /= u64::from(m);
+    }
+    level
 }
 
 /// `SplitMix64`'s finaliser.

@@ -16,12 +16,18 @@ impl Index {
     pub fn save(&self, path: &Path) -> Result<()> {
         let pin = self.pin();
         // The instant: no publication is under way while the states are copied. What they name stays as it is under the pin.
-        let (core, states) = {
+        let (core, mut states) = {
             let _alone = self.gate.write();
             let core = self.core(&pin);
             (core, core.store.copy_states()?)
         };
-        persist::save(&Image { config: &self.config, store: &core.store, states: &states }, path)
+        let graph = core.graph.as_ref();
+        // Insertions go on; only a cancelled batch waits with taking its links back.
+        let _linking = core.linking.read();
+        if let Some(graph) = graph {
+            persist::links::keep_linked(graph, &mut states);
+        }
+        persist::save(&Image { config: &self.config, store: &core.store, graph, states: &states }, path)
     }
 
     /// Opens a file written by [`Index::save`].
@@ -30,10 +36,10 @@ impl Index {
     /// `Io`, `Corrupt`, `Version`, `Memory`, with the path and the place in the file.
     pub fn open(path: &Path, flags: OpenFlags) -> Result<Self> {
         let pool = crate::util::pool::Pool::default();
-        let Opened { config, parts, format } = persist::open(path, flags, &pool)?;
+        let Opened { config, parts, graph, format } = persist::open(path, flags, &pool)?;
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin()).map_err(|error| persist::at(path, &error))?;
-        let core = Core { store, ..Core::empty(&config) };
+        let core = Core { store, graph, ..Core::empty(&config) };
         let mut index = Self::around(config, core)?;
         index.pool = pool;
         index.format = format;

@@ -79,6 +79,7 @@ impl Index {
 
     fn around(config: Config, core: Core) -> Result<Self> {
         let scoring = Scoring::new(config.metric, config.element, config.dimensions, core.store.stride())?;
+        let format = crate::persist::format_for(&config);
         Ok(Self {
             config,
             scoring,
@@ -90,7 +91,7 @@ impl Index {
             pool: Pool::default(),
             read_only: None,
             poison: OnceLock::new(),
-            format: crate::persist::FORMAT,
+            format,
         })
     }
 

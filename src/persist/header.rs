@@ -5,12 +5,21 @@
 //! give the same 4 KiB. So no byte of a header is free, and later code may rely on every number in [`Header`].
 
 use crate::distance::{Element, Metric};
+use crate::graph;
 use crate::index::config::{Config, Kind, Options, Quantizer};
 use crate::store::{MAX_SLOTS, padded};
 use crate::util::error::{Error, Result, Status};
 
-/// The format that is written. Formats 1 to this one are read.
-pub(crate) const FORMAT: u32 = 1;
+/// The newest format. Formats 1 to this one are read.
+pub(crate) const FORMAT: u32 = 2;
+
+/// The format that an index is written in: the oldest that can hold it, so that older versions of kith read what they can.
+pub(crate) fn format_for(config: &Config) -> u32 {
+    match config.kind {
+        Kind::Auto | Kind::Flat => 1,
+        Kind::Graph => 2,
+    }
+}
 
 /// Sections start on multiples of this, and the header takes one.
 pub(super) const PAGE: usize = 4096;
@@ -58,6 +67,16 @@ impl SectionKind {
     pub(super) const KEYS: Self = Self(2);
     pub(super) const STATES: Self = Self(3);
     pub(super) const SCALES: Self = Self(4);
+    /// Links at level 0, a row per slot.
+    pub(super) const ROWS: Self = Self(5);
+    /// Per slot: the number of its row at level 1 among the upper rows.
+    pub(super) const FIRST_UPPER: Self = Self(6);
+    /// Links above level 0, a row per slot and level.
+    pub(super) const UPPER: Self = Self(7);
+    /// The entry point.
+    pub(super) const ENTRY: Self = Self(8);
+    /// The highest kind that this version knows but the checksums.
+    const LAST: Self = Self::ENTRY;
     /// Checksums of everything before it. Always the last section.
     pub(super) const CHECKSUMS: Self = Self(u32::MAX);
 
@@ -68,6 +87,10 @@ impl SectionKind {
             Self::KEYS => "keys".into(),
             Self::STATES => "states".into(),
             Self::SCALES => "scales".into(),
+            Self::ROWS => "rows".into(),
+            Self::FIRST_UPPER => "first upper rows".into(),
+            Self::UPPER => "upper rows".into(),
+            Self::ENTRY => "entry".into(),
             Self::CHECKSUMS => "checksums".into(),
             Self(other) => format!("{other}"),
         }
@@ -125,8 +148,8 @@ pub(super) struct Header {
 
 impl Header {
     /// The header of an image that is to be written.
-    pub(super) fn plan(config: &Config, slots: Counts) -> Self {
-        let mut sections = known_sections(config, slots.all);
+    pub(super) fn plan(config: &Config, slots: Counts, upper_rows: u64) -> Self {
+        let mut sections = known_sections(config, slots.all, upper_rows);
         let blocks: u64 = sections.iter().map(Section::blocks).sum();
         sections.push(Section::of(SectionKind::CHECKSUMS, blocks + 2, 4));
         let mut end = PAGE as u64;
@@ -134,7 +157,7 @@ impl Header {
             section.offset = end.next_multiple_of(PAGE as u64);
             end = section.end();
         }
-        Self { format: FORMAT, config: config.clone(), slots, sections }
+        Self { format: format_for(config), config: config.clone(), slots, sections }
     }
 
     pub(super) fn file_bytes(&self) -> u64 {
@@ -265,7 +288,7 @@ fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
 }
 
 /// The payload sections that an index of this configuration must have, in order, not placed yet.
-fn known_sections(config: &Config, slots: u64) -> Vec<Section> {
+fn known_sections(config: &Config, slots: u64, upper_rows: u64) -> Vec<Section> {
     let mut sections = vec![
         Section::of(SectionKind::VECTORS, slots, padded(config.vector_bytes())),
         Section::of(SectionKind::KEYS, slots, 8),
@@ -273,6 +296,12 @@ fn known_sections(config: &Config, slots: u64) -> Vec<Section> {
     ];
     if scaled(config) {
         sections.push(Section::of(SectionKind::SCALES, slots, 4));
+    }
+    if config.kind == Kind::Graph {
+        sections.push(Section::of(SectionKind::ROWS, slots, graph::row_bytes(2 * config.m)));
+        sections.push(Section::of(SectionKind::FIRST_UPPER, slots, 4));
+        sections.push(Section::of(SectionKind::UPPER, upper_rows, graph::row_bytes(config.m)));
+        sections.push(Section::of(SectionKind::ENTRY, 1, 8));
     }
     sections
 }
@@ -287,7 +316,10 @@ fn decode_sections(page: &[u8; PAGE], config: &Config, slots: u64, file_bytes: u
     if count == 0 || count > MOST_SECTIONS {
         return Err(Error::corrupt(format!("the header says {count} sections, possible are 1 to {MOST_SECTIONS}")));
     }
-    let mut expected = known_sections(config, slots);
+    // How many upper rows there are is known when the levels are computed: `links` compares.
+    let stated = (0..count).map(|i| decode_section(page, at::SECTIONS + i * ENTRY));
+    let upper_rows = stated.filter(|section| section.kind == SectionKind::UPPER).map(|section| section.count).next();
+    let mut expected = known_sections(config, slots, upper_rows.unwrap_or(0));
     let mut sections: Vec<Section> = Vec::with_capacity(count);
     let (mut end, mut blocks) = (PAGE as u64, 0);
     for i in 0..count {
@@ -313,7 +345,7 @@ fn decode_sections(page: &[u8; PAGE], config: &Config, slots: u64, file_bytes: u
                     )));
                 }
             }
-            None if section.flags & OPTIONAL == 0 || section.kind <= SectionKind::SCALES => {
+            None if section.flags & OPTIONAL == 0 || section.kind <= SectionKind::LAST => {
                 return Err(unknown_section(&section));
             }
             None => {}
@@ -331,7 +363,7 @@ fn decode_sections(page: &[u8; PAGE], config: &Config, slots: u64, file_bytes: u
 
 /// A section of a kind that this version knows but that has no place in such an index, or of a kind that it does not know.
 fn unknown_section(section: &Section) -> Error {
-    if section.kind <= SectionKind::SCALES || section.kind == SectionKind::CHECKSUMS {
+    if section.kind <= SectionKind::LAST || section.kind == SectionKind::CHECKSUMS {
         Error::corrupt(format!("section {} has no place there", section.kind.name()))
     } else {
         Error::new(

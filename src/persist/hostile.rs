@@ -1,13 +1,14 @@
 //! Which bytes would somebody write who wants the reader to fail? Samples, mutations that keep the checksums right, and the
 //! judge that every outcome must satisfy. Used by the tests and by the fuzz target; not part of a normal build.
 
-use super::header::{BLOCK, FORMAT, Header, PAGE, at, checksum_of, get_u32, get_u64, put_u32, put_u64};
+use super::header::{BLOCK, FORMAT, PAGE, at, checksum_of, get_u32, get_u64, put_u32, put_u64};
 use super::source::Source;
 use super::write::{Keep, Serializer};
 use super::{Image, read};
 use crate::distance::{Element, Metric};
+use crate::graph::{Entry, Graph, KEEP};
 use crate::index::config::{Config, Kind, OpenFlags, Options};
-use crate::store::{EMPTY, LIVE, Parts, Store};
+use crate::store::{EMPTY, LIVE, Store};
 use crate::util::epoch::Epochs;
 use crate::util::error::{Result, Status};
 use crate::util::pool::Pool;
@@ -43,6 +44,7 @@ pub(super) struct Sample {
     pub(super) config: Config,
     pub(super) epochs: Epochs,
     pub(super) store: Store,
+    pub(super) graph: Option<Graph>,
 }
 
 impl Sample {
@@ -51,7 +53,7 @@ impl Sample {
         let options = Options { element, metric, dimensions, kind: Kind::Flat, seed: 0x5eed, ..Options::default() };
         let config = Config::new(&options).expect("a valid shape");
         let store = Store::empty(config.vector_bytes(), super::header::scaled(&config));
-        let sample = Self { config, epochs: Epochs::new(), store };
+        let sample = Self { config, epochs: Epochs::new(), store, graph: None };
         let mut random = Random::new(u64::from(dimensions) << 32 | u64::from(vectors));
         for key in 0..u64::from(vectors) {
             sample.insert(1000 + key, &mut random);
@@ -83,12 +85,35 @@ impl Sample {
 
     /// What a save would write.
     pub(super) fn bytes(&self, keep: Keep) -> Vec<u8> {
-        serialize(&self.config, &self.store, &self.states(), keep)
+        serialize(&self.config, &self.store, self.graph.as_ref(), &self.states(), keep)
+    }
+
+    /// The same vectors with a graph of random links.
+    pub(super) fn linked(mut self, m: u32, random: &mut Random) -> Self {
+        self.config.kind = Kind::Graph;
+        self.config.m = m;
+        let graph = Graph::new(m, self.config.seed);
+        let slots = self.store.slots();
+        (0..slots).for_each(|slot| graph.prepare(slot).expect("memory for a sample"));
+        for slot in 0..slots {
+            // Kept links make a chain; the others go anywhere on their level.
+            let chain = [slot.checked_sub(1), (slot + 1 < slots).then_some(slot + 1)];
+            for level in 0..=graph.level(slot) {
+                let others: Vec<u32> = (0..slots).filter(|&to| graph.level(to) >= level).collect();
+                let mut links: Vec<u32> = chain.iter().flatten().filter(|_| level == 0).map(|&to| to | KEEP).collect();
+                let more = random.below(graph.degree(level) + 1 - links.len());
+                links.extend((0..more).map(|_| others[random.below(others.len())]));
+                graph.lock(slot).set(level, &links);
+            }
+        }
+        (0..slots).for_each(|slot| graph.promote(Entry { slot, level: graph.level(slot) }));
+        self.graph = Some(graph);
+        self
     }
 }
 
-fn serialize(config: &Config, store: &Store, states: &[u8], keep: Keep) -> Vec<u8> {
-    let image = Image { config, store, states };
+fn serialize(config: &Config, store: &Store, graph: Option<&Graph>, states: &[u8], keep: Keep) -> Vec<u8> {
+    let image = Image { config, store, graph, states };
     let mut bytes = Vec::new();
     Serializer::new(&image, keep).expect("memory for a block").write(&mut bytes).expect("writing to memory");
     bytes
@@ -107,6 +132,9 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         Sample::new(Element::I8, Metric::L1, 1, 0).bytes(Keep::Live),
         removed.bytes(Keep::Live),
         removed.bytes(Keep::All),
+        removed.linked(4, &mut Random::new(3)).bytes(Keep::All),
+        Sample::new(Element::U8, Metric::Cosine, 8, 40).linked(2, &mut Random::new(4)).bytes(Keep::All),
+        Sample::new(Element::F32, Metric::L2, 2, 0).linked(16, &mut Random::new(5)).bytes(Keep::All),
         with_optional_section(&Sample::new(Element::U8, Metric::InnerProduct, 40, 2).bytes(Keep::Live)),
     ]
 }
@@ -283,7 +311,7 @@ pub(crate) fn judge(bytes: &[u8]) -> Outcome {
     for unchecked in [false, true] {
         for way in [Way::Loaded, Way::Mapped] {
             let flags = OpenFlags { unchecked, one_thread: true, ..OpenFlags::default() };
-            match open_bytes(bytes, way, flags, &pool).and_then(|(header, parts)| use_fully(&header, parts, flags)) {
+            match open_bytes(bytes, way, flags, &pool).and_then(|read| use_fully(read, flags)) {
                 Ok(()) => outcome = Outcome::Opened,
                 Err(error) => {
                     assert!(matches!(error.status(), Status::Corrupt | Status::Version), "{error:?}");
@@ -296,7 +324,7 @@ pub(crate) fn judge(bytes: &[u8]) -> Outcome {
 }
 
 /// Opens bytes as if they were a file.
-pub(super) fn open_bytes(bytes: &[u8], way: Way, flags: OpenFlags, pool: &Pool) -> Result<(Header, Parts)> {
+pub(super) fn open_bytes(bytes: &[u8], way: Way, flags: OpenFlags, pool: &Pool) -> Result<read::Read> {
     match way {
         Way::Loaded => read::load(bytes, flags, pool),
         Way::Mapped => {
@@ -311,11 +339,11 @@ pub(super) fn open_bytes(bytes: &[u8], way: Way, flags: OpenFlags, pool: &Pool) 
 }
 
 /// Does with an opened index what a program may do, and saves it again.
-fn use_fully(header: &Header, parts: Parts, flags: OpenFlags) -> Result<()> {
+fn use_fully((header, parts, graph): read::Read, flags: OpenFlags) -> Result<()> {
     let epochs = Epochs::new();
     let guard = epochs.pin();
     let store = Store::from_parts(parts, &guard)?;
-    assert_eq!(header.format, FORMAT);
+    assert!((1..=FORMAT).contains(&header.format));
     assert_eq!(u64::from(store.slots()), header.slots.all);
     assert_eq!(store.live(), header.slots.live);
     let mut sum = 0u64;
@@ -332,11 +360,33 @@ fn use_fully(header: &Header, parts: Parts, flags: OpenFlags) -> Result<()> {
         }
     }
     std::hint::black_box(sum);
+    if let Some(graph) = &graph {
+        follow(graph, &store);
+    }
     if !flags.unchecked {
-        let again = serialize(&header.config, &store, &states, Keep::All);
-        let (other, _) = read::load(&again[..], flags, &Pool::default()).expect("what was opened and saved opens");
+        let again = serialize(&header.config, &store, graph.as_ref(), &states, Keep::All);
+        let (other, ..) = read::load(&again[..], flags, &Pool::default()).expect("what was opened and saved opens");
         assert_eq!((&other.config, other.slots), (&header.config, header.slots));
         assert_eq!(Source::bytes(&again[..]), other.file_bytes());
     }
     Ok(())
+}
+
+/// Goes wherever a search could go.
+fn follow(graph: &Graph, store: &Store) {
+    let mut seen = vec![false; store.slots() as usize];
+    let mut open: Vec<u32> = graph.entry().map(|entry| entry.slot).into_iter().collect();
+    let mut links = Vec::new();
+    while let Some(slot) = open.pop() {
+        if std::mem::replace(&mut seen[slot as usize], true) {
+            continue;
+        }
+        assert_ne!(store.state(slot), EMPTY);
+        for level in 0..=graph.level(slot) {
+            links.clear();
+            graph.neighbours(slot, level, &mut links);
+            assert!(links.iter().all(|&to| graph.level(to) >= level));
+            open.extend(&links);
+        }
+    }
 }

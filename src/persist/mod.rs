@@ -2,12 +2,13 @@
 //!
 //! One self-describing little-endian file whose sections are the arrays of the index as they lie in memory, so that a file can be
 //! used in place. FORMAT.md has every byte; `header` decides which headers are believed, `write` and `replace` save, `source`,
-//! `read` and `content` open. `hostile` makes the files that tests and the fuzzer throw at the reader.
+//! `read`, `content` and `links` open. `hostile` makes the files that tests and the fuzzer throw at the reader.
 //!
 //! Any bytes are safe to open: the outcome is an index or an error, never a panic, a hang, or memory that the file does not fill.
 
 mod content;
 mod header;
+pub(crate) mod links;
 #[cfg(any(test, fuzzing))]
 #[allow(clippy::expect_used, reason = "tests and fuzzing end in a panic when something is not as it must be")]
 pub(crate) mod hostile;
@@ -18,8 +19,9 @@ mod source;
 mod tests;
 mod write;
 
-pub(crate) use header::FORMAT;
+pub(crate) use header::format_for;
 
+use crate::graph::Graph;
 use crate::index::config::{Config, Info, Kind, OpenFlags};
 use crate::store::{Parts, Store};
 use crate::util::error::{Error, Result};
@@ -38,7 +40,9 @@ pub(crate) struct Image<'a> {
     /// Vectors, keys and scales are read from here while others go on; the caller holds a pin, so that those of slots which
     /// `states` has live or removed stay as they are.
     pub(crate) store: &'a Store,
-    /// The state of every slot at that instant.
+    /// The links, where the kind is graph; the caller sees to it that nobody unlinks slots meanwhile.
+    pub(crate) graph: Option<&'a Graph>,
+    /// The state of every slot at that instant, as [`links::keep_linked`] left them where there is a graph.
     pub(crate) states: &'a [u8],
 }
 
@@ -48,6 +52,8 @@ pub(crate) struct Opened {
     pub(crate) config: Config,
     /// Filled, or looking into the mapped file. States are valid; keys are not yet checked against each other.
     pub(crate) parts: Parts,
+    /// Where the kind is graph; links are checked.
+    pub(crate) graph: Option<Graph>,
     /// Format of the file.
     pub(crate) format: u32,
 }
@@ -57,7 +63,7 @@ pub(crate) fn save(image: &Image<'_>, path: &Path) -> Result<()> {
     check_byte_order()?;
     let keep = match image.config.kind {
         Kind::Auto | Kind::Flat => Keep::Live,
-        Kind::Graph => return Err(Error::unsupported("kind is 2 (graph), which this build cannot save yet")),
+        Kind::Graph => Keep::All,
     };
     let serializer = Serializer::new(image, keep)?;
     replace::replace(path, |file| serializer.write(file))
@@ -72,8 +78,8 @@ pub(crate) fn open(path: &Path, flags: OpenFlags, pool: &Pool) -> Result<Opened>
     } else {
         read::load(&file, flags, pool)
     };
-    let (header, parts) = result.map_err(|error| at(path, &error))?;
-    Ok(Opened { config: header.config, parts, format: header.format })
+    let (header, parts, graph) = result.map_err(|error| at(path, &error))?;
+    Ok(Opened { config: header.config, parts, graph, format: header.format })
 }
 
 /// What the header of a file says about the index in it. `bytes` is the length of the file.

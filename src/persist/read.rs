@@ -14,7 +14,9 @@ use super::content::{Rows, StateCount, check_scales};
 use super::header::{BLOCK, Header, PAGE, Section, SectionKind, get_u32, scaled};
 use super::source::Source;
 use super::write::reserved;
-use crate::index::config::OpenFlags;
+use super::links::Links;
+use crate::graph::{self, Entry, Graph};
+use crate::index::config::{Kind, OpenFlags};
 use crate::store::Parts;
 use crate::util::error::{Error, Result, Status};
 use crate::util::memory::Segments;
@@ -49,46 +51,127 @@ pub(super) fn read_header(source: &(impl Source + ?Sized)) -> Result<Header> {
     Header::decode(&page, bytes)
 }
 
+/// The arrays that the sections of a file become.
+struct Arrays {
+    store: Parts,
+    links: Option<LinkArrays>,
+}
+
+struct LinkArrays {
+    rows: Segments,
+    first_upper: Segments,
+    upper: Segments,
+    entry: Segments,
+}
+
+impl Arrays {
+    /// Memory for every section of a header.
+    fn allocate(header: &Header) -> Result<Self> {
+        let config = &header.config;
+        let store = Parts::empty(config.vector_bytes(), scaled(config));
+        store.grow(usize::try_from(header.slots.all).map_err(|_| Error::memory(usize::MAX))?)?;
+        let of = |kind: SectionKind| -> Result<Segments> {
+            let section = required(header, kind)?;
+            let array = Segments::new(section.record_bytes as usize);
+            array.grow(section.count as usize)?;
+            Ok(array)
+        };
+        Ok(Self { store, links: LinkArrays::of(config.kind, of)? })
+    }
+
+    /// The sections of a mapped file in their places.
+    fn in_file(header: &Header, map: &Arc<Mmap>) -> Result<Self> {
+        let of = |kind: SectionKind| -> Result<Segments> {
+            let section = required(header, kind)?;
+            Ok(Segments::in_file(map, section.offset as usize, section.record_bytes as usize))
+        };
+        let store = Parts {
+            vector_bytes: header.config.vector_bytes(),
+            vectors: of(SectionKind::VECTORS)?,
+            keys: of(SectionKind::KEYS)?,
+            states: of(SectionKind::STATES)?,
+            scales: if scaled(&header.config) { Some(of(SectionKind::SCALES)?) } else { None },
+            slots: 0,
+        };
+        Ok(Self { store, links: LinkArrays::of(header.config.kind, of)? })
+    }
+
+    /// The array that a section fills.
+    fn array(&self, kind: SectionKind) -> Option<&Segments> {
+        let links = self.links.as_ref();
+        match kind {
+            SectionKind::VECTORS => Some(&self.store.vectors),
+            SectionKind::KEYS => Some(&self.store.keys),
+            SectionKind::STATES => Some(&self.store.states),
+            SectionKind::SCALES => self.store.scales.as_ref(),
+            SectionKind::ROWS => links.map(|links| &links.rows),
+            SectionKind::FIRST_UPPER => links.map(|links| &links.first_upper),
+            SectionKind::UPPER => links.map(|links| &links.upper),
+            SectionKind::ENTRY => links.map(|links| &links.entry),
+            _ => None,
+        }
+    }
+
+    /// Checks what is checked across sections, and lets go of the arrays.
+    fn finish(mut self, header: &Header, flags: OpenFlags, pool: &Pool) -> Result<(Parts, Option<Graph>)> {
+        self.store.slots = header.slots.all as u32;
+        count_states(&self.store, header)?;
+        let Some(LinkArrays { rows, first_upper, upper, entry }) = self.links else { return Ok((self.store, None)) };
+        // SAFETY: the section has one record of eight bytes on an 8-byte boundary, and nobody writes it.
+        let entry = Entry::decode(u64::from_le(unsafe { entry.address(0).cast::<u64>().read() }));
+        let upper_used = required(header, SectionKind::UPPER)?.count;
+        let states = &self.store.states;
+        let links = Links { header, states, rows: &rows, first_upper: &first_upper, upper: &upper, upper_used, entry };
+        links.check(if flags.one_thread { 1 } else { cores() }, pool)?;
+        let parts = graph::Parts { rows, first_upper, upper, upper_used: upper_used as u32, entry };
+        let graph = Graph::from_parts(header.config.m, header.config.seed, parts);
+        if !flags.mapped {
+            graph.reserve(header.slots.all)?;
+        }
+        Ok((self.store, Some(graph)))
+    }
+}
+
+impl LinkArrays {
+    fn of(kind: Kind, of: impl Fn(SectionKind) -> Result<Segments>) -> Result<Option<Self>> {
+        if kind != Kind::Graph {
+            return Ok(None);
+        }
+        let (rows, first_upper) = (of(SectionKind::ROWS)?, of(SectionKind::FIRST_UPPER)?);
+        Ok(Some(Self { rows, first_upper, upper: of(SectionKind::UPPER)?, entry: of(SectionKind::ENTRY)? }))
+    }
+}
+
+fn required(header: &Header, kind: SectionKind) -> Result<&Section> {
+    header
+        .section(kind)
+        .ok_or_else(|| Error::internal(format!("a header without section {} was believed", kind.name())))
+}
+
+/// What an open gives: the header, and the arrays of store and graph.
+pub(super) type Read = (Header, Parts, Option<Graph>);
+
 /// Reads a file into memory of its own.
-pub(super) fn load(source: &(impl Source + ?Sized), flags: OpenFlags, pool: &Pool) -> Result<(Header, Parts)> {
+pub(super) fn load(source: &(impl Source + ?Sized), flags: OpenFlags, pool: &Pool) -> Result<Read> {
     let header = read_header(source)?;
-    let mut parts = Parts::empty(header.config.vector_bytes(), scaled(&header.config));
-    let slots = usize::try_from(header.slots.all).map_err(|_| Error::memory(usize::MAX))?;
     let check = Check::prepare(source, &header, flags)?;
-    parts.grow(slots)?;
-    let reader = Reader { source, header: &header, check, place: Place::Memory(&parts) };
-    reader.run(flags, pool)?;
-    parts.slots = slots as u32;
-    count_states(&parts, &header)?;
-    Ok((header, parts))
+    let arrays = Arrays::allocate(&header)?;
+    Reader { source, header: &header, check, place: Place::Memory(&arrays) }.run(flags, pool)?;
+    let (parts, graph) = arrays.finish(&header, flags, pool)?;
+    Ok((header, parts, graph))
 }
 
 /// Uses a mapped file in place.
-pub(super) fn attach(map: &Arc<Mmap>, flags: OpenFlags, pool: &Pool) -> Result<(Header, Parts)> {
+pub(super) fn attach(map: &Arc<Mmap>, flags: OpenFlags, pool: &Pool) -> Result<Read> {
     let bytes: &[u8] = map;
     let header = read_header(bytes)?;
     if !flags.unchecked {
         let check = Check::prepare(bytes, &header, flags)?;
         Reader { source: bytes, header: &header, check, place: Place::Map(bytes) }.run(flags, pool)?;
     }
-    let array = |kind: SectionKind| {
-        header
-            .section(kind)
-            .map(|section| Segments::in_file(map, section.offset as usize, section.record_bytes as usize))
-    };
-    let required = |kind: SectionKind| {
-        array(kind).ok_or_else(|| Error::internal(format!("a header without section {} was believed", kind.name())))
-    };
-    let parts = Parts {
-        vector_bytes: header.config.vector_bytes(),
-        vectors: required(SectionKind::VECTORS)?,
-        keys: required(SectionKind::KEYS)?,
-        states: required(SectionKind::STATES)?,
-        scales: array(SectionKind::SCALES),
-        slots: header.slots.all as u32,
-    };
-    count_states(&parts, &header)?;
-    Ok((header, parts))
+    let flags = OpenFlags { mapped: true, ..flags };
+    let (parts, graph) = Arrays::in_file(&header, map)?.finish(&header, flags, pool)?;
+    Ok((header, parts, graph))
 }
 
 fn count_states(parts: &Parts, header: &Header) -> Result<()> {
@@ -158,7 +241,7 @@ fn check_gaps(source: &(impl Source + ?Sized), header: &Header) -> Result<()> {
 /// Where the payload is to be found once it is read.
 enum Place<'a> {
     /// In these arrays, which have room for it.
-    Memory(&'a Parts),
+    Memory(&'a Arrays),
     /// In the file.
     Map(&'a [u8]),
 }
@@ -225,7 +308,7 @@ impl<S: Source + ?Sized> Reader<'_, S> {
                 self.compare(&block, crc32c::crc32c(bytes))?;
                 self.content(&block, block.start, bytes)
             }
-            Place::Memory(parts) => match array(parts, block.section.kind) {
+            Place::Memory(arrays) => match arrays.array(block.section.kind) {
                 Some(array) => self.read_into(array, &block),
                 None => self.skip(&block, scratch),
             },
@@ -236,8 +319,7 @@ impl<S: Source + ?Sized> Reader<'_, S> {
     fn read_into(&self, array: &Segments, block: &Block<'_>) -> Result<()> {
         let mut checksum = 0;
         for (position, piece) in pieces(array, block) {
-            // SAFETY: `pieces` gives addresses of records that `Parts::grow` made (the section has as many records as the parts
-            // have slots), each byte of a section once, and each block is taken by one thread: nobody else touches them now.
+            // SAFETY: `pieces` gives addresses of records that `Arrays::allocate` made (as many as the section has records), each byte of a section once, and each block is taken by one thread: nobody else touches them now.
             // They were zeroed when they were made.
             let into = unsafe { std::slice::from_raw_parts_mut(piece.address, piece.bytes) };
             let offset = block.section.offset + position;
@@ -306,17 +388,6 @@ impl<S: Source + ?Sized> Reader<'_, S> {
             SectionKind::SCALES => check_scales(position, bytes),
             _ => Ok(()),
         }
-    }
-}
-
-/// The array that a section fills.
-fn array(parts: &Parts, kind: SectionKind) -> Option<&Segments> {
-    match kind {
-        SectionKind::VECTORS => Some(&parts.vectors),
-        SectionKind::KEYS => Some(&parts.keys),
-        SectionKind::STATES => Some(&parts.states),
-        SectionKind::SCALES => parts.scales.as_ref(),
-        _ => None,
     }
 }
 

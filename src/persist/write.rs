@@ -2,12 +2,14 @@
 //!
 //! The header needs only counts, so it can be written first and nothing is ever written twice: the output may be a pipe.
 
-use super::Image;
+use super::{Image, links};
 use super::content::FAR;
 use super::header::{BLOCK, Counts, Header, PAGE, SectionKind, get_u32, scaled};
+use crate::graph::{Entry, level_of};
 use crate::store::{EMPTY, LIVE, REMOVED};
 use crate::util::error::{Error, Result};
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 
 /// Which slots go into the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +17,6 @@ pub(super) enum Keep {
     /// Live ones only, numbered anew in their order: removed vectors leave no byte behind.
     Live,
     /// All, under their numbers, because links name them. Slots that were empty in the image are written as zeros.
-    #[cfg_attr(
-        not(any(test, fuzzing)),
-        expect(dead_code, reason = "flat indexes renumber; links need numbers to stay")
-    )]
     All,
 }
 
@@ -43,7 +41,8 @@ impl<'a> Serializer<'a> {
             Keep::Live => Counts { all: live, live, removed: 0 },
             Keep::All => Counts { all: image.states.len() as u64, live, removed },
         };
-        let header = Header::plan(image.config, slots);
+        let upper_rows = if image.graph.is_some() { links::upper_rows(image.config, slots.all) } else { 0 };
+        let header = Header::plan(image.config, slots, upper_rows);
         let checksum_bytes = header.section(SectionKind::CHECKSUMS).map_or(0, |section| section.bytes) as usize;
         Ok(Self { image, keep, header, block: reserved(BLOCK)?, checksums: reserved(checksum_bytes)?, position: 0 })
     }
@@ -97,8 +96,38 @@ impl<'a> Serializer<'a> {
                     this.push(&if scale.is_nan() { FAR } else { scale.to_bits() }.to_le_bytes(), out)
                 })
             }
+            SectionKind::ROWS => self.rows(|_| 0..=0, out),
+            SectionKind::UPPER => self.rows(|level| 1..=level, out),
+            SectionKind::FIRST_UPPER => {
+                let mut next = 0;
+                let config = self.image.config;
+                for slot in 0..self.image.states.len() as u32 {
+                    self.push(&u32::to_le_bytes(next), out)?;
+                    next += level_of(config.seed, config.m, slot);
+                }
+                Ok(())
+            }
+            SectionKind::ENTRY => {
+                let entry = self.image.graph.and_then(|graph| links::entry_of(graph, self.image.states));
+                self.push(&Entry::encode(entry).to_le_bytes(), out)
+            }
             other => Err(io::Error::other(format!("section {} was planned but cannot be written", other.name()))),
         }
+    }
+
+    /// The rows of every slot at the levels that `levels` picks of those up to the slot's own.
+    fn rows<W: Write>(&mut self, levels: impl Fn(u32) -> RangeInclusive<u32>, out: &mut W) -> io::Result<()> {
+        let Some(graph) = self.image.graph else { return Ok(()) };
+        let (states, mut row) = (self.image.states, Vec::new());
+        let mut number = 0;
+        self.each_slot(out, |this, slot, out| {
+            for level in levels(graph.level(number)) {
+                links::encode_row(graph, slot, level, states, &mut row);
+                this.push(&row, out)?;
+            }
+            number += 1;
+            Ok(())
+        })
     }
 
     /// Calls `write` for every slot that goes into the file: with its number, or with `None` if the image has it empty (somebody

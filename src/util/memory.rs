@@ -76,10 +76,6 @@ impl Block {
         self.start.as_ptr()
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Memory that a block holds when only its first `used` bytes were ever touched.
     fn resident(&self, used: usize) -> usize {
         if self.mapped { used.next_multiple_of(4096).min(self.bytes) } else { self.bytes }
@@ -311,6 +307,6 @@ mod tests {
         if cfg!(unix) {
             assert_eq!(block.start() as usize % HUGE_PAGE, 0);
         }
-        assert_eq!(block.bytes() % 4096, 0);
+        assert_eq!(block.bytes % 4096, 0);
     }
 }

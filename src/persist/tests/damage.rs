@@ -8,7 +8,7 @@ use super::*;
 use crate::distance::{Element, Metric};
 
 fn load(bytes: &[u8]) -> Result<()> {
-    let (_, parts) = open_bytes(bytes, Way::Loaded, OpenFlags { one_thread: true, ..PLAIN }, &Pool::default())?;
+    let (_, parts, _) = open_bytes(bytes, Way::Loaded, OpenFlags { one_thread: true, ..PLAIN }, &Pool::default())?;
     let epochs = Epochs::new();
     let guard = epochs.pin();
     Store::from_parts(parts, &guard).map(drop)
@@ -95,7 +95,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
     type Change = fn(&mut Vec<u8>);
     let cases: &[(&str, Status, Change)] = &[
         ("not a kith file", Status::Corrupt, |file| file[0] = b'P'),
-        ("format 2", Status::Version, |file| put_u32(file, at::FORMAT, 2)),
+        ("format 3", Status::Version, |file| put_u32(file, at::FORMAT, 3)),
         ("format 0", Status::Corrupt, |file| put_u32(file, at::FORMAT, 0)),
         ("byte order", Status::Version, |file| file[at::BYTE_ORDER..at::BYTE_ORDER + 4].reverse()),
         ("dimensions is 0", Status::Corrupt, |file| put_u32(file, at::DIMENSIONS, 0)),

@@ -35,7 +35,7 @@ fn every_count_around_the_edges_of_segments_and_pages_comes_back() {
         save_sample(&sample, &path).unwrap();
         assert_holds(&path, &sample);
         let info = file_info(&path).unwrap();
-        assert_eq!((info.count, info.removed, info.dimensions, info.format), (u64::from(vectors), 0, 3, FORMAT));
+        assert_eq!((info.count, info.removed, info.dimensions, info.format), (u64::from(vectors), 0, 3, 1));
         assert_eq!((info.metric, info.element, info.kind), (Metric::Cosine, Element::F32, Kind::Flat));
         assert_eq!((info.bytes, info.seed, info.m), (path.metadata().unwrap().len(), 0x5eed, 0));
     }
@@ -88,7 +88,7 @@ fn all_slots_keep_their_numbers_when_links_need_them() {
     let bytes = sample.bytes(Keep::All);
     assert!(!bytes.windows(8).any(|window| window == 7777u64.to_le_bytes()));
     for way in [Way::Loaded, Way::Mapped] {
-        let (header, parts) = open_bytes(&bytes, way, PLAIN, &Pool::default()).unwrap();
+        let (header, parts, _) = open_bytes(&bytes, way, PLAIN, &Pool::default()).unwrap();
         assert_eq!((header.slots.all, header.slots.live, header.slots.removed), (102, 61, 40));
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin()).unwrap();
@@ -113,7 +113,7 @@ fn an_opened_index_goes_on() {
     let sample = Sample::new(Element::F32, Metric::L2, 4, 70);
     save_sample(&sample, &path).unwrap();
     let (config, store) = open_store(&path, PLAIN).unwrap();
-    let again = Sample { config, store, epochs: Epochs::new() };
+    let again = Sample { config, store, epochs: Epochs::new(), graph: None };
     let guard = again.epochs.pin();
     assert!(again.store.remove(1003, &guard));
     drop(guard);
@@ -130,7 +130,7 @@ fn what_is_kept_is_the_same_whether_saved_from_memory_or_from_a_map() {
     let sample = Sample::new(Element::Bf16, Metric::Cosine, 33, 90);
     save_sample(&sample, &first).unwrap();
     let (config, store) = open_store(&first, MAPPED).unwrap();
-    let mapped = Sample { config, store, epochs: Epochs::new() };
+    let mapped = Sample { config, store, epochs: Epochs::new(), graph: None };
     save_sample(&mapped, &second).unwrap();
     assert_eq!(std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap());
 }

@@ -1,0 +1,220 @@
+//! The graph in a file: what is written of rows that others may be editing, and which links are believed when they are read.
+//!
+//! | section | rule |
+//! |---|---|
+//! | rows, upper rows | slots that are in the file and reach up to the row's level, then `NONE` to the end; zeros behind the degree |
+//! | first upper rows | the sum of the levels of all slots before |
+//! | entry | a slot that is in the file, with its level; none only if no slot is |
+//!
+//! Links are checked on every open, unchecked ones too: a search follows them without looking.
+
+use super::header::Header;
+use crate::graph::{Entry, Graph, KEEP, NONE, level_of, row_bytes};
+use crate::index::config::Config;
+use crate::store::{EMPTY, LIVE, REMOVED};
+use crate::util::error::{Error, Result};
+use crate::util::memory::Segments;
+use crate::util::pool::{Pool, cores};
+use crate::util::progress::Work;
+use std::sync::atomic::Ordering;
+
+/// Slots that a thread checks at a time.
+const PIECE: usize = 4096;
+
+/// Makes the snapshot of states fit the links: a slot that is linked but was not published at the instant of the snapshot is saved as
+/// removed, because others may be reachable only through it. What is saved is what kept links lead to from any published slot;
+/// every published slot is among it, as its ancestors were linked before it and nobody unlinks meanwhile. (Whoever sees a link sees
+/// a whole vector behind it.)
+pub(crate) fn keep_linked(graph: &Graph, states: &mut [u8]) {
+    let Some(first) = states.iter().position(|&state| state != EMPTY) else { return };
+    let mut reached = vec![false; states.len()];
+    graph.spread(first as u32, &mut reached);
+    for (state, _) in states.iter_mut().zip(reached).filter(|(state, reached)| **state == EMPTY && *reached) {
+        *state = REMOVED;
+    }
+}
+
+/// A row as it is written: links to slots in the file, then `NONE`, then zeros behind the degree.
+pub(super) fn encode_row(graph: &Graph, slot: Option<u32>, level: u32, states: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    let degree = graph.degree(level);
+    if let Some(slot) = slot {
+        let cells = graph.row(slot, level).iter().map(|cell| cell.load(Ordering::Acquire)).take_while(|&link| link != NONE);
+        let kept = cells.filter(|link| states.get((link & !KEEP) as usize).is_some_and(|&state| state != EMPTY));
+        kept.for_each(|link| out.extend_from_slice(&link.to_le_bytes()));
+    }
+    out.resize(degree * 4, 0xff);
+    out.resize(row_bytes(degree as u32), 0);
+}
+
+/// The entry point as it is written: that of the graph, or, where it came after the snapshot, the highest slot in the file.
+pub(super) fn entry_of(graph: &Graph, states: &[u8]) -> Option<Entry> {
+    let there = |slot: u32| states.get(slot as usize).is_some_and(|&state| state != EMPTY);
+    graph.entry().filter(|entry| there(entry.slot)).or_else(|| {
+        let slots = (0..states.len() as u32).filter(|&slot| there(slot));
+        slots.map(|slot| Entry { slot, level: graph.level(slot) }).max_by_key(|entry| (entry.level, u32::MAX - entry.slot))
+    })
+}
+
+/// Upper rows of so many slots.
+pub(super) fn upper_rows(config: &Config, slots: u64) -> u64 {
+    (0..slots as u32).map(|slot| u64::from(level_of(config.seed, config.m, slot))).sum()
+}
+
+/// The sections of a graph as they were read, not believed yet.
+pub(super) struct Links<'a> {
+    pub(super) header: &'a Header,
+    pub(super) states: &'a Segments,
+    pub(super) rows: &'a Segments,
+    pub(super) first_upper: &'a Segments,
+    pub(super) upper: &'a Segments,
+    pub(super) upper_used: u64,
+    pub(super) entry: Option<Entry>,
+}
+
+impl Links<'_> {
+    /// Checks everything that a search follows.
+    pub(super) fn check(&self, threads: usize, pool: &Pool) -> Result<()> {
+        let slots = self.header.slots.all as u32;
+        self.check_numbers(slots)?;
+        self.check_entry(slots)?;
+        let work = Work::new(slots as usize, PIECE);
+        let check = || {
+            while let Some(piece) = work.take() {
+                for slot in piece {
+                    if let Err(error) = self.check_slot(slot as u32) {
+                        work.fail(slot, error);
+                        break;
+                    }
+                }
+            }
+        };
+        if pool.run(threads.min(cores()), |_| check(), check).is_err() {
+            check();
+        }
+        work.into_result()?;
+        self.check_tree(slots)
+    }
+
+    /// Kept links go both ways and form one tree with at most `m + 1` links at a slot: insertions rely on finding a parent in it.
+    fn check_tree(&self, slots: u32) -> Result<()> {
+        let (mut links, mut there) = (0u64, 0u64);
+        for slot in (0..slots).filter(|&slot| self.state(slot) != EMPTY) {
+            let mut here = 0;
+            for to in self.kept(slot) {
+                here += 1;
+                if to == slot || !self.kept(to).any(|back| back == slot) {
+                    return Err(Error::corrupt(format!("section rows: the kept link from slot {slot} to {to} has none back")));
+                }
+            }
+            if here > self.header.config.m + 1 {
+                return Err(Error::corrupt(format!("section rows: slot {slot} has {here} kept links")));
+            }
+            links += u64::from(here);
+            there += 1;
+        }
+        let mut reached = vec![false; slots as usize];
+        let mut open: Vec<u32> = self.entry.map(|entry| entry.slot).into_iter().collect();
+        let mut count = 0;
+        while let Some(slot) = open.pop() {
+            if !std::mem::replace(&mut reached[slot as usize], true) {
+                count += 1;
+                open.extend(self.kept(slot));
+            }
+        }
+        if count != there || links != 2 * there.saturating_sub(1) {
+            return Err(Error::corrupt("section rows: the kept links do not form one tree"));
+        }
+        Ok(())
+    }
+
+    /// Kept links of a slot at level 0.
+    fn kept(&self, slot: u32) -> impl Iterator<Item = u32> + '_ {
+        let row = self.row(slot, 0).iter().take_while(|&&link| link != NONE);
+        row.filter(|&link| link & KEEP != 0).map(|link| link & !KEEP)
+    }
+
+    /// The cells of a row. `check_numbers` must have passed.
+    fn row(&self, slot: u32, level: u32) -> &[u32] {
+        let (row, degree) = match level {
+            0 => (self.rows.address(slot), 2 * self.header.config.m),
+            _ => (self.upper.address(self.word(self.first_upper, slot) + level - 1), self.header.config.m),
+        };
+        // SAFETY: the sections have a row per slot, and upper rows up to the sum of the levels, which `check_numbers` compared; rows
+        // have room for `degree` links on a 4-byte boundary; nobody writes them yet.
+        unsafe { std::slice::from_raw_parts(row.cast::<u32>().cast_const(), degree as usize) }
+    }
+
+    /// Levels follow from the seed, and the numbers of upper rows from the levels.
+    fn check_numbers(&self, slots: u32) -> Result<()> {
+        let config = &self.header.config;
+        let mut next = 0;
+        for slot in 0..slots {
+            let stated = u64::from(self.word(self.first_upper, slot));
+            if stated != next {
+                return Err(Error::corrupt(format!("section first upper rows: slot {slot} has {stated}, it should be {next}")));
+            }
+            next += u64::from(level_of(config.seed, config.m, slot));
+            if next > self.upper_used {
+                break;
+            }
+        }
+        if next == self.upper_used {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!("section upper rows has {} records, the levels of the slots need others", self.upper_used)))
+    }
+
+    fn check_entry(&self, slots: u32) -> Result<()> {
+        let Some(entry) = self.entry else {
+            return match (0..slots).find(|&slot| self.state(slot) != EMPTY) {
+                Some(slot) => Err(Error::corrupt(format!("section entry names no slot, though slot {slot} is there"))),
+                None => Ok(()),
+            };
+        };
+        let Entry { slot, level } = entry;
+        if slot < slots && self.state(slot) != EMPTY && level == self.level(slot) {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!("section entry names slot {slot} at level {level}, which is not there")))
+    }
+
+    fn check_slot(&self, slot: u32) -> Result<()> {
+        for level in 0..=self.level(slot) {
+            let what = if level == 0 { "rows" } else { "upper rows" };
+            let links = self.row(slot, level);
+            let end = links.iter().position(|&link| link == NONE).unwrap_or(links.len());
+            let empty = self.state(slot) == EMPTY;
+            let bad = links[..end].iter().find(|&&link| empty || !self.leads(link & !KEEP, level));
+            if let Some(&link) = bad {
+                let to = link & !KEEP;
+                return Err(Error::corrupt(format!("section {what}: slot {slot} at level {level} links to {to}, which is not there")));
+            }
+            if links[end..].iter().any(|&link| link != NONE) {
+                return Err(Error::corrupt(format!("section {what}: slot {slot} at level {level} goes on behind its end")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is such a slot on that level.
+    fn leads(&self, to: u32, level: u32) -> bool {
+        u64::from(to) < self.header.slots.all && self.state(to) != EMPTY && (level == 0 || self.level(to) >= level)
+    }
+
+    fn level(&self, slot: u32) -> u32 {
+        level_of(self.header.config.seed, self.header.config.m, slot)
+    }
+
+    fn state(&self, slot: u32) -> u8 {
+        // SAFETY: the section has a byte per slot, and nobody writes it yet.
+        let state = unsafe { self.states.address(slot).read() };
+        debug_assert!([EMPTY, LIVE, REMOVED].contains(&state));
+        state
+    }
+
+    fn word(&self, array: &Segments, record: u32) -> u32 {
+        // SAFETY: the array has four bytes per slot on a 4-byte boundary, and nobody writes them yet.
+        u32::from_le(unsafe { array.address(record).cast::<u32>().read() })
+    }
+}
