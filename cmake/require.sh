@@ -28,6 +28,10 @@ for tool in $missing; do
         echo "  curl -sSf https://sh.rustup.rs | sh -s -- -y --profile default && . \"\$HOME/.cargo/env\"" >&2
         exit 1
     fi
+    if [ "$tool" = cc ] && [ "$CC" != cc ]; then
+        echo "the C compiler CC=$CC is not in PATH" >&2
+        exit 1
+    fi
     packages="$packages $(package_of "$tool")"
 done
 
