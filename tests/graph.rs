@@ -238,7 +238,9 @@ fn saved_and_opened_it_answers_the_same_and_goes_on() {
             assert_eq!(opened.insert(9_999, &vectors[..128]).unwrap_err().status(), Status::ReadOnly);
             continue;
         }
-        opened.insert_batch(&keys[4_000..], Rows::packed(&vectors[4_000 * 128..], 128), &BuildOptions::default()).unwrap();
+        opened
+            .insert_batch(&keys[4_000..], Rows::packed(&vectors[4_000 * 128..], 128), &BuildOptions::default())
+            .unwrap();
         for key in (500..6_000).step_by(11) {
             let mut found = [0];
             opened.search(&vectors[key * 128..][..128], &mut found, None, &SearchOptions::default()).unwrap();

@@ -62,6 +62,16 @@ impl<'a> Locked<'a> {
         false
     }
 
+    /// Makes every kept link of a row one like others.
+    pub(crate) fn release(&self, level: u32) {
+        for cell in self.graph.row(self.slot, level) {
+            match cell.load(Ordering::Relaxed) {
+                NONE => break,
+                link => cell.store(link & !KEEP, Ordering::Release),
+            }
+        }
+    }
+
     /// Links of a row that are kept.
     pub(crate) fn kept(&self, level: u32) -> usize {
         let row = self.graph.row(self.slot, level).iter();

@@ -8,10 +8,10 @@
 
 mod content;
 mod header;
-pub(crate) mod links;
 #[cfg(any(test, fuzzing))]
 #[allow(clippy::expect_used, reason = "tests and fuzzing end in a panic when something is not as it must be")]
 pub(crate) mod hostile;
+pub(crate) mod links;
 mod read;
 mod replace;
 mod source;

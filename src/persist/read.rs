@@ -12,9 +12,9 @@
 
 use super::content::{Rows, StateCount, check_scales};
 use super::header::{BLOCK, Header, PAGE, Section, SectionKind, get_u32, scaled};
+use super::links::Links;
 use super::source::Source;
 use super::write::reserved;
-use super::links::Links;
 use crate::graph::{self, Entry, Graph};
 use crate::index::config::{Kind, OpenFlags};
 use crate::store::Parts;

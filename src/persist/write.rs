@@ -2,9 +2,9 @@
 //!
 //! The header needs only counts, so it can be written first and nothing is ever written twice: the output may be a pipe.
 
-use super::{Image, links};
 use super::content::FAR;
 use super::header::{BLOCK, Counts, Header, PAGE, SectionKind, get_u32, scaled};
+use super::{Image, links};
 use crate::graph::{Entry, level_of};
 use crate::store::{EMPTY, LIVE, REMOVED};
 use crate::util::error::{Error, Result};

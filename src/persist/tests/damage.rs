@@ -104,7 +104,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
         ("Hamming", Status::Corrupt, |file| put_u32(file, at::METRIC, 4)),
         ("element is 9", Status::Corrupt, |file| put_u32(file, at::ELEMENT, 9)),
         ("kind is 3", Status::Corrupt, |file| put_u32(file, at::KIND, 3)),
-        ("no save writes", Status::Corrupt, |file| put_u32(file, at::KIND, 0)),
+        ("section rows is missing", Status::Corrupt, |file| put_u32(file, at::KIND, 0)),
         ("quantizer is 7", Status::Version, |file| put_u32(file, at::QUANTIZER, 7)),
         ("m is 1", Status::Corrupt, |file| put_u32(file, at::M, 1)),
         ("no save writes", Status::Corrupt, |file| put_u32(file, at::M, 0)),
