@@ -1,6 +1,6 @@
 #!/bin/sh
 # Are the NEON kernels right? Builds for 64-bit Arm and runs the kernel tests and unit tests under qemu.
-# Usage: tests/arm.sh   (from anywhere; Debian or Ubuntu: installs what it lacks when root)
+# Usage: tests/arm.sh [cargo test options]   (from anywhere; Debian or Ubuntu: installs what it lacks when root)
 # Correctness only: an emulator says nothing about speed.
 set -eu
 cd "$(dirname "$0")/.."
@@ -33,9 +33,12 @@ CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 # The library path keeps one C library: beside an installed libc6:arm64 the cross package's loader would otherwise find
 # that other version, and threads spin for ever when they start.
 root=/usr/aarch64-linux-gnu
-CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L $root -E LD_LIBRARY_PATH=$root/lib"
+# The limit makes an absurd mapping fail as it does on a real machine; the emulator would spend the host's memory on it.
+CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="prlimit --as=8589934592 qemu-aarch64 -L $root -E LD_LIBRARY_PATH=$root/lib"
 export RUSTC CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER
 
 # A directory of its own: another compiler's artefacts would otherwise be rebuilt at each change of target.
 echo "building with $("$RUSTC" --version) for $TARGET, running under $(qemu-aarch64 --version | head -n 1)"
-exec cargo test --target $TARGET --target-dir target/arm --lib --test kernels "$@"
+# Left out: tests of the file system, which start their own binary again; the host cannot run that one.
+echo "not run for Arm: persist::tests::target (needs a host that runs Arm binaries)"
+exec cargo test --target $TARGET --target-dir target/arm --lib --test kernels "$@" -- --skip persist::tests::target

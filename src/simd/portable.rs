@@ -19,11 +19,16 @@ fn zip<T: Copy, const N: usize>(mut a: [T; N], b: [T; N], f: impl Fn(T, T) -> T)
     a
 }
 
-/// Adds `f` of each pair of bytes to the counter its lane belongs to: four neighbours share one.
+/// Adds `f` of each pair of bytes to a counter. Every fourth byte shares one, so that four neighbours are one vector
+/// operation.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "one index for three arrays")]
 fn fold(mut acc: [u32; 4], q: [u8; 16], r: [u8; 16], f: impl Fn(u8, u8) -> i32) -> [u32; 4] {
-    for i in 0..16 {
-        acc[i / 4] = acc[i / 4].wrapping_add(f(q[i], r[i]).cast_unsigned());
+    for group in 0..4 {
+        for lane in 0..4 {
+            let i = 4 * group + lane;
+            acc[lane] = acc[lane].wrapping_add(f(q[i], r[i]).cast_unsigned());
+        }
     }
     acc
 }

@@ -50,7 +50,7 @@ impl Job for Scan<'_> {
     }
 }
 
-/// Sixteen independent chains of multiply-adds: the most this level can do. Returns operations done.
+/// Twelve independent chains of multiply-adds: the most this level can do. Returns operations done.
 struct Peak(usize);
 
 impl Job for Peak {
@@ -203,15 +203,22 @@ fn line(metric: Metric, element: Element, dimensions: u32) {
         ("avx2", scan(Level::Avx2, true)),
         ("portable", scan(Level::Portable, false)),
     ];
+    let has = [numkong.is_some(), simsimd.is_some()];
     contestants.extend(numkong.map(|p| ("numkong", p)));
     contestants.extend(simsimd.map(|p| ("simsimd", p)));
     let times = race(ROWS, &mut contestants);
     print!("| {} {} {dimensions} |", element.name(), metric.name());
-    for time in &times {
+    for time in &times[..5] {
         print!(" {time:.1} |");
     }
-    for peer in &times[5..] {
-        print!(" {:.2} / {:.2} |", peer / times[0], peer / times[2]);
+    let mut peers = times[5..].iter();
+    let peers = has.map(|has| if has { peers.next() } else { None });
+    for peer in peers {
+        print!(" {} |", peer.map_or("".into(), |time| format!("{time:.1}")));
+    }
+    for peer in peers {
+        let ratios = |peer: &f64| format!("{:.2} / {:.2} / {:.2}", peer / times[0], peer / times[1], peer / times[2]);
+        print!(" {} |", peer.map_or("".into(), ratios));
     }
     println!();
 }
@@ -259,8 +266,10 @@ fn tile(metric: Metric, dimensions: u32, level: Level) {
 fn main() {
     let filter = std::env::args().nth(1).unwrap_or_default();
     numkong::configure_thread();
-    println!("level {}; ns per distance; last columns: peer / our call, peer / our four\n", detect().name());
-    println!("| | call | one | four | four avx2 | portable | numkong | simsimd | numkong ratio | simsimd ratio |");
+    println!("level {}; ns per distance; last columns: the peer's time over our call / one / four\n", detect().name());
+    println!(
+        "| | call | one | four | four avx2 | portable | numkong | simsimd | numkong over ours | simsimd over ours |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for metric in [Metric::L2, Metric::InnerProduct, Metric::L1] {
         for element in [Element::F32, Element::I8, Element::U8, Element::F16, Element::Bf16] {
