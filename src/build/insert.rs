@@ -6,15 +6,17 @@
 //! pruned on its current content if it is full. Last, the slot may become the entry point.
 //!
 //! At level 0 the slot gets a parent before anything else, by two links that are never pruned (see `graph`): usually its nearest
-//! neighbour. Every slot that can be met has a parent or is the root, so the kept links connect all slots. The first slot of a new
-//! cluster keeps links to more neighbours than one (`bridge`).
+//! neighbour. Every slot that can be met has a parent or is the root, so the kept links form one tree.
 
 use crate::distance::Metric;
 use crate::graph::{Entry, KEEP, Locked};
-use crate::search::walk::{Descend, Distances, Diverse, Everything, Field, Trail, Walk};
+use crate::search::walk::{Descend, Distances, Diverse, Everything, Field, Probe, Trail, Walk};
 
 /// Slots that are asked to be a parent before something must be wrong with the tree.
 const HOPELESS: usize = 10_000;
+
+/// Candidates whose distances differ by more than this factor are a crowd.
+const CROWDED: f32 = 16.0;
 
 /// Buffers of an insertion.
 #[derive(Default)]
@@ -22,8 +24,6 @@ pub(crate) struct Linker {
     pub(crate) trail: Trail,
     /// Per level of the slot: the neighbours chosen.
     chosen: Vec<Vec<u32>>,
-    /// Where the way down from the entry met level 0.
-    landing: u32,
     /// Candidates of one level: distance and link, nearest first.
     candidates: Vec<(f32, u32)>,
     links: Vec<u32>,
@@ -60,9 +60,6 @@ pub(crate) fn link(field: Field<'_>, slot: u32, ef: usize, linker: &mut Linker, 
     choose(field, slot, entry, ef, linker);
     let parent = adopt(field, slot, entry, linker, journal);
     linker.chosen[0].retain(|&other| other != parent);
-    if opens_a_region(field, linker) {
-        bridge(field, slot, linker, journal);
-    }
     for at in 0..=top {
         let chosen = std::mem::take(&mut linker.chosen[at as usize]);
         {
@@ -85,7 +82,7 @@ pub(crate) fn link(field: Field<'_>, slot: u32, ef: usize, linker: &mut Linker, 
 /// Walks down from the entry and picks neighbours on every level that the slot shares with the graph. Leaves the candidates of
 /// level 0 in `linker.candidates`.
 fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Linker) {
-    let Linker { trail, chosen, candidates, landing, .. } = linker;
+    let Linker { trail, chosen, candidates, .. } = linker;
     let probe = field.probe_of(slot);
     let top = field.graph.level(slot).min(entry.level);
     if chosen.len() <= top as usize {
@@ -93,13 +90,37 @@ fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Lin
     }
     let mut start = field.run(Descend { field, probe, start: (entry.slot, entry.level), level: top, trail });
     for at in (0..=top).rev() {
-        *landing = start.1;
         field.run(Walk { field, probe, start, level: at, ef, admission: Everything, trail });
         candidates.clear();
         candidates.extend(trail.frontier.candidates());
         start = candidates[0];
         field.run(Diverse { field, candidates, most: field.graph.m(), taken: &mut chosen[at as usize] });
     }
+    if entry.level > 0 && crowded(field, candidates) {
+        reach_out(field, probe, entry, linker);
+    }
+}
+
+/// Whether the candidates are a few tight clusters: the m-th lies far nearer than the last. (Between 1.5 and 4 times is usual for
+/// squared distances.) When clusters are inserted one after the other, all candidates of a slot may come from two or three of them, so
+/// that the graph gets no other links than these.
+fn crowded(field: Field<'_>, candidates: &[(f32, u32)]) -> bool {
+    // Inner product is no measure of being apart.
+    field.scoring.metric != Metric::InnerProduct
+        && candidates.get(field.graph.m()).zip(candidates.last()).is_some_and(|(near, last)| near.0 * CROWDED < last.0)
+}
+
+/// Chooses further neighbours among the slots of level 1, which are spread over all clusters.
+fn reach_out(field: Field<'_>, probe: Probe, entry: Entry, linker: &mut Linker) {
+    let Linker { trail, chosen, candidates, ranked, pruned, .. } = linker;
+    let m = field.graph.m();
+    let edge = candidates.last().map_or(0.0, |last| last.0);
+    let start = field.run(Descend { field, probe, start: (entry.slot, entry.level), level: 1, trail });
+    field.run(Walk { field, probe, start, level: 1, ef: 4 * m, admission: Everything, trail });
+    ranked.clear();
+    ranked.extend(trail.frontier.candidates().filter(|candidate| candidate.0 > edge));
+    field.run(Diverse { field, candidates: ranked, most: m, taken: pruned });
+    chosen[0].append(pruned);
 }
 
 /// Links a slot to a parent for good: its nearest candidate that has room.
@@ -122,40 +143,6 @@ fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal
             None => wander(&row, tries ^ (slot as usize) << 20, &mut linker.links),
         };
     }
-}
-
-/// Whether the slot lies far from everything there is: twice as far from its nearest candidate as that one from the next (for squared
-/// distances). It is then the first of a cluster that others may follow into, one after the other, and whose links they will take.
-fn opens_a_region(field: Field<'_>, linker: &mut Linker) -> bool {
-    let [(distance, nearest), (_, next), ..] = linker.candidates[..] else { return false };
-    if field.scoring.metric == Metric::InnerProduct {
-        // No measure of being apart.
-        return false;
-    }
-    let Linker { distances, .. } = linker;
-    field.run(Distances { field, probe: field.probe_of(nearest), links: &[next], distances });
-    distances[0] * 4.0 < distance
-}
-
-/// Keeps links for good between the slot and the place where searches for it will come down from the upper levels, as the cluster
-/// that it begins may have no slot up there; and between it and some of its chosen neighbours, so that the cluster is not cut off
-/// from the others when their rows fill up.
-fn bridge(field: Field<'_>, slot: u32, linker: &mut Linker, journal: &mut impl Journal) {
-    let graph = field.graph;
-    let chosen = std::mem::take(&mut linker.chosen[0]);
-    let landing = (linker.landing, graph.m() + 1);
-    let near = chosen.iter().take(graph.bridges()).map(|&other| (other, graph.bridges()));
-    for (other, room) in std::iter::once(landing).chain(near) {
-        // Two locks, always in order of the slots, so that two bridges never wait for each other.
-        let (first, second) = (graph.lock(slot.min(other)), graph.lock(slot.max(other)));
-        let (own, row) = if slot < other { (first, second) } else { (second, first) };
-        if row.kept(0) < room {
-            journal.before(other, 0, &row);
-            connect(field, &row, other, slot | KEEP, 0, linker);
-            connect(field, &own, slot, other | KEEP, 0, linker);
-        }
-    }
-    linker.chosen[0] = chosen;
 }
 
 /// As `adopt`, for a slot with everything below it that lost its parent: only what is `reached` may be the new one.

@@ -11,9 +11,8 @@
 //! id it saw was stored (release) after that slot's vector and rows were written, so each can be followed. While a row is edited a
 //! reader may see some old and some new ids; both are neighbours, and a search needs no more than that.
 //!
-//! Links with the `KEEP` bit are never pruned. At level 0 they contain a spanning tree, each of its edges linked both ways: every slot,
+//! Links with the `KEEP` bit are never pruned. At level 0 they form a spanning tree, each of its edges linked both ways: every slot,
 //! when it is linked, gets a parent. So every slot is reachable from every other at all times, whatever the pruning does elsewhere.
-//! A few more are kept between clusters that were inserted one after the other (`build::insert`).
 //!
 //! A slot's level is a hash of (seed, slot), geometric with ratio 1/m (Malkov and Yashunin, arXiv 1603.09320). The entry point is one
 //! atomic word of level and slot, promoted only after its slot is linked.
@@ -133,11 +132,6 @@ impl Graph {
 
     pub(crate) fn m(&self) -> usize {
         self.m as usize
-    }
-
-    /// Links beside those of the tree that a slot keeps at most. With `m` children and a parent they still fit into a row.
-    pub(crate) fn bridges(&self) -> usize {
-        (self.m as usize / 2).min(8)
     }
 
     /// The level of a slot.

@@ -105,7 +105,7 @@ impl Links<'_> {
         let mut there = 0;
         for slot in (0..slots).filter(|&slot| self.state(slot) != EMPTY) {
             let kept = self.kept(slot).count();
-            if kept > m + 1 + m / 2 {
+            if kept > m + 1 {
                 return Err(Error::corrupt(format!("section rows: slot {slot} has {kept} kept links")));
             }
             there += 1;
