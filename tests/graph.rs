@@ -1,6 +1,6 @@
 //! The graph through the public interface: recall on data that is hard for graphs, short results, cancelled batches.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 use kith::distance::{Element, Metric};
 use kith::{BuildOptions, Filter, Index, Kind, Options, Rows, SearchOptions, Status};

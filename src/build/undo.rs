@@ -24,7 +24,14 @@ struct Before {
 pub(crate) struct Undo {
     batch: Range<u32>,
     entry: Option<Entry>,
-    noted: Mutex<(HashSet<(u32, u32)>, Vec<Before>)>,
+    noted: Mutex<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    /// Owner and level of the rows below.
+    rows: HashSet<(u32, u32)>,
+    before: Vec<Before>,
 }
 
 impl Journal for &Undo {
@@ -33,10 +40,10 @@ impl Journal for &Undo {
             return;
         }
         let mut noted = self.noted.lock();
-        if noted.0.insert((owner, level)) {
+        if noted.rows.insert((owner, level)) {
             let mut links = Vec::new();
             row.links(level, &mut links);
-            noted.1.push(Before { owner, level, links });
+            noted.before.push(Before { owner, level, links });
         }
     }
 }
@@ -51,7 +58,7 @@ impl Undo {
     pub(crate) fn undo(self, field: Field<'_>, linker: &mut Linker) {
         let Field { graph, store, .. } = field;
         let batch = self.batch.clone();
-        for Before { owner, level, links } in self.noted.into_inner().1 {
+        for Before { owner, level, links } in self.noted.into_inner().before {
             restore(graph, owner, level, links, &batch);
         }
         // Rows that only other threads have written since: they may name slots of the batch, too.

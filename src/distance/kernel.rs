@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 
 use crate::simd::Simd;
 
-/// Element x distance on one level. The loop over a vector is [`block`](super::rows::block); this is its body.
+/// Element x distance on one level. The loop over a vector is in `rows`; this is its body.
 ///
 /// A score is `done(sum of pair over the chunks, sum of query, sum of row)`. Most kernels use only `pair`; the two
 /// side sums hold what depends on one vector alone, so that several rows share the query's part.

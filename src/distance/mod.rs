@@ -3,7 +3,7 @@
 //! - [`Metric`], [`Element`]: the caller's choice; [`KernelId::new`] says whether the two go together.
 //! - [`Kernel`] (kernel.rs): element x distance, a few lines each, generic over the level.
 //! - [`one`], [`four`], [`panel`] (rows.rs): the one loop over components, for a pair, four rows, a register tile.
-//! - [`run`], [`Job`] (run.rs): how another room has its own loop compiled for every kernel and level; has an example.
+//! - [`run()`], [`Job`] (run.rs): how another room has its own loop compiled for every kernel and level; has an example.
 //! - [`kernels`]: plain function pointers where that is not worth it.
 //! - vectors.rs: padding, checks, norms, the forms of inner product and cosine, [`exact`] for one pair.
 

@@ -28,7 +28,7 @@ pub const fn padded_bytes(bytes: usize) -> usize {
 /// # Safety
 /// - Each pointer has `bytes` readable bytes.
 /// - `bytes` is a multiple of [`PAD`].
-/// - For speed only: inlined into a function that has the level's target features (see [`super::run`]).
+/// - For speed only: inlined into a function that has the level's target features (see [`super::run()`]).
 #[inline(always)]
 unsafe fn block<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize>(
     s: S,
@@ -181,7 +181,7 @@ fn join_sides<S: Simd, K: Kernel<S>, const A: usize>(s: S, parts: [K::Side; A]) 
 ///
 /// # Safety
 /// - Both pointers have `bytes` readable bytes, a multiple of [`PAD`].
-/// - For speed only: inlined under [`super::run`].
+/// - For speed only: inlined under [`super::run()`].
 #[inline(always)]
 pub unsafe fn one<S: Simd, K: Kernel<S>>(s: S, query: *const u8, row: *const u8, bytes: usize) -> f32 {
     // SAFETY: the caller's promise.
@@ -199,7 +199,7 @@ pub unsafe fn one<S: Simd, K: Kernel<S>>(s: S, query: *const u8, row: *const u8,
 ///
 /// # Safety
 /// - All pointers have `bytes` readable bytes, a multiple of [`PAD`].
-/// - For speed only: inlined under [`super::run`].
+/// - For speed only: inlined under [`super::run()`].
 #[inline(always)]
 pub unsafe fn four<S: Simd, K: Kernel<S>>(s: S, query: *const u8, rows: [*const u8; 4], bytes: usize) -> [f32; 4] {
     // SAFETY: the caller's promise.
@@ -328,7 +328,7 @@ impl Panel {
 /// # Safety
 /// - `query_count` queries and `row_count` rows with `bytes` readable bytes each, a multiple of [`PAD`].
 /// - `row_count` floats are writable at `scores + q * scores_stride` for every query `q`, and nobody else uses them.
-/// - For speed only: inlined under [`super::run`].
+/// - For speed only: inlined under [`super::run()`].
 #[inline(always)]
 pub unsafe fn panel<S: Simd, K: Kernel<S>>(s: S, panel: &Panel) {
     // Two accumulators a pair hide the latency of an add when there are few pairs, and the order of adding floats is

@@ -1,7 +1,7 @@
 //! The exact scan: every live vector against every query.
 //!
 //! Vectors are taken in blocks that stay in the L2 cache while all queries of the call pass over them in register tiles
-//! ([`distance::panel`]), so a batch reads memory once per group of queries, and a single query reads it once at full bandwidth.
+//! ([`Kernels::panel`](crate::distance::Kernels)), so a batch reads memory once per group of queries, and a single query reads it once at full bandwidth.
 
 use super::nearest::Hit;
 use super::{Admit, Scoring, Scratch};

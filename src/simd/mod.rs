@@ -97,7 +97,6 @@ pub fn available() -> &'static [Level] {
 /// The level this process uses: the best available, capped by the environment variable `KITH_CPU`. Chosen once.
 pub fn detect() -> Level {
     static CHOSEN: OnceLock<Level> = OnceLock::new();
-    #[expect(clippy::disallowed_methods, reason = "KITH_CPU is the one variable that is read, and here")]
     *CHOSEN.get_or_init(|| cap(std::env::var("KITH_CPU").ok().as_deref(), available()))
 }
 

@@ -244,9 +244,10 @@ impl Store {
     #[inline(always)]
     pub(crate) fn scale(&self, slot: u32) -> f32 {
         match &self.scales {
-            // SAFETY: as in `state_cell`; scales are only ever accessed as atomics.
             Some(scales) => {
-                f32::from_bits(unsafe { AtomicU32::from_ptr(scales.address(slot).cast()) }.load(Ordering::Relaxed))
+                // SAFETY: as in `state_cell`; scales are only ever accessed as atomics.
+                let cell = unsafe { AtomicU32::from_ptr(scales.address(slot).cast()) };
+                f32::from_bits(cell.load(Ordering::Relaxed))
             }
             None => 1.0,
         }
