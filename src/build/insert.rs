@@ -8,7 +8,7 @@
 //! At level 0 the slot gets a parent before anything else, by two links that are never pruned (see `graph`): usually its nearest
 //! neighbour. Every slot that can be met has a parent or is the root, so the kept links form one tree.
 
-use crate::graph::{Entry, KEEP, Locked};
+use crate::graph::{Entry, KEEP, Locked, NONE};
 use crate::search::walk::{Descend, Distances, Diverse, Everything, Field, Trail, Walk};
 
 /// Buffers of an insertion.
@@ -94,7 +94,7 @@ fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Lin
 /// Links a slot to a parent for good: its nearest candidate that has room.
 fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal: &mut impl Journal) -> u32 {
     let mut parent = linker.candidates.first().map_or(entry.slot, |&(_, nearest)| nearest);
-    let mut tries = 0;
+    let (mut tries, mut came_from) = (0, NONE);
     loop {
         let row = field.graph.lock(parent);
         if row.kept(0) <= field.graph.m() {
@@ -104,7 +104,11 @@ fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal
         tries += 1;
         parent = match linker.candidates.get(tries) {
             Some(&(_, candidate)) => candidate,
-            None => wander(&row, tries + slot as usize, &mut linker.links),
+            None => {
+                let on = wander(&row, came_from, slot, &mut linker.links);
+                came_from = parent;
+                on
+            }
         };
     }
 }
@@ -127,11 +131,12 @@ fn tie(field: Field<'_>, row: &Locked<'_>, parent: u32, child: u32, linker: &mut
     connect(field, row, parent, child | KEEP, 0, linker);
 }
 
-/// Another slot of the tree, where every candidate is full (a crowd of duplicates): more than half of all slots are leaves.
-fn wander(row: &Locked<'_>, choice: usize, links: &mut Vec<u32>) -> u32 {
+/// The next slot on a way through the tree, where every candidate is full (a crowd of duplicates). A way that never turns back ends
+/// at a leaf, and leaves have room. Which one depends on `choice`, so that not all newcomers end at the same.
+fn wander(row: &Locked<'_>, came_from: u32, choice: u32, links: &mut Vec<u32>) -> u32 {
     row.links(0, links);
-    links.retain(|link| link & KEEP != 0);
-    links[choice % links.len()] & !KEEP
+    links.retain(|link| link & KEEP != 0 && link & !KEEP != came_from);
+    links[choice as usize % links.len()] & !KEEP
 }
 
 /// Puts a link into a locked row, pruning the row if it is full.
