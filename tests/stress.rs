@@ -45,21 +45,17 @@ struct Scene {
     over: AtomicBool,
 }
 
+fn create(round: Round) -> Index {
+    let (dimensions, metric, element) = (DIMENSIONS as u32, Metric::L2, Element::F32);
+    let Round { kind, m, seed, .. } = round;
+    let options = Options { dimensions, metric, element, kind, m, ef_construction: 60, seed, ..Default::default() };
+    Index::create(&options).unwrap()
+}
+
 impl Scene {
     fn new(round: Round) -> Self {
-        let (kind, m, seed) = (round.kind, round.m, round.seed);
-        let options = Options {
-            dimensions: DIMENSIONS as u32,
-            metric: Metric::L2,
-            element: Element::F32,
-            kind,
-            m,
-            ef_construction: 60,
-            seed,
-            ..Default::default()
-        };
         Self {
-            index: Index::create(&options).unwrap(),
+            index: create(round),
             clock: Clock::default(),
             versions: AtomicU64::new(1),
             changes: Mutex::default(),
@@ -268,6 +264,17 @@ fn run(round: Round) {
     judge(scene, round);
 }
 
+/// How many keys a search with their own vectors does not find.
+fn missed(index: &Index, keys: &[u64]) -> usize {
+    let finds_itself = |key: &u64| {
+        let (mut own, mut found, mut distance) = (vec![0; DIMENSIONS * 4], [0], [1.0]);
+        index.get(*key, &mut own).unwrap();
+        index.search(&own, &mut found, Some(&mut distance), &SearchOptions::default()).unwrap();
+        (found[0], distance[0]) == (*key, 0.0)
+    };
+    keys.iter().filter(|key| !finds_itself(key)).count()
+}
+
 /// Judges all answers, and the index at rest.
 fn judge(scene: Scene, round: Round) {
     let Scene { index, clock, changes, clears, looks, .. } = scene;
@@ -293,22 +300,24 @@ fn judge(scene: Scene, round: Round) {
             assert_eq!(balance, i64::from(keys.contains(&key)), "{key}");
         }
     }
-    let mut missed = 0;
+    let calm = create(round);
     for &key in &keys {
-        let (mut own, mut found, mut distance) = (vec![0; DIMENSIONS * 4], [0], [1.0]);
+        let mut own = vec![0; DIMENSIONS * 4];
         index.get(key, &mut own).unwrap();
         oracle.judge(&Look { from, to, seen: Seen::Vector(key, Some(own.clone())) }).unwrap();
-        index.search(&own, &mut found, Some(&mut distance), &SearchOptions::default()).unwrap();
-        missed += usize::from((found[0], distance[0]) != (key, 0.0));
+        calm.insert(key, &own).unwrap();
     }
-    // Every key is found by its own vector. Narrow rows cannot promise that, as a walk through them is short of ways.
-    assert!(missed <= if round.m < 16 { keys.len() / 50 } else { 0 }, "{missed} of {} not found", keys.len());
+    // Every key is found by its own vector. Narrow rows cannot promise that, as a walk through them is short of ways; there the
+    // measure is an index that one thread filled.
+    let missed = missed(&index, &keys);
+    let may_miss = if round.m < 16 { self::missed(&calm, &keys) * 5 / 4 + keys.len() / 50 } else { 0 };
+    assert!(missed <= may_miss, "{missed} of {} not found, {may_miss} may be", keys.len());
     #[cfg(feature = "test-hooks")]
     if let Some(audit) = index.audit() {
         assert!(audit.is_clean(), "{audit:#?}");
         assert!(u64::from(audit.linked) >= info.count);
     }
-    println!("{} changes, {} answers judged, {} keys and {} removed at the end, {missed} missed", changes.len(), looks.len(), keys.len(), info.removed);
+    println!("{} changes, {} answers judged, {} keys and {} removed at the end, {missed} missed ({may_miss} may be)", changes.len(), looks.len(), keys.len(), info.removed);
 }
 
 const GRAPH: Round = Round { kind: Kind::Graph, writers: 3, steps: 2_500, clears: false, batches: 2, m: 16, seed: 1 };
