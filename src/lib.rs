@@ -16,6 +16,9 @@ pub mod simd;
 mod store;
 pub mod util;
 
+#[cfg(any(test, feature = "test-hooks"))]
+#[doc(hidden)]
+pub use graph::Audit;
 pub use index::config::{BuildOptions, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
 pub use index::{Index, Rows};
 pub use util::error::{Error, Result, Status};

@@ -9,7 +9,7 @@
 //! neighbour. Every slot that can be met has a parent or is the root, so the kept links form one tree.
 
 use crate::distance::Metric;
-use crate::graph::{Entry, KEEP, Locked};
+use crate::graph::{Entry, KEEP, Locked, NONE};
 use crate::search::walk::{Descend, Distances, Diverse, Everything, Field, Probe, Trail, Walk};
 
 /// Slots that are asked to be a parent before something must be wrong with the tree.
@@ -126,7 +126,7 @@ fn reach_out(field: Field<'_>, probe: Probe, entry: Entry, linker: &mut Linker) 
 /// Links a slot to a parent for good: its nearest candidate that has room.
 fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal: &mut impl Journal) -> u32 {
     let mut parent = linker.candidates.first().map_or(entry.slot, |&(_, nearest)| nearest);
-    let mut tries = 0;
+    let (mut tries, mut came_from) = (0, NONE);
     loop {
         let row = field.graph.lock(parent);
         if tries > HOPELESS {
@@ -140,7 +140,11 @@ fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal
         tries += 1;
         parent = match linker.candidates.get(tries) {
             Some(&(_, candidate)) => candidate,
-            None => wander(&row, tries ^ (slot as usize) << 20, &mut linker.links),
+            None => {
+                let on = wander(&row, came_from, slot, &mut linker.links);
+                came_from = parent;
+                on
+            }
         };
     }
 }
@@ -163,12 +167,12 @@ fn tie(field: Field<'_>, row: &Locked<'_>, parent: u32, child: u32, linker: &mut
     connect(field, row, parent, child | KEEP, 0, linker);
 }
 
-/// Another slot of the tree, where every candidate is full (a crowd of duplicates): more than half of all slots are leaves.
-fn wander(row: &Locked<'_>, choice: usize, links: &mut Vec<u32>) -> u32 {
+/// The next slot on a way through the tree, where every candidate is full (a crowd of duplicates). A way that never turns back ends
+/// at a leaf, and leaves have room. Which one depends on `choice`, so that not all newcomers end at the same.
+fn wander(row: &Locked<'_>, came_from: u32, choice: u32, links: &mut Vec<u32>) -> u32 {
     row.links(0, links);
-    links.retain(|link| link & KEEP != 0);
-    // Scrambled, so that the way does not repeat itself.
-    links[(choice as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize % links.len()] & !KEEP
+    links.retain(|link| link & KEEP != 0 && link & !KEEP != came_from);
+    links[choice as usize % links.len()] & !KEEP
 }
 
 /// Puts a link into a locked row, pruning the row if it is full.

@@ -3,6 +3,11 @@
 //! While a batch is linked, its workers note the rows of older slots before they change them for the first time. Undoing puts these
 //! rows back, so that the graph is what it was. Links that other threads' insertions made meanwhile stay, and slots that they hung
 //! below a slot of the batch get another parent. Nobody else may link while this runs; searches go on.
+//!
+//! Several batches may be under way, and more than one of them cancelled. So what a batch noted may name slots of another that is
+//! gone by now: only slots that are linked still are put back. Kept links are never pruned; so those of a row as it is now are all
+//! there are, and a noted row adds none. The slots of an undone batch lose their kept links, by which others see that they are gone;
+//! their plain links stay for searches that are among them.
 
 use super::insert::{Journal, Linker, adopt_again};
 use crate::graph::{Entry, Graph, KEEP, Locked};
@@ -57,43 +62,71 @@ impl Undo {
     /// Unlinks the batch.
     pub(crate) fn undo(self, field: Field<'_>, linker: &mut Linker) {
         let Field { graph, store, .. } = field;
-        let batch = self.batch.clone();
-        for Before { owner, level, links } in self.noted.into_inner().before {
-            restore(graph, owner, level, links, &batch);
+        let (batch, entry) = (self.batch.clone(), graph.entry());
+        // Before anything changes: who hangs on the batch alone will not look linked in between.
+        let mut rest = vec![false; store.slots() as usize];
+        for (slot, rest) in (0..).zip(&mut rest) {
+            let is_entry = entry.is_some_and(|entry| entry.slot == slot);
+            *rest = !batch.contains(&slot) && (is_entry || graph.is_linked(slot));
         }
-        // Rows that only other threads have written since: they may name slots of the batch, too.
-        let slots = store.slots();
-        let others = || (0..slots).filter(|slot| !batch.contains(slot) && graph.is_linked(*slot));
-        let mut links = Vec::new();
-        for owner in others() {
-            for level in 0..=graph.level(owner) {
-                let row = graph.lock(owner);
-                row.links(level, &mut links);
-                let before = links.len();
-                links.retain(|link| !batch.contains(&(link & !KEEP)));
-                if links.len() < before {
-                    row.set(level, &links);
-                }
+        for Before { owner, level, links } in self.noted.into_inner().before {
+            if rest[owner as usize] {
+                restore(graph, owner, level, links, &rest);
             }
         }
-        let entry = graph.entry().filter(|entry| !batch.contains(&entry.slot)).or(self.entry);
-        let entry = entry
-            .or_else(|| others().map(|slot| Entry { slot, level: graph.level(slot) }).max_by_key(|entry| entry.level));
+        // Rows that only other threads have written since: they may name slots of the batch, too.
+        for owner in others(&rest) {
+            (0..=graph.level(owner)).for_each(|level| drop_links(graph, owner, level, |link| rest[slot_of(link)]));
+        }
+        let entry = entry.filter(|entry| !batch.contains(&entry.slot)).or_else(|| {
+            let height = |&slot: &u32| (graph.level(slot), self.entry.is_some_and(|entry| entry.slot == slot));
+            others(&rest).max_by_key(height).map(|slot| Entry { slot, level: graph.level(slot) })
+        });
         graph.replace_entry(entry);
         if let Some(entry) = entry {
-            reconnect(field, entry, slots, others(), linker);
+            reconnect(field, entry, &rest, linker);
+        }
+        for slot in batch.filter(|&slot| graph.is_linked(slot)) {
+            let row = graph.lock(slot);
+            let mut links = Vec::new();
+            row.links(0, &mut links);
+            links.iter_mut().for_each(|link| *link &= !KEEP);
+            row.set(0, &links);
         }
     }
 }
 
-/// Puts a row back, and keeps what others linked to it since.
-fn restore(graph: &Graph, owner: u32, level: u32, mut links: Vec<u32>, batch: &Range<u32>) {
+fn slot_of(link: u32) -> usize {
+    (link & !KEEP) as usize
+}
+
+/// The slots that stay.
+fn others(rest: &[bool]) -> impl Iterator<Item = u32> + '_ {
+    (0..).zip(rest).filter(|(_, rest)| **rest).map(|(slot, _)| slot)
+}
+
+/// Takes the links out of a row that do not stay.
+fn drop_links(graph: &Graph, owner: u32, level: u32, stays: impl Fn(u32) -> bool) {
     let row = graph.lock(owner);
+    let mut links = Vec::new();
+    row.links(level, &mut links);
+    let before = links.len();
+    links.retain(|&link| stays(link));
+    if links.len() < before {
+        row.set(level, &links);
+    }
+}
+
+/// Puts a row back, and keeps what others linked to it since.
+fn restore(graph: &Graph, owner: u32, level: u32, mut links: Vec<u32>, rest: &[bool]) {
+    let row = graph.lock(owner);
+    links.retain(|&link| rest[slot_of(link)]);
+    links.iter_mut().for_each(|link| *link &= !KEEP);
     let mut now = Vec::new();
     row.links(level, &mut now);
-    now.retain(|link| !batch.contains(&(link & !KEEP)));
+    now.retain(|&link| rest[slot_of(link)]);
     for link in now {
-        match links.iter_mut().find(|old| **old & !KEEP == link & !KEEP) {
+        match links.iter_mut().find(|old| **old == link & !KEEP) {
             Some(old) => *old |= link,
             None => links.push(link),
         }
@@ -105,13 +138,27 @@ fn restore(graph: &Graph, owner: u32, level: u32, mut links: Vec<u32>, batch: &R
 }
 
 /// Gives a new parent to every slot that lost its way to the entry through kept links.
-fn reconnect(field: Field<'_>, entry: Entry, slots: u32, others: impl Iterator<Item = u32>, linker: &mut Linker) {
-    let mut reached = vec![false; slots as usize];
+fn reconnect(field: Field<'_>, entry: Entry, rest: &[bool], linker: &mut Linker) {
+    let mut reached = vec![false; rest.len()];
     field.graph.spread(entry.slot, &mut reached);
-    for slot in others {
+    for slot in others(rest) {
         if !reached[slot as usize] {
-            adopt_again(field, slot, entry, &reached, linker);
+            adopt_again(field, with_room(field.graph, slot), entry, &reached, linker);
             field.graph.spread(slot, &mut reached);
         }
+    }
+}
+
+/// A slot of the same tree that can take another kept link: going on without turning back ends at a leaf.
+fn with_room(graph: &Graph, from: u32) -> u32 {
+    let (mut before, mut at, mut links) = (from, from, Vec::new());
+    loop {
+        graph.lock(at).links(0, &mut links);
+        links.retain(|link| link & KEEP != 0);
+        if links.len() <= graph.m() {
+            return at;
+        }
+        let on = links.iter().map(|link| link & !KEEP).find(|&slot| slot != before).unwrap_or(at);
+        (before, at) = (at, on);
     }
 }

@@ -17,8 +17,12 @@
 //! A slot's level is a hash of (seed, slot), geometric with ratio 1/m (Malkov and Yashunin, arXiv 1603.09320). The entry point is one
 //! atomic word of level and slot, promoted only after its slot is linked.
 
+#[cfg(any(test, feature = "test-hooks"))]
+mod audit;
 mod lock;
 
+#[cfg(any(test, feature = "test-hooks"))]
+pub use audit::Audit;
 pub(crate) use lock::Locked;
 
 use crate::util::error::{Error, Result};
@@ -140,19 +144,22 @@ impl Graph {
         level_of(self.seed, self.m, slot)
     }
 
-    /// Prepares the rows of a slot, empty. Called once per slot, before it is linked, by the thread that allocated it.
+    /// Prepares the rows of a slot, empty. Called before it is linked, by the thread that allocated it; again when a slot that was
+    /// given back is allocated anew.
     pub(crate) fn prepare(&self, slot: u32) -> Result<()> {
         self.reserve(u64::from(slot) + 1)?;
         let levels = self.level(slot);
-        if levels > 0 {
+        // SAFETY: `reserve` made the record; cells of this array are only ever accessed as atomics.
+        let first_upper = unsafe { AtomicU32::from_ptr(self.first_upper.address(slot).cast()) };
+        // A slot that was given back has its upper rows already. (Row 0 may be one of them: then its slot gets others.)
+        if levels > 0 && first_upper.load(Ordering::Relaxed) == 0 {
             let first = self.upper_used.fetch_add(levels, Ordering::Relaxed);
             if first + levels > self.upper_room.load(Ordering::Acquire) {
                 let room = rounded_capacity((first + levels) as usize);
                 self.upper.grow(room)?;
                 self.upper_room.fetch_max(room as u32, Ordering::AcqRel);
             }
-            // SAFETY: `reserve` made the record; cells of this array are only ever accessed as atomics.
-            unsafe { AtomicU32::from_ptr(self.first_upper.address(slot).cast()) }.store(first, Ordering::Relaxed);
+            first_upper.store(first, Ordering::Relaxed);
         }
         for level in 0..=levels {
             self.row(slot, level).iter().for_each(|cell| cell.store(NONE, Ordering::Relaxed));

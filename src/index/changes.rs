@@ -17,6 +17,9 @@ use crossbeam_epoch::Guard;
 /// Vectors that a worker of a batch takes at a time.
 const PIECE: usize = 64;
 
+/// Turns of the epoch after which what was deferred has run if nobody else is inside.
+const FLUSHES: usize = 8;
+
 /// What to do with a key that is there already.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Present {
@@ -71,10 +74,10 @@ impl Index {
                 Present::Refuse => core.store.claim(slot, &pin),
                 Present::Replace => core.store.claim_if_absent(slot, &pin).map(drop),
             };
-            let claimed =
-                claimed.and_then(|()| self.prepare(core, slot).inspect_err(|_| core.store.release(slot, &pin)));
-            if let Err(error) = claimed {
-                core.store.give_back(slot, 1);
+            claimed.inspect_err(|_| core.store.give_back(slot, 1))?;
+            if let Err(error) = self.prepare(core, slot) {
+                core.store.release(slot, &pin);
+                core.store.give_back_seen(slot, 1, &pin);
                 return Err(error);
             }
             if let Some(graph) = &core.graph {
@@ -141,7 +144,10 @@ impl Index {
                 for slot in first..first + count {
                     core.store.release(slot, &pin);
                 }
-                core.store.give_back(first, count);
+                core.store.give_back_seen(first, count, &pin);
+                drop(pin);
+                // Where no reader is inside, the slots are free when the call returns.
+                (0..FLUSHES).for_each(|_| self.pin().flush());
                 return Err(error);
             }
             if self.publish(core, first, count, present, &pin) == Published::Yes {

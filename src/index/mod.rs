@@ -106,6 +106,16 @@ impl Index {
         let _ = self.poison.set(text.to_owned());
     }
 
+    /// Looks for faults in the graph of an index that rests; `None` if it has no graph. For tests.
+    #[cfg(any(test, feature = "test-hooks"))]
+    #[doc(hidden)]
+    pub fn audit(&self) -> Option<crate::graph::Audit> {
+        let pin = self.pin();
+        let Core { store, graph, .. } = self.core(&pin);
+        let must = |slot| store.state(slot) == crate::store::LIVE;
+        graph.as_ref().map(|graph| graph.audit(store.slots(), must))
+    }
+
     fn pin(&self) -> Pin<'_> {
         self.epochs.pin()
     }

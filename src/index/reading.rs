@@ -195,7 +195,7 @@ impl Index {
             scratch.set_queries(&self.scoring, piece.clone().map(|i| queries.get(i)));
             let before = store.replacements();
             flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch);
-            if before.is_multiple_of(2) && before == store.replacements() {
+            if store.undisturbed(before) {
                 for (place, i) in piece.enumerate() {
                     scratch.finish(place, &self.scoring, store);
                     out.put(i, &scratch.hits);
@@ -265,14 +265,27 @@ impl Index {
     pub fn keys(&self, keys: &mut [u64]) -> Result<usize> {
         let pin = self.pin();
         let store = &self.core(&pin).store;
+        let before = store.replacements();
         let mut all = 0;
-        for slot in (0..store.slots()).filter(|&slot| store.state(slot) == LIVE) {
+        for_live(store, |key| {
             if let Some(place) = keys.get_mut(all) {
-                *place = store.key(slot);
+                *place = key;
             }
             all += 1;
+        });
+        if store.undisturbed(before) {
+            return Ok(all);
         }
-        Ok(all)
+        // A key that was given another vector meanwhile may have been met with both.
+        let mut met = Vec::with_capacity(all);
+        let mut known = std::collections::HashSet::with_capacity(all);
+        for_live(store, |key| {
+            if known.insert(key) {
+                met.push(key);
+            }
+        });
+        keys.iter_mut().zip(&met).for_each(|(place, &key)| *place = key);
+        Ok(met.len())
     }
 
     /// What the index is and holds.
@@ -292,6 +305,17 @@ impl Index {
     fn bytes(&self, core: &Core, guard: &Guard) -> u64 {
         let graph = core.graph.as_ref().map_or(0, |graph| graph.bytes(core.store.slots()));
         core.store.bytes(guard) + graph as u64 + size_of::<Self>() as u64 + self.scratches.bytes() as u64
+    }
+}
+
+/// Calls `each` with every live key, those included that get a new vector, and so a higher slot, while this runs.
+fn for_live(store: &Store, mut each: impl FnMut(u64)) {
+    let mut slot = 0;
+    while slot < store.slots() {
+        if store.state(slot) == LIVE {
+            each(store.key(slot));
+        }
+        slot += 1;
     }
 }
 
@@ -320,7 +344,7 @@ fn consistent(
         let before = store.replacements();
         search(room, scratch)?;
         let hits = &mut scratch.hits;
-        if before.is_multiple_of(2) && before == store.replacements() {
+        if store.undisturbed(before) {
             hits.truncate(k);
             return Ok(());
         }

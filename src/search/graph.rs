@@ -49,7 +49,11 @@ pub(crate) fn search(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, s
 fn walk(field: Field<'_>, ef: usize, scratch: &mut Scratch, admission: impl super::walk::Admission) -> End {
     let probe = scratch.probe(0);
     let trail = &mut scratch.trail;
-    let Some(entry) = field.graph.entry() else { return End::GaveUp };
+    let Some(entry) = field.graph.entry() else {
+        // Slots are allocated, but none is linked yet. The candidates of an earlier query must not be taken for this one's.
+        trail.frontier.reset(0);
+        return End::GaveUp;
+    };
     let start = field.run(Descend { field, probe, start: (entry.slot, entry.level), level: 0, trail });
     field.run(Walk { field, probe, start, level: 0, ef, admission, trail })
 }

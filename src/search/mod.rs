@@ -105,12 +105,14 @@ impl Scoring {
         (1.0 - products.sum::<f64>()) as f32
     }
 
-    /// As [`Scoring::far`], for a padded query and a slot that was seen written.
+    /// As [`Scoring::far`], for a padded query and a slot that is written (linked or live).
     #[cold]
     pub(crate) fn far_of(&self, query: *const u8, store: &Store, slot: u32) -> f32 {
         // SAFETY: a padded query has at least the bytes of a vector.
         let query = unsafe { std::slice::from_raw_parts(query, store.vector_bytes()) };
-        self.far(query, store.vector_slice(slot))
+        // SAFETY: so has a stored vector, which is not written any more.
+        let vector = unsafe { std::slice::from_raw_parts(store.vector(slot), store.vector_bytes()) };
+        self.far(query, vector)
     }
 
     /// The distance that is reported for a stored vector whose distance in the loop was `distance`.

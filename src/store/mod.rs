@@ -23,6 +23,7 @@ use crate::util::memory::{LINE, Segments, rounded_capacity};
 use crossbeam_epoch::Guard;
 use keys::KeyMap;
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// State of a slot that holds nothing that anybody may read.
@@ -50,14 +51,16 @@ pub(crate) struct Store {
     scales: Option<Segments>,
     map: KeyMap,
     /// Slots allocated so far; every array has at least `capacity` >= `next` records.
-    next: AtomicU32,
+    next: Arc<AtomicU32>,
     capacity: AtomicU32,
     growing: Mutex<()>,
     live: AtomicU64,
     removed: AtomicU64,
-    /// Times that a live vector was replaced by a newer one, twice per replacement: before and after.
+    /// Replacements of live vectors by newer ones: those that began, times `REPLACED`, plus those that are under way.
     replaced: AtomicU64,
 }
+
+const REPLACED: u64 = 1 << 20;
 
 /// What the arrays of a store are made of, when it is not empty from the start.
 #[derive(Debug)]
@@ -107,7 +110,7 @@ impl Store {
             states,
             scales,
             map: KeyMap::new(),
-            next: AtomicU32::new(slots),
+            next: Arc::new(AtomicU32::new(slots)),
             capacity: AtomicU32::new(capacity),
             growing: Mutex::new(()),
             live: AtomicU64::new(0),
@@ -169,9 +172,15 @@ impl Store {
         u64::from(self.capacity.load(Ordering::Acquire))
     }
 
-    /// Changes while a vector is being replaced: a reader that saw the same even number before and after met no replacement.
+    /// For [`Store::undisturbed`]: taken before something is read.
     pub(crate) fn replacements(&self) -> u64 {
         self.replaced.load(Ordering::SeqCst)
+    }
+
+    /// Whether no vector was in the middle of being replaced since [`Store::replacements`] gave this number; if so, a reader met
+    /// no key twice.
+    pub(crate) fn undisturbed(&self, since: u64) -> bool {
+        since.is_multiple_of(REPLACED) && since == self.replacements()
     }
 
     pub(crate) fn vector_bytes(&self) -> usize {
@@ -316,10 +325,18 @@ impl Store {
         }
     }
 
-    /// Gives unpublished, unclaimed slots back. They are allocated again if nothing was allocated behind them; otherwise they
-    /// stay empty until the index is saved or cleared.
+    /// Gives slots back that were never claimed or linked. They are allocated again if nothing was allocated behind them; otherwise
+    /// they stay empty until the index is saved or cleared.
     pub(crate) fn give_back(&self, first: u32, count: u32) {
-        let _ = self.next.compare_exchange(first + count, first, Ordering::AcqRel, Ordering::Relaxed);
+        give_back(&self.next, first, count);
+    }
+
+    /// As [`Store::give_back`], for slots that were claimed or linked and are not any more. A reader may have met their numbers and
+    /// be about to read key or vector, so they are given back when all have left that are inside now.
+    pub(crate) fn give_back_seen(&self, first: u32, count: u32, guard: &Guard) {
+        let next = Arc::clone(&self.next);
+        guard.defer(move || give_back(&next, first, count));
+        guard.flush();
     }
 
     /// Fills an allocated slot. Only the caller that allocated it may do so, once, before it claims or publishes it.
@@ -381,12 +398,22 @@ impl Store {
     pub(crate) fn publish_replacing(&self, slot: u32, guard: &Guard) {
         let mut entry = self.map.lock(self.key(slot), guard);
         let Some(old) = entry.slot(|slot| self.key(slot)) else {
-            // The key was there when the caller looked and has been removed since: that removal comes after this replacement.
-            return self.retire(slot);
+            // Somebody had the key when the caller looked: a vector that has been removed since, or a claim that was released.
+            if entry.enter(slot, |slot| self.key(slot)).is_err() {
+                // No memory for a larger table. Only a removal is likely here; then it counts as having come after this call.
+                return self.retire(slot);
+            }
+            self.live.fetch_add(1, Ordering::AcqRel);
+            return self.state_cell(slot).store(LIVE, Ordering::SeqCst);
         };
         let replaces = old != slot && self.state(old) == LIVE;
+        if replaces && old > slot {
+            // A replacement that began later was faster: it counts as the later one. A key's newest vector is always in its highest
+            // slot; scans, which go upwards, rely on it.
+            return self.retire(slot);
+        }
         if replaces {
-            self.replaced.fetch_add(1, Ordering::SeqCst);
+            self.replaced.fetch_add(REPLACED + 1, Ordering::SeqCst);
         } else {
             self.live.fetch_add(1, Ordering::AcqRel);
         }
@@ -394,7 +421,7 @@ impl Store {
         entry.replace(slot, |slot| self.key(slot));
         if replaces {
             self.retire(old);
-            self.replaced.fetch_add(1, Ordering::SeqCst);
+            self.replaced.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
@@ -416,6 +443,10 @@ impl Store {
             _ => false,
         }
     }
+}
+
+fn give_back(next: &AtomicU32, first: u32, count: u32) {
+    let _ = next.compare_exchange(first + count, first, Ordering::AcqRel, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -474,8 +505,54 @@ mod tests {
         assert!(!store.remove(9, &guard));
         assert_eq!(insert(&store, &epochs, 9).unwrap_err().status(), Status::Exists);
         store.release(slot, &guard);
-        store.give_back(slot, 1);
+        store.give_back_seen(slot, 1, &guard);
+        // Not as long as somebody is inside who may have seen the slot.
+        (0..100).for_each(|_| epochs.pin().flush());
+        assert_eq!(store.slots(), 1);
+        drop(guard);
+        (0..100).for_each(|_| epochs.pin().flush());
         assert_eq!(insert(&store, &epochs, 9).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_replacement_of_a_claim_that_is_released_stays() {
+        let (epochs, store) = store_with(&[]);
+        let guard = epochs.pin();
+        let (claimed, newer) = (store.allocate(1).unwrap(), store.allocate(1).unwrap());
+        store.write(claimed, 9, &[1; 4], 1.0);
+        store.claim(claimed, &guard).unwrap();
+        store.write(newer, 9, &[2; 4], 1.0);
+        assert!(!store.claim_if_absent(newer, &guard).unwrap());
+        store.release(claimed, &guard);
+        store.publish_replacing(newer, &guard);
+        assert_eq!((store.find(9, &guard), store.live()), (Some(newer), 1));
+    }
+
+    #[test]
+    fn of_two_replacements_the_higher_slot_stays() {
+        let (epochs, store) = store_with(&[9]);
+        let guard = epochs.pin();
+        let (slow, fast) = (store.allocate(1).unwrap(), store.allocate(1).unwrap());
+        for slot in [slow, fast] {
+            store.write(slot, 9, &[slot as u8; 4], 1.0);
+            assert!(!store.claim_if_absent(slot, &guard).unwrap());
+        }
+        store.publish_replacing(fast, &guard);
+        store.publish_replacing(slow, &guard);
+        assert_eq!((store.find(9, &guard), store.live(), store.removed()), (Some(fast), 1, 2));
+    }
+
+    #[test]
+    fn replacements_that_overlap_do_not_look_settled() {
+        let (epochs, store) = store_with(&[9]);
+        let before = store.replacements();
+        assert!(store.undisturbed(before));
+        // Two that have begun, as two threads with two keys would be seen.
+        store.replaced.fetch_add(2 * (REPLACED + 1), Ordering::SeqCst);
+        assert!(!store.undisturbed(before) && !store.undisturbed(store.replacements()));
+        store.replaced.fetch_sub(2, Ordering::SeqCst);
+        assert!(!store.undisturbed(before) && store.undisturbed(store.replacements()));
+        drop(epochs);
     }
 
     #[test]
