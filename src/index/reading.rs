@@ -3,7 +3,7 @@
 use super::config::{Filter, Info, MAX_EF, NO_KEY, SearchOptions};
 use super::{Core, Index, Rows};
 use crate::search::flat::{self, Span};
-use crate::search::nearest::Hit;
+use crate::search::nearest::{Hit, drop_older};
 use crate::search::walk::Field;
 use crate::search::{self, Admit, Scratch};
 use crate::store::{LIVE, Store};
@@ -68,19 +68,20 @@ impl Index {
             if core.graph.is_none() && threads > 1 {
                 return self.scan_shared(&core.store, k, threads, admit, scratch);
             }
-            self.search_here(core, k, ef, admit, scratch);
+            self.search_here(core, k, ef, admit, scratch, &pin);
             Ok(())
         })?;
         Ok(scratch.hits.len())
     }
 
     /// Searches for query 0 of `scratch` on this thread and leaves its hits there.
-    fn search_here(&self, core: &Core, k: usize, ef: usize, admit: &Admit<'_>, scratch: &mut Scratch) {
+    #[allow(clippy::too_many_arguments)]
+    fn search_here(&self, core: &Core, k: usize, ef: usize, admit: &Admit<'_>, scratch: &mut Scratch, guard: &Guard) {
         let Core { store, graph, .. } = core;
         match graph {
             Some(graph) => {
                 let field = Field { scoring: &self.scoring, store, graph };
-                search::graph::search(field, k, ef, admit, scratch);
+                search::graph::search(field, k, ef, admit, scratch, guard);
             }
             None => flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch),
         }
@@ -206,7 +207,7 @@ impl Index {
         for i in piece {
             scratch.set_queries(&self.scoring, std::iter::once(queries.get(i)));
             consistent(store, k, scratch, |k, scratch| {
-                self.search_here(core, k, ef, admit, scratch);
+                self.search_here(core, k, ef, admit, scratch, &pin);
                 Ok(())
             })?;
             out.put(i, &scratch.hits);
@@ -350,6 +351,7 @@ fn consistent(
         }
         let found = hits.len();
         drop_older(hits);
+        hits.sort_unstable();
         let doubles = found - hits.len();
         if hits.len() >= k || doubles == 0 || found < room {
             hits.truncate(k);
@@ -357,16 +359,6 @@ fn consistent(
         }
         room += doubles.max(room / 2);
     }
-}
-
-/// Of several hits with one key keeps the one in the highest slot, which is the newest.
-fn drop_older(hits: &mut Vec<Hit>) {
-    let mut by_key: Vec<(u64, u32)> = hits.iter().map(|hit| (hit.key, hit.slot)).collect();
-    by_key.sort_unstable();
-    hits.retain(|hit| {
-        let newer = by_key.partition_point(|&entry| entry <= (hit.key, hit.slot));
-        by_key.get(newer).is_none_or(|&(key, _)| key != hit.key)
-    });
 }
 
 /// Writes hits into one query's places.

@@ -1,42 +1,30 @@
 //! One query through the graph, from the entry point to hits.
+//!
+//! A walk meets slots in no order, so a vector that is replaced meanwhile may be met twice or not at all: its new slot before that is
+//! live, its old one when it is removed already. Slots that were removed when the walk met them are noted, and if a replacement took
+//! place meanwhile, their keys are looked up: a key that lives on in another slot is a candidate there.
 
 use super::nearest::Hit;
-use super::walk::{Descend, End, Everything, Field, Only, Walk};
+use super::walk::{Admission, Descend, End, Everything, Field, Only, Walk};
 use super::{Admit, Scratch, flat};
-use crate::store::LIVE;
+use crate::store::{LIVE, REMOVED};
+use crossbeam_epoch::Guard;
+use std::cell::RefCell;
 
 /// A walk that must keep more than one in this many of all slots is a scan in disguise.
 const SCAN_SHARE: usize = 4;
 
-/// Leaves the k nearest of query 0 of `scratch` among its candidates ([`Scratch::finish`] makes them hits).
+/// Leaves the k nearest of query 0 of `scratch` among its candidates ([`Scratch::finish`] makes them hits), or a few more than k.
 ///
 /// Always finds min(k, live vectors that pass): where the walk comes back short (most of its slots are removed, or the filter passes
 /// few) the exact scan answers.
-pub(crate) fn search(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scratch: &mut Scratch) {
+pub(crate) fn search(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scratch: &mut Scratch, guard: &Guard) {
     let store = field.store;
-    let passes = |slot: u32| store.state(slot) == LIVE && admit.passes(store.key(slot));
     let ef = ef.max(k);
     let plain = matches!(admit, Admit::All);
     if ef <= store.slots() as usize / SCAN_SHARE {
-        // Slots in the middle of an insertion or removal are few; they are looked for among the candidates at the end.
-        if plain && store.removed() == 0 {
-            walk(field, ef, scratch, Everything);
-            scratch.nearest[0].reset(k);
-            for (distance, slot) in scratch.trail.frontier.candidates() {
-                if distance > scratch.nearest[0].worst() {
-                    break;
-                }
-                if store.state(slot) == LIVE {
-                    scratch.nearest[0].offer(Hit { distance, key: store.key(slot), slot });
-                }
-            }
-        } else if walk(field, ef, scratch, Only(&passes)) == End::Whole {
-            scratch.nearest[0].reset(k);
-            for (distance, slot) in scratch.trail.passing() {
-                scratch.nearest[0].offer(Hit { distance, key: store.key(slot), slot });
-            }
-        } else {
-            scratch.nearest[0].reset(0);
+        if !(plain && store.removed() == 0 && walk_plainly(field, k, ef, scratch)) {
+            walk_choosily(field, k, ef, admit, scratch, guard);
         }
         let enough = if plain { k.min(store.live() as usize) } else { k };
         if scratch.nearest[0].len() >= enough {
@@ -46,7 +34,62 @@ pub(crate) fn search(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, s
     flat::scan(field.scoring, store, flat::Span::all(store), k, admit, scratch);
 }
 
-fn walk(field: Field<'_>, ef: usize, scratch: &mut Scratch, admission: impl super::walk::Admission) -> End {
+/// A walk on which every slot counts. Those in the middle of an insertion are few and are left out at the end. `false` if vectors
+/// were replaced meanwhile.
+fn walk_plainly(field: Field<'_>, k: usize, ef: usize, scratch: &mut Scratch) -> bool {
+    let store = field.store;
+    let since = store.replacements();
+    walk(field, ef, scratch, Everything);
+    let nearest = &mut scratch.nearest[0];
+    nearest.reset(k);
+    for (distance, slot) in scratch.trail.frontier.candidates() {
+        if distance > nearest.worst() {
+            break;
+        }
+        if store.state(slot) == LIVE {
+            nearest.offer(Hit { distance, key: store.key(slot), slot });
+        }
+    }
+    store.undisturbed(since)
+}
+
+/// A walk that counts live slots which pass.
+fn walk_choosily(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scratch: &mut Scratch, guard: &Guard) {
+    let store = field.store;
+    let since = store.replacements();
+    let gone = RefCell::new(std::mem::take(&mut scratch.gone));
+    gone.borrow_mut().clear();
+    let passes = |slot: u32| match store.state(slot) {
+        LIVE => admit.passes(store.key(slot)),
+        REMOVED => {
+            gone.borrow_mut().push(slot);
+            false
+        }
+        _ => false,
+    };
+    let end = walk(field, ef, scratch, Only(&passes));
+    let gone = gone.into_inner();
+    let disturbed = !store.undisturbed(since);
+    let probe = scratch.probe(0);
+    let nearest = &mut scratch.nearest[0];
+    nearest.reset(if disturbed { ef + gone.len() } else { k });
+    if end == End::Whole {
+        for (distance, slot) in scratch.trail.passing() {
+            nearest.offer(Hit { distance, key: store.key(slot), slot });
+        }
+        if disturbed {
+            for key in gone.iter().map(|&slot| store.key(slot)).filter(|&key| admit.passes(key)) {
+                if let Some(slot) = store.find(key, guard) {
+                    nearest.offer(Hit { distance: field.scoring.distance(probe, store, slot), key, slot });
+                }
+            }
+            nearest.drop_older();
+        }
+    }
+    scratch.gone = gone;
+}
+
+fn walk(field: Field<'_>, ef: usize, scratch: &mut Scratch, admission: impl Admission) -> End {
     let probe = scratch.probe(0);
     let trail = &mut scratch.trail;
     let Some(entry) = field.graph.entry() else {

@@ -115,6 +115,14 @@ impl Scoring {
         self.far(query, vector)
     }
 
+    /// The distance of a live slot from what is looked for, as the loops compute it.
+    pub(crate) fn distance(&self, probe: walk::Probe, store: &Store, slot: u32) -> f32 {
+        // SAFETY: a probe has `stride` readable bytes, and so has the vector of a live slot.
+        let raw = unsafe { (self.kernels.one)(probe.vector, store.vector(slot), self.stride) };
+        let distance = self.base + probe.factor * raw * store.scale(slot);
+        if distance.is_nan() { self.far_of(probe.vector, store, slot) } else { distance }
+    }
+
     /// The distance that is reported for a stored vector whose distance in the loop was `distance`.
     ///
     /// Only cosine has something to do: a vector's distance to itself must be exactly 0, which the product of two rounded norms

@@ -70,6 +70,13 @@ impl Nearest {
         }
     }
 
+    /// Of several hits with one key keeps the one in the highest slot, which is the newest.
+    pub(crate) fn drop_older(&mut self) {
+        let mut hits = std::mem::take(&mut self.heap).into_vec();
+        drop_older(&mut hits);
+        self.heap = hits.into();
+    }
+
     /// Hits kept.
     pub(crate) fn len(&self) -> usize {
         self.heap.len()
@@ -88,6 +95,12 @@ impl Nearest {
     }
 }
 
+/// Of several hits with one key keeps the one in the highest slot, which is the newest. Leaves them in no order.
+pub(crate) fn drop_older(hits: &mut Vec<Hit>) {
+    hits.sort_unstable_by_key(|hit| (hit.key, std::cmp::Reverse(hit.slot)));
+    hits.dedup_by_key(|hit| hit.key);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +117,18 @@ mod tests {
         let mut hits = Vec::new();
         nearest.drain_into(&mut hits);
         assert_eq!(hits.iter().map(|hit| hit.key).collect::<Vec<_>>(), [6, 7, 4]);
+    }
+
+    #[test]
+    fn of_one_key_the_newest_stays() {
+        let mut nearest = Nearest::default();
+        nearest.reset(9);
+        for (distance, key, slot) in [(1.0, 5, 2), (3.0, 5, 8), (2.0, 6, 3), (2.0, 6, 3), (3.0, 5, 8)] {
+            nearest.offer(Hit { distance, key, slot });
+        }
+        nearest.drop_older();
+        let mut hits = Vec::new();
+        nearest.drain_into(&mut hits);
+        assert_eq!(hits.iter().map(|hit| (hit.key, hit.slot)).collect::<Vec<_>>(), [(6, 3), (5, 8)]);
     }
 }

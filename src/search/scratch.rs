@@ -32,6 +32,8 @@ pub(crate) struct Scratch {
     pub(crate) scores: Vec<f32>,
     /// Buffers of a walk through a graph.
     pub(crate) trail: Trail,
+    /// Slots that a walk met when their vectors were removed already.
+    pub(crate) gone: Vec<u32>,
     /// The hits of the query that was finished last, best first.
     pub(crate) hits: Vec<Hit>,
 }
@@ -107,6 +109,7 @@ impl Scratch {
         self.lines.capacity() * 64
             + self.factors.capacity() * 4
             + self.scores.capacity() * 4
+            + self.gone.capacity() * 4
             + self.hits.capacity() * hit
             + nearest
             + self.trail.bytes()
