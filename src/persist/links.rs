@@ -133,13 +133,19 @@ impl Links<'_> {
 
     /// The cells of a row. `check_numbers` must have passed.
     fn row(&self, slot: u32, level: u32) -> &[u32] {
-        let (row, degree) = match level {
-            0 => (self.rows.address(slot), 2 * self.header.config.m),
-            _ => (self.upper.address(self.word(self.first_upper, slot) + level - 1), self.header.config.m),
+        let m = self.header.config.m as usize;
+        &self.record(slot, level)[..if level == 0 { 2 * m } else { m }]
+    }
+
+    /// The cells of a row and what lies behind them.
+    fn record(&self, slot: u32, level: u32) -> &[u32] {
+        let (record, bytes) = match level {
+            0 => (self.rows.address(slot), self.rows.stride()),
+            _ => (self.upper.address(self.word(self.first_upper, slot) + level - 1), self.upper.stride()),
         };
-        // SAFETY: the sections have a row per slot, and upper rows up to the sum of the levels, which `check_numbers` compared; rows
-        // have room for `degree` links on a 4-byte boundary; nobody writes them yet.
-        unsafe { std::slice::from_raw_parts(row.cast::<u32>().cast_const(), degree as usize) }
+        // SAFETY: the sections have a row per slot, and upper rows up to the sum of the levels, which `check_numbers` compared; they
+        // lie on a 4-byte boundary; nobody writes them yet.
+        unsafe { std::slice::from_raw_parts(record.cast::<u32>().cast_const(), bytes / 4) }
     }
 
     /// Levels follow from the seed, and the numbers of upper rows from the levels.
@@ -194,7 +200,8 @@ impl Links<'_> {
                     "section {what}: slot {slot} at level {level} links to {to}, which is not there"
                 )));
             }
-            if links[end..].iter().any(|&link| link != NONE) {
+            let behind = &self.record(slot, level)[links.len()..];
+            if links[end..].iter().any(|&link| link != NONE) || behind.iter().any(|&word| word != 0) {
                 return Err(Error::corrupt(format!(
                     "section {what}: slot {slot} at level {level} goes on behind its end"
                 )));
