@@ -70,8 +70,21 @@ fn every_slot_must_be_reached_by_kept_links() {
     let cut = [(file.link(19, 1), 20), (file.link(20, 0), 19)];
     let text = file.refused(&cut);
     assert!(text.contains("the kept links lead to") && text.contains("of 40 slots"), "{text}");
-    let many: Vec<_> = (0..2 * M).map(|i| (file.link(5, i as usize), (4 + 2 * (i % 2)) | KEEP)).collect();
-    assert!(file.refused(&many).contains("slot 5 has 8 kept links"));
+    // One link more makes a circle, one in a single direction has no way back, and two make the same edge twice.
+    let circle = [(file.link(5, 2), 9 | KEEP), (file.link(9, 2), 5 | KEEP)];
+    assert!(file.refused(&circle).contains("not of a tree"));
+    assert!(file.refused(&circle[..1]).contains("not of a tree"));
+    assert!(file.refused(&[(file.link(5, 2), 4 | KEEP)]).contains("not of a tree"));
+    // A star of five: slot 39, the end of the chain, hangs on 5, and so on from there, until 5 has more than `M` + 1.
+    let mut star = Vec::new();
+    for (i, end) in (0..4).map(|i| (i, SLOTS - 1 - i)) {
+        star.extend([(file.link(5, 2 + i as usize), end | KEEP), (file.link(end, 0), 5 | KEEP)]);
+        star.push((file.link(end, 1), NONE));
+        (2..2 * M as usize).for_each(|i| star.push((file.link(end, i), NONE)));
+    }
+    star.push((file.link(SLOTS - 5, 1), NONE));
+    (2..2 * M as usize).for_each(|i| star.push((file.link(SLOTS - 5, i), NONE)));
+    assert!(file.refused(&star).contains("slot 5 has 6 kept links"));
 }
 
 #[test]
