@@ -208,11 +208,14 @@ typedef uint32_t kith_kind;
 
 /** Values of kith_kind. */
 enum {
-    /** The library's choice; kith_describe() tells which. */
+    /** The library's choice, in this version KITH_KIND_GRAPH; kith_describe() tells which. */
     KITH_KIND_AUTO = 0,
     /** Exact: a search looks at every vector. */
     KITH_KIND_FLAT = 1,
-    /** HNSW graph: a search looks at few vectors and may miss some of the nearest. */
+    /**
+     * HNSW graph: a search looks at few vectors and may miss some of the nearest. It looks at all while its breadth (see `ef`) is
+     * more than a quarter of them.
+     */
     KITH_KIND_GRAPH = 2,
 };
 
@@ -339,7 +342,7 @@ typedef struct kith_info {
     uint32_t format;
     /** Vectors that searches can find. */
     uint64_t count;
-    /** Places of removed vectors, waiting for reuse. */
+    /** Places of removed and replaced vectors. This version does not use them again: they keep their memory until kith_clear(). */
     uint64_t removed;
     /** Vectors that fit before the index grows again. */
     uint64_t capacity;

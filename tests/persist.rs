@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use kith::distance::{Element, Metric};
-use kith::{Index, Kind, OpenFlags, Options, SearchOptions, Status};
+use kith::{BuildOptions, Index, Kind, OpenFlags, Options, Rows, SearchOptions, Status};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -99,6 +99,51 @@ fn an_opened_index_takes_changes_and_a_mapped_or_read_only_one_refuses_them() {
     opened.save(&path).unwrap();
     assert_eq!(Index::file_info(&path).unwrap().count, 299);
     assert_eq!(answers(&Index::open(&path, PLAIN).unwrap(), 30), answers(&opened, 30));
+}
+
+#[test]
+fn a_save_beside_many_writers_holds_a_whole_graph() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { dimensions: 4, kind: Kind::Graph, m: 4, ef_construction: 20, ..Options::default() };
+    let index = Index::create(&options).unwrap();
+    let (stop, number) = (AtomicBool::new(false), AtomicU64::new(0));
+    let writer = |own: u64| {
+        for step in 0u64.. {
+            if stop.load(Ordering::SeqCst) {
+                break;
+            }
+            let key = own << 32 | step;
+            index.insert(key, &vector(number.fetch_add(1, Ordering::Relaxed))).unwrap();
+            if step % 3 == 0 {
+                index.remove(key).unwrap();
+            }
+        }
+    };
+    let canceller = || {
+        let keys: Vec<u64> = (9 << 32..(9 << 32) + 200).collect();
+        let vectors: Vec<u8> = keys.iter().flat_map(|&key| vector(key % 1000)).collect();
+        let stopping = |done, total| done * 2 > total;
+        let options = BuildOptions { progress: Some(&stopping), ..BuildOptions::default() };
+        while !stop.load(Ordering::SeqCst) {
+            let error = index.insert_batch(&keys, Rows::packed(&vectors, 16), &options).unwrap_err();
+            assert_eq!(error.status(), Status::Cancelled);
+        }
+    };
+    std::thread::scope(|scope| {
+        let writer = &writer;
+        (0..3).for_each(|own| drop(scope.spawn(move || writer(own))));
+        scope.spawn(canceller);
+        let _ended = Raise(&stop);
+        for save in 0..40 {
+            let path = folder.path().join("graph.kith");
+            index.save(&path).unwrap();
+            // Opening checks every link, and that kept links make one tree.
+            let opened = Index::open(&path, OpenFlags { mapped: save % 2 == 0, ..PLAIN }).unwrap();
+            let mut keys = vec![0; opened.describe().count as usize];
+            assert_eq!(opened.keys(&mut keys).unwrap(), keys.len());
+            assert!(keys.iter().all(|key| key >> 32 < 9), "a vector of a cancelled batch was saved");
+        }
+    });
 }
 
 #[test]

@@ -13,6 +13,8 @@ use std::path::PathBuf;
 struct Fixture {
     name: &'static str,
     format: u32,
+    kind: Kind,
+    m: u32,
     element: Element,
     metric: Metric,
     dimensions: u32,
@@ -21,10 +23,12 @@ struct Fixture {
     nearest: [u64; 4],
 }
 
-const FIXTURES: [Fixture; 3] = [
+const FIXTURES: [Fixture; 4] = [
     Fixture {
         name: "format1-f32-cosine",
         format: 1,
+        kind: Kind::Flat,
+        m: 12,
         element: Element::F32,
         metric: Metric::Cosine,
         dimensions: 6,
@@ -34,6 +38,8 @@ const FIXTURES: [Fixture; 3] = [
     Fixture {
         name: "format1-u8-l2",
         format: 1,
+        kind: Kind::Flat,
+        m: 12,
         element: Element::U8,
         metric: Metric::L2,
         dimensions: 20,
@@ -43,11 +49,25 @@ const FIXTURES: [Fixture; 3] = [
     Fixture {
         name: "format1-b1-hamming",
         format: 1,
+        kind: Kind::Flat,
+        m: 12,
         element: Element::B1,
         metric: Metric::Hamming,
         dimensions: 64,
         vectors: 130,
         nearest: [17, 34, 58, 38],
+    },
+    // Rows of fewer links than fill a line, three levels, and removed vectors that links lead through.
+    Fixture {
+        name: "format2-f32-l2-graph",
+        format: 2,
+        kind: Kind::Graph,
+        m: 4,
+        element: Element::F32,
+        metric: Metric::L2,
+        dimensions: 6,
+        vectors: 60,
+        nearest: [17, 23, 49, 59],
     },
 ];
 
@@ -76,9 +96,9 @@ impl Fixture {
             dimensions,
             metric,
             element,
-            kind: Kind::Flat,
+            kind: self.kind,
             seed: 42,
-            m: 12,
+            m: self.m,
             ..Options::default()
         })
         .unwrap();
@@ -100,6 +120,8 @@ fn fixtures_open_and_answer_as_ever() {
                 (info.dimensions, info.metric, info.element),
                 (fixture.dimensions, fixture.metric, fixture.element)
             );
+            let (kind, m) = (fixture.kind, if fixture.kind == Kind::Flat { 0 } else { fixture.m });
+            assert_eq!((info.kind, info.m), (kind, m));
             assert_eq!((info.seed, info.ef_construction, info.ef_search), (42, 200, 64));
             for i in 0..fixture.vectors {
                 assert_eq!(index.contains(Fixture::key(i)).unwrap(), i % 5 != 0);
@@ -109,23 +131,46 @@ fn fixtures_open_and_answer_as_ever() {
                     assert_eq!(stored, fixture.vector(i), "{} {i}", fixture.name);
                 }
             }
-            let (mut keys, mut distances) = ([0; 4], [0.0; 4]);
-            let options = SearchOptions::default();
-            index.search(&fixture.vector(17), &mut keys, Some(&mut distances), &options).unwrap();
-            assert_eq!(keys, fixture.nearest.map(Fixture::key), "{}", fixture.name);
-            assert_eq!(distances[0], 0.0);
+            // The default breadth looks at every vector of an index this small; 8 follows the links.
+            for ef in [0, 8] {
+                let (mut keys, mut distances) = ([0; 4], [0.0; 4]);
+                let options = SearchOptions { ef, ..SearchOptions::default() };
+                index.search(&fixture.vector(17), &mut keys, Some(&mut distances), &options).unwrap();
+                assert_eq!(keys, fixture.nearest.map(Fixture::key), "{} {ef}", fixture.name);
+                assert_eq!(distances[0], 0.0);
+            }
         }
     }
 }
 
-/// Equal content gives equal bytes: whoever changes what is written changes the format, and notices here.
+/// Equal content gives equal bytes: whoever changes what is written changes the format, and notices here. A graph is opened for
+/// that, not built: which links an insertion chooses is no matter of the format.
 #[test]
 fn what_is_written_now_is_what_the_newest_fixtures_hold() {
     let folder = tempfile::tempdir().unwrap();
-    for fixture in FIXTURES.iter().filter(|fixture| fixture.format == 1) {
+    for fixture in &FIXTURES {
         let path = folder.path().join(fixture.name);
-        fixture.index().save(&path).unwrap();
+        let index = match fixture.kind {
+            Kind::Graph => Index::open(&fixture.path(), OpenFlags::default()).unwrap(),
+            _ => fixture.index(),
+        };
+        index.save(&path).unwrap();
         assert!(std::fs::read(&path).unwrap() == std::fs::read(fixture.path()).unwrap(), "{}", fixture.name);
+    }
+}
+
+#[test]
+fn fixtures_take_more_vectors() {
+    for fixture in &FIXTURES {
+        let index = Index::open(&fixture.path(), OpenFlags::default()).unwrap();
+        let new = fixture.vectors..fixture.vectors + 100;
+        new.clone().for_each(|i| index.insert(Fixture::key(i), &fixture.vector(i)).unwrap());
+        for i in new.chain([17]) {
+            let mut distance = [f32::NAN];
+            let options = SearchOptions { ef: 20, ..SearchOptions::default() };
+            index.search(&fixture.vector(i), &mut [0], Some(&mut distance), &options).unwrap();
+            assert_eq!(distance[0], 0.0, "{} {i}", fixture.name);
+        }
     }
 }
 

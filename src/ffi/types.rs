@@ -97,11 +97,12 @@ pub type kith_kind = u32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub enum kith_kind_values {
-    /// The library's choice; kith_describe() tells which.
+    /// The library's choice, in this version KITH_KIND_GRAPH; kith_describe() tells which.
     KITH_KIND_AUTO = 0,
     /// Exact: a search looks at every vector.
     KITH_KIND_FLAT = 1,
-    /// HNSW graph: a search looks at few vectors and may miss some of the nearest.
+    /// HNSW graph: a search looks at few vectors and may miss some of the nearest. It looks at all while its breadth (see `ef`) is
+    /// more than a quarter of them.
     KITH_KIND_GRAPH = 2,
 }
 
@@ -246,7 +247,7 @@ pub struct kith_info {
     pub format: u32,
     /// Vectors that searches can find.
     pub count: u64,
-    /// Places of removed vectors, waiting for reuse.
+    /// Places of removed and replaced vectors. This version does not use them again: they keep their memory until kith_clear().
     pub removed: u64,
     /// Vectors that fit before the index grows again.
     pub capacity: u64,

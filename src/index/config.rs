@@ -287,7 +287,7 @@ pub struct Info {
     pub format: u32,
     /// Live vectors.
     pub count: u64,
-    /// Slots of removed vectors, waiting for reuse.
+    /// Slots of removed and replaced vectors.
     pub removed: u64,
     /// Vectors that fit before the next growth.
     pub capacity: u64,

@@ -221,12 +221,19 @@ impl Header {
             return Err(Error::corrupt(format!("the header says blocks of {} bytes", get_u32(page, at::BLOCK_BYTES))));
         }
         let config = decode_config(page)?;
+        if format != format_for(&config) {
+            return Err(Error::corrupt(format!(
+                "the header says format {format}, an index of this kind has {}",
+                format_for(&config)
+            )));
+        }
         let slots = Counts {
             all: get_u64(page, at::SLOTS),
             live: get_u64(page, at::LIVE),
             removed: get_u64(page, at::REMOVED),
         };
-        if slots.all > MAX_SLOTS || slots.live.checked_add(slots.removed).is_none_or(|used| used > slots.all) {
+        let most = if config.kind == Kind::Graph { graph::MAX_SLOTS } else { MAX_SLOTS };
+        if slots.all > most || slots.live.checked_add(slots.removed).is_none_or(|used| used > slots.all) {
             return Err(Error::corrupt(format!(
                 "the header says {} live and {} removed of {} slots",
                 slots.live, slots.removed, slots.all
@@ -316,10 +323,11 @@ fn decode_sections(page: &[u8; PAGE], config: &Config, slots: u64, file_bytes: u
     if count == 0 || count > MOST_SECTIONS {
         return Err(Error::corrupt(format!("the header says {count} sections, possible are 1 to {MOST_SECTIONS}")));
     }
-    // How many upper rows there are is known when the levels are computed: `links` compares.
+    // How many upper rows there are is known when the levels are computed: `links` compares. More than this can never be.
+    let most = slots * u64::from(graph::MAX_LEVEL);
     let stated = (0..count).map(|i| decode_section(page, at::SECTIONS + i * ENTRY));
     let upper_rows = stated.filter(|section| section.kind == SectionKind::UPPER).map(|section| section.count).next();
-    let mut expected = known_sections(config, slots, upper_rows.unwrap_or(0));
+    let mut expected = known_sections(config, slots, upper_rows.unwrap_or(0).min(most));
     let mut sections: Vec<Section> = Vec::with_capacity(count);
     let (mut end, mut blocks) = (PAGE as u64, 0);
     for i in 0..count {

@@ -3,6 +3,7 @@
 //! | section | rule |
 //! |---|---|
 //! | rows, upper rows | slots that are in the file and reach up to the row's level, then `NONE` to the end; zeros behind the degree |
+//! | rows | the kept links form one tree of all slots in the file |
 //! | first upper rows | the sum of the levels of all slots before |
 //! | entry | a slot that is in the file, with its level; none only if no slot is |
 //!
@@ -99,26 +100,27 @@ impl Links<'_> {
         self.check_kept(slots)
     }
 
-    /// Kept links lead from the entry to every slot, and no slot has more of them than insertions make: they look for room there.
+    /// Kept links form one tree of all slots, each edge of it in both rows, and no slot has more of them than insertions make: they
+    /// look for a leaf with room there, and would look for ever in a circle of full rows.
     fn check_kept(&self, slots: u32) -> Result<()> {
-        let m = self.header.config.m as usize;
-        let mut there = 0;
-        for slot in (0..slots).filter(|&slot| self.state(slot) != EMPTY) {
-            let kept = self.kept(slot).count();
-            if kept > m + 1 {
-                return Err(Error::corrupt(format!("section rows: slot {slot} has {kept} kept links")));
-            }
-            there += 1;
-        }
+        let most = self.header.config.m as usize + 1;
         let mut reached = vec![false; slots as usize];
-        let mut open: Vec<u32> = self.entry.map(|entry| entry.slot).into_iter().collect();
-        let mut count = 0;
-        while let Some(slot) = open.pop() {
-            if !std::mem::replace(&mut reached[slot as usize], true) {
-                count += 1;
-                open.extend(self.kept(slot));
+        let mut open: Vec<(u32, Option<u32>)> = self.entry.map(|entry| (entry.slot, None)).into_iter().collect();
+        let (mut count, mut kept) = (0, Vec::new());
+        while let Some((slot, parent)) = open.pop() {
+            kept.clear();
+            kept.extend(self.kept(slot));
+            let back = kept.iter().filter(|&&to| Some(to) == parent).count();
+            if std::mem::replace(&mut reached[slot as usize], true) || back != usize::from(parent.is_some()) {
+                return Err(Error::corrupt(format!("section rows: the kept links of slot {slot} are not of a tree")));
             }
+            if kept.len() > most {
+                return Err(Error::corrupt(format!("section rows: slot {slot} has {} kept links", kept.len())));
+            }
+            count += 1;
+            open.extend(kept.iter().filter(|&&to| Some(to) != parent).map(|&to| (to, Some(slot))));
         }
+        let there = (0..slots).filter(|&slot| self.state(slot) != EMPTY).count();
         if count != there {
             return Err(Error::corrupt(format!("section rows: the kept links lead to {count} of {there} slots")));
         }
@@ -133,13 +135,19 @@ impl Links<'_> {
 
     /// The cells of a row. `check_numbers` must have passed.
     fn row(&self, slot: u32, level: u32) -> &[u32] {
-        let (row, degree) = match level {
-            0 => (self.rows.address(slot), 2 * self.header.config.m),
-            _ => (self.upper.address(self.word(self.first_upper, slot) + level - 1), self.header.config.m),
+        let m = self.header.config.m as usize;
+        &self.record(slot, level)[..if level == 0 { 2 * m } else { m }]
+    }
+
+    /// The cells of a row and what lies behind them.
+    fn record(&self, slot: u32, level: u32) -> &[u32] {
+        let (record, bytes) = match level {
+            0 => (self.rows.address(slot), self.rows.stride()),
+            _ => (self.upper.address(self.word(self.first_upper, slot) + level - 1), self.upper.stride()),
         };
-        // SAFETY: the sections have a row per slot, and upper rows up to the sum of the levels, which `check_numbers` compared; rows
-        // have room for `degree` links on a 4-byte boundary; nobody writes them yet.
-        unsafe { std::slice::from_raw_parts(row.cast::<u32>().cast_const(), degree as usize) }
+        // SAFETY: the sections have a row per slot, and upper rows up to the sum of the levels, which `check_numbers` compared; they
+        // lie on a 4-byte boundary; nobody writes them yet.
+        unsafe { std::slice::from_raw_parts(record.cast::<u32>().cast_const(), bytes / 4) }
     }
 
     /// Levels follow from the seed, and the numbers of upper rows from the levels.
@@ -194,7 +202,8 @@ impl Links<'_> {
                     "section {what}: slot {slot} at level {level} links to {to}, which is not there"
                 )));
             }
-            if links[end..].iter().any(|&link| link != NONE) {
+            let behind = &self.record(slot, level)[links.len()..];
+            if links[end..].iter().any(|&link| link != NONE) || behind.iter().any(|&word| word != 0) {
                 return Err(Error::corrupt(format!(
                     "section {what}: slot {slot} at level {level} goes on behind its end"
                 )));

@@ -242,10 +242,9 @@ impl Store {
         self.vectors.address(slot).cast_const()
     }
 
-    /// The vector of a slot that was seen `LIVE` or `REMOVED`.
+    /// The vector of a slot that was seen `LIVE` or `REMOVED`, or that the graph links to.
     pub(crate) fn vector_slice(&self, slot: u32) -> &[u8] {
-        debug_assert!(self.state(slot) != EMPTY);
-        // SAFETY: the record has stride() >= vector_bytes bytes and is not written after publication.
+        // SAFETY: the record has stride() >= vector_bytes bytes and is not written any more once it is linked or published.
         unsafe { std::slice::from_raw_parts(self.vector(slot), self.vector_bytes) }
     }
 

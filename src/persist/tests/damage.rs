@@ -15,7 +15,7 @@ fn load(bytes: &[u8]) -> Result<()> {
 }
 
 /// The error of a file after a change that its checksums know of.
-fn refusal(file: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Error {
+pub(super) fn refusal(file: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Error {
     let mut bytes = file.to_vec();
     change(&mut bytes);
     fix_checksums(&mut bytes);
@@ -28,7 +28,7 @@ fn sample() -> Vec<u8> {
 }
 
 /// Where the table says that section number `i` begins.
-fn offset_of(file: &[u8], i: usize) -> usize {
+pub(super) fn offset_of(file: &[u8], i: usize) -> usize {
     get_u64(file, at::SECTIONS + 64 * i + 8) as usize
 }
 
@@ -104,7 +104,16 @@ fn hostile_headers_with_right_checksums_are_refused() {
         ("Hamming", Status::Corrupt, |file| put_u32(file, at::METRIC, 4)),
         ("element is 9", Status::Corrupt, |file| put_u32(file, at::ELEMENT, 9)),
         ("kind is 3", Status::Corrupt, |file| put_u32(file, at::KIND, 3)),
-        ("section rows is missing", Status::Corrupt, |file| put_u32(file, at::KIND, 0)),
+        ("section rows is missing", Status::Corrupt, |file| {
+            put_u32(file, at::KIND, 0);
+            put_u32(file, at::FORMAT, 2);
+        }),
+        ("format 2, an index of this kind has 1", Status::Corrupt, |file| put_u32(file, at::FORMAT, 2)),
+        ("format 1, an index of this kind has 2", Status::Corrupt, |file| put_u32(file, at::KIND, 2)),
+        ("section rows is missing", Status::Corrupt, |file| {
+            put_u32(file, at::KIND, 2);
+            put_u32(file, at::FORMAT, 2);
+        }),
         ("quantizer is 7", Status::Version, |file| put_u32(file, at::QUANTIZER, 7)),
         ("m is 1", Status::Corrupt, |file| put_u32(file, at::M, 1)),
         ("no save writes", Status::Corrupt, |file| put_u32(file, at::M, 0)),

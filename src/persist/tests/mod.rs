@@ -1,6 +1,7 @@
 //! Do files come back as they were, and is everything else refused?
 
 mod damage;
+mod links;
 mod round_trip;
 mod target;
 
