@@ -7,9 +7,10 @@
 //! | first_upper | u32 per slot | number of its row at level 1; the rows of its higher levels follow |
 //! | locks | one byte per slot | held while one of the slot's rows is edited |
 //!
-//! A row is an array of atomic u32 links, a slot and the [`KEEP`] bit each; [`NONE`] ends it. A reader loads ids until `NONE` and then issues one acquire fence: every
-//! id it saw was stored (release) after that slot's vector and rows were written, so each can be followed. While a row is edited a
-//! reader may see some old and some new ids; both are neighbours, and a search needs no more than that.
+//! A row is an array of atomic u32 links, a slot and the [`KEEP`] bit each; [`NONE`] ends it. A reader loads ids until `NONE` and then
+//! issues one acquire fence: every id it saw was stored (release) after that slot's vector and rows were written, so each can be
+//! followed. While a row is edited a reader may see some old and some new ids; both are neighbours, and a search needs no more than
+//! that. The loads and stores themselves are in `row` and `entry`.
 //!
 //! Links with the `KEEP` bit are never pruned. At level 0 they form a spanning tree, each of its edges linked both ways: every slot,
 //! when it is linked, gets a parent. So every slot is reachable from every other at all times, whatever the pruning does elsewhere.
@@ -19,25 +20,25 @@
 
 #[cfg(any(test, feature = "test-hooks"))]
 mod audit;
+mod entry;
 mod lock;
+pub(crate) mod row;
 
 #[cfg(any(test, feature = "test-hooks"))]
 pub use audit::Audit;
+pub(crate) use entry::Entry;
 pub(crate) use lock::Locked;
+pub(crate) use row::{KEEP, NONE};
 
 use crate::util::error::{Error, Result};
 use crate::util::memory::{LINE, Segments, rounded_capacity};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::util::sync::{AtomicU8, AtomicU32, Ordering};
+use entry::EntryPoint;
 
-/// Ends a row; never a link.
-pub(crate) const NONE: u32 = u32::MAX;
-/// The bit of a link that must not be pruned.
-pub(crate) const KEEP: u32 = 1 << 31;
 /// Slots a graph can have: links use one bit for something else, and one number ends a row.
 pub(crate) const MAX_SLOTS: u64 = (1 << 31) - 1;
 /// Highest level a slot can have.
 pub(crate) const MAX_LEVEL: u32 = 31;
-const NO_ENTRY: u64 = u64::MAX;
 
 /// The links between slots.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub(crate) struct Graph {
     upper_used: AtomicU32,
     upper_room: AtomicU32,
     locks: Segments,
-    entry: AtomicU64,
+    entry: EntryPoint,
 }
 
 /// What the arrays of a graph are made of, when it is not empty from the start.
@@ -70,29 +71,6 @@ pub(crate) fn row_bytes(links: u32) -> usize {
     (links as usize * 4).next_multiple_of(LINE)
 }
 
-/// Where walks begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) slot: u32,
-    pub(crate) level: u32,
-}
-
-impl Entry {
-    fn word(self) -> u64 {
-        u64::from(self.level) << 32 | u64::from(self.slot)
-    }
-
-    /// An entry, or none, as one number.
-    pub(crate) fn encode(entry: Option<Self>) -> u64 {
-        entry.map_or(NO_ENTRY, Self::word)
-    }
-
-    /// Undoes [`Entry::encode`].
-    pub(crate) fn decode(word: u64) -> Option<Self> {
-        (word != NO_ENTRY).then_some(Self { slot: word as u32, level: (word >> 32) as u32 })
-    }
-}
-
 impl Graph {
     pub(crate) fn new(m: u32, seed: u64) -> Self {
         Self {
@@ -104,7 +82,7 @@ impl Graph {
             upper_used: AtomicU32::new(0),
             upper_room: AtomicU32::new(0),
             locks: Segments::new(1),
-            entry: AtomicU64::new(NO_ENTRY),
+            entry: EntryPoint::new(),
         }
     }
 
@@ -162,7 +140,7 @@ impl Graph {
             first_upper.store(first, Ordering::Relaxed);
         }
         for level in 0..=levels {
-            self.row(slot, level).iter().for_each(|cell| cell.store(NONE, Ordering::Relaxed));
+            row::clear(self.row(slot, level));
         }
         Ok(())
     }
@@ -194,13 +172,8 @@ impl Graph {
     /// Appends the neighbours in a row to `slots`.
     #[inline(always)]
     pub(crate) fn neighbours(&self, slot: u32, level: u32, slots: &mut Vec<u32>) {
-        for cell in self.row(slot, level) {
-            match cell.load(Ordering::Relaxed) {
-                NONE => break,
-                link => slots.push(link & !KEEP),
-            }
-        }
-        fence(Ordering::Acquire);
+        row::read(self.row(slot, level), |link| slots.push(link & !KEEP));
+        row::behind();
     }
 
     /// Whether a slot has a parent or a child. Any slot number may be asked for.
@@ -229,34 +202,28 @@ impl Graph {
 
     /// Where walks begin; `None` while the graph is empty.
     pub(crate) fn entry(&self) -> Option<Entry> {
-        Entry::decode(self.entry.load(Ordering::Acquire))
+        self.entry.get()
     }
 
     /// Makes a prepared slot the first of an empty graph; says whether it was empty.
     pub(crate) fn found(&self, entry: Entry) -> bool {
-        self.entry.compare_exchange(NO_ENTRY, entry.word(), Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.entry.found(entry)
     }
 
     /// Makes a linked slot the entry point if its level is higher than the entry's.
     pub(crate) fn promote(&self, entry: Entry) {
-        let mut word = self.entry.load(Ordering::Acquire);
-        while word == NO_ENTRY || (word >> 32) < u64::from(entry.level) {
-            match self.entry.compare_exchange_weak(word, entry.word(), Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return,
-                Err(now) => word = now,
-            }
-        }
+        self.entry.promote(entry);
     }
 
     /// Puts another slot in the place of an entry point that is being taken back.
     pub(crate) fn replace_entry(&self, entry: Option<Entry>) {
-        self.entry.store(Entry::encode(entry), Ordering::Release);
+        self.entry.replace(entry);
     }
 
     /// Locks the rows of a slot for editing.
     pub(crate) fn lock(&self, slot: u32) -> Locked<'_> {
         // SAFETY: as in `row`; the byte is only ever accessed as an atomic.
-        Locked::new(self, slot, unsafe { std::sync::atomic::AtomicU8::from_ptr(self.locks.address(slot)) })
+        Locked::new(self, slot, unsafe { AtomicU8::from_ptr(self.locks.address(slot)) })
     }
 
     /// Memory held for `slots` slots.

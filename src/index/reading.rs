@@ -66,7 +66,12 @@ impl Index {
         scratch.set_queries(&self.scoring, std::iter::once(query));
         consistent(&core.store, k, scratch, |k, scratch| {
             if core.graph.is_none() && threads > 1 {
-                return self.scan_shared(&core.store, k, threads, admit, scratch);
+                let before = core.store.replacements();
+                self.scan_shared(&core.store, k, threads, admit, scratch)?;
+                if core.store.undisturbed(before) {
+                    return Ok(());
+                }
+                // The spans were not scanned upwards: a vector that was replaced may have been missed in both its slots.
             }
             self.search_here(core, k, ef, admit, scratch, &pin);
             Ok(())

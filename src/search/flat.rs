@@ -62,8 +62,11 @@ fn scan_block(scoring: &Scoring, store: &Store, first: u32, rows: u32, admit: &A
         let length = states[start..].iter().take_while(|state| state.load(Ordering::Acquire) != EMPTY).count();
         if length > 0 {
             scan_written(scoring, store, first + start as u32, length, admit, scratch);
+            // The slot that ended the run is looked at again: it may be the new one of a vector that was just passed over as replaced.
+            start += length;
+        } else {
+            start += 1;
         }
-        start += length + 1;
     }
 }
 

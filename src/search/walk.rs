@@ -9,12 +9,12 @@ use super::Scoring;
 use super::frontier::{Frontier, pack, unpack};
 use super::visited::Visited;
 use crate::distance::{self, Job, Kernel};
-use crate::graph::{Graph, KEEP, NONE};
+use crate::graph::{Graph, KEEP, row};
 use crate::simd::Simd;
 use crate::store::Store;
 use crate::util::memory::{LINE, prefetch};
+use crate::util::sync::AtomicU32;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// Lines of one vector that are prefetched; the hardware streams what follows. Asking for all lines of long vectors fills the miss
 /// registers and was slower: 24 lines 0.92, 8 lines 0.97 of the rate with 4 (384-d); 8 lines 0.96 (128-d).
@@ -192,8 +192,7 @@ impl<A: Admission> Job for Walk<'_, A> {
             for at in level..=reach {
                 gather(field.graph.row(slot, at), visited, gathered);
             }
-            // Pairs with the release that stored the ids: the vectors and rows behind them are whole.
-            fence(Ordering::Acquire);
+            row::behind();
             seen += gathered.len();
             fetch(field, gathered);
             score::<S, K>(
@@ -227,16 +226,16 @@ impl<A: Admission> Job for Walk<'_, A> {
 /// Collects the slots of a row that the walk has not seen.
 #[inline(always)]
 fn gather(row: &[AtomicU32], visited: &mut Visited, gathered: &mut Vec<u32>) {
-    for cell in row {
-        let link = cell.load(Ordering::Relaxed);
-        if link == NONE {
-            break;
-        }
-        let slot = link & !KEEP;
-        if visited.insert(slot) {
-            gathered.push(slot);
-        }
-    }
+    row::read(
+        row,
+        #[inline(always)]
+        |link| {
+            let slot = link & !KEEP;
+            if visited.insert(slot) {
+                gathered.push(slot);
+            }
+        },
+    );
 }
 
 /// Takes in a candidate, and as a hit if it may be one; says whether it is the next to expand.

@@ -6,11 +6,10 @@
 //!
 //! Invariant: before a slot enters a cell its key stands in the store, and it does not change while the slot is in the table.
 
+use crate::util::epoch::{Atomic, Guard, Owned};
 use crate::util::error::{Error, Result};
 use crate::util::memory::prefetch;
-use crossbeam_epoch::{Atomic, Guard, Owned};
-use parking_lot::{Mutex, MutexGuard};
-use std::sync::atomic::{AtomicU32, Ordering};
+use crate::util::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 
 const SHARD_BITS: u32 = 6;
 const SHARDS: usize = 1 << SHARD_BITS;
@@ -74,8 +73,7 @@ fn shard_of(hash: u64) -> usize {
 impl KeyMap {
     pub(crate) fn new() -> Self {
         let shards = (0..SHARDS).map(|_| Shard { counts: Mutex::default(), table: Atomic::null() }).collect();
-        let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), SHARDS);
-        Self { shards, seed }
+        Self { shards, seed: crate::util::sync::random() }
     }
 
     /// The slot of a key. `key_of` reads a slot's key from the store. Takes no lock.

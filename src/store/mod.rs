@@ -17,21 +17,17 @@
 //! A key names at most one live slot: states change to and from `LIVE` under the lock of the key's shard only.
 
 mod keys;
+mod life;
 
+pub(crate) use life::{EMPTY, LIVE, REMOVED};
+
+use crate::util::epoch::Guard;
 use crate::util::error::{Error, Result, Status};
 use crate::util::memory::{LINE, Segments, rounded_capacity};
-use crossbeam_epoch::Guard;
-use keys::KeyMap;
+use crate::util::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use life::{Life, Slots};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-
-/// State of a slot that holds nothing that anybody may read.
-pub(crate) const EMPTY: u8 = 0;
-/// State of a slot whose vector can be found.
-pub(crate) const LIVE: u8 = 1;
-/// State of a slot whose vector was removed or replaced.
-pub(crate) const REMOVED: u8 = 2;
 
 /// Slots there can be; the two highest numbers mean something else in key map and links.
 pub(crate) const MAX_SLOTS: u64 = u32::MAX as u64 - 1;
@@ -49,18 +45,12 @@ pub(crate) struct Store {
     keys: Segments,
     states: Segments,
     scales: Option<Segments>,
-    map: KeyMap,
     /// Slots allocated so far; every array has at least `capacity` >= `next` records.
     next: Arc<AtomicU32>,
     capacity: AtomicU32,
     growing: Mutex<()>,
-    live: AtomicU64,
-    removed: AtomicU64,
-    /// Replacements of live vectors by newer ones: those that began, times `REPLACED`, plus those that are under way.
-    replaced: AtomicU64,
+    life: Life,
 }
-
-const REPLACED: u64 = 1 << 20;
 
 /// What the arrays of a store are made of, when it is not empty from the start.
 #[derive(Debug)]
@@ -109,13 +99,10 @@ impl Store {
             keys,
             states,
             scales,
-            map: KeyMap::new(),
             next: Arc::new(AtomicU32::new(slots)),
             capacity: AtomicU32::new(capacity),
             growing: Mutex::new(()),
-            live: AtomicU64::new(0),
-            removed: AtomicU64::new(0),
-            replaced: AtomicU64::new(0),
+            life: Life::new(),
         }
     }
 
@@ -125,11 +112,11 @@ impl Store {
         const AHEAD: u32 = 16;
         let slots = parts.slots;
         let store = Self::around(parts, slots);
-        store.map.reserve(slots as usize, guard)?;
+        store.life.map.reserve(slots as usize, guard)?;
         let (mut live, mut removed) = (0, 0);
         for slot in 0..slots {
             if slots - slot > AHEAD {
-                store.map.prefetch(store.key(slot + AHEAD), guard);
+                store.life.map.prefetch(store.key(slot + AHEAD), guard);
             }
             if store.state(slot) != LIVE {
                 removed += u64::from(store.state(slot) == REMOVED);
@@ -144,8 +131,7 @@ impl Store {
             }
             live += 1;
         }
-        store.live.store(live, Ordering::Release);
-        store.removed.store(removed, Ordering::Release);
+        store.life.begin_with(live, removed);
         Ok(store)
     }
 
@@ -159,12 +145,12 @@ impl Store {
 
     /// Live vectors.
     pub(crate) fn live(&self) -> u64 {
-        self.live.load(Ordering::Acquire)
+        self.life.live()
     }
 
     /// Slots whose vector was removed or replaced.
     pub(crate) fn removed(&self) -> u64 {
-        self.removed.load(Ordering::Acquire)
+        self.life.removed()
     }
 
     /// Vectors that fit before the next growth.
@@ -174,13 +160,13 @@ impl Store {
 
     /// For [`Store::undisturbed`]: taken before something is read.
     pub(crate) fn replacements(&self) -> u64 {
-        self.replaced.load(Ordering::SeqCst)
+        self.life.replacements()
     }
 
     /// Whether no vector was in the middle of being replaced since [`Store::replacements`] gave this number; if so, a reader met
     /// no key twice.
     pub(crate) fn undisturbed(&self, since: u64) -> bool {
-        since.is_multiple_of(REPLACED) && since == self.replacements()
+        self.life.undisturbed(since)
     }
 
     pub(crate) fn vector_bytes(&self) -> usize {
@@ -198,7 +184,7 @@ impl Store {
         let slots = self.slots() as usize;
         let arrays = [Some(&self.vectors), Some(&self.keys), Some(&self.states), self.scales.as_ref()];
         let bytes: usize = arrays.into_iter().flatten().map(|array| array.bytes(slots)).sum();
-        (bytes + self.map.bytes(guard) + size_of::<Self>()) as u64
+        (bytes + self.life.map.bytes(guard) + size_of::<Self>()) as u64
     }
 
     /// The state of a slot below [`Store::slots`].
@@ -277,15 +263,7 @@ impl Store {
 
     /// The live slot of a key.
     pub(crate) fn find(&self, key: u64, guard: &Guard) -> Option<u32> {
-        // A replacement makes the new slot live before it retires the old one, so the second look finds it.
-        loop {
-            let slot = self.map.find(key, |slot| self.key(slot), guard)?;
-            match self.state(slot) {
-                LIVE => return Some(slot),
-                EMPTY => return None,
-                _ => {}
-            }
-        }
+        self.life.find(self, key, guard)
     }
 
     // ---- changing ---------------------------------------------------------------------------------------------------------
@@ -366,81 +344,40 @@ impl Store {
 
     /// Takes the key for a written slot unless another slot has it; says whether it did.
     pub(crate) fn claim_if_absent(&self, slot: u32, guard: &Guard) -> Result<bool> {
-        let mut entry = self.map.lock(self.key(slot), guard);
-        if entry.slot(|slot| self.key(slot)).is_some() {
-            return Ok(false);
-        }
-        entry.enter(slot, |slot| self.key(slot)).map(|()| true)
+        self.life.claim_if_absent(self, slot, guard)
     }
 
     /// Undoes [`Store::claim`].
     pub(crate) fn release(&self, slot: u32, guard: &Guard) {
-        let mut entry = self.map.lock(self.key(slot), guard);
-        if entry.slot(|slot| self.key(slot)) == Some(slot) {
-            entry.remove(|slot| self.key(slot));
-        }
+        self.life.release(self, slot, guard);
     }
 
     /// Makes a claimed slot live. Should a replacement have taken the key meanwhile, the slot counts as replaced at once.
     pub(crate) fn publish(&self, slot: u32, guard: &Guard) {
-        let entry = self.map.lock(self.key(slot), guard);
-        if entry.slot(|slot| self.key(slot)) == Some(slot) {
-            self.state_cell(slot).store(LIVE, Ordering::Release);
-            self.live.fetch_add(1, Ordering::AcqRel);
-        } else {
-            self.retire(slot);
-        }
+        self.life.publish(self, slot, guard);
     }
 
     /// Makes a written slot live under its key, in place of the slot that has it; before, the caller called
     /// [`Store::claim_if_absent`]. A reader sees the old vector or the new one: the new one is live before the old one is not.
     pub(crate) fn publish_replacing(&self, slot: u32, guard: &Guard) {
-        let mut entry = self.map.lock(self.key(slot), guard);
-        let Some(old) = entry.slot(|slot| self.key(slot)) else {
-            // Somebody had the key when the caller looked: a vector that has been removed since, or a claim that was released.
-            if entry.enter(slot, |slot| self.key(slot)).is_err() {
-                // No memory for a larger table. Only a removal is likely here; then it counts as having come after this call.
-                return self.retire(slot);
-            }
-            self.live.fetch_add(1, Ordering::AcqRel);
-            return self.state_cell(slot).store(LIVE, Ordering::SeqCst);
-        };
-        let replaces = old != slot && self.state(old) == LIVE;
-        if replaces && old > slot {
-            // A replacement that began later was faster: it counts as the later one. A key's newest vector is always in its highest
-            // slot; scans, which go upwards, rely on it.
-            return self.retire(slot);
-        }
-        if replaces {
-            self.replaced.fetch_add(REPLACED + 1, Ordering::SeqCst);
-        } else {
-            self.live.fetch_add(1, Ordering::AcqRel);
-        }
-        self.state_cell(slot).store(LIVE, Ordering::SeqCst);
-        entry.replace(slot, |slot| self.key(slot));
-        if replaces {
-            self.retire(old);
-            self.replaced.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
-
-    fn retire(&self, slot: u32) {
-        self.state_cell(slot).store(REMOVED, Ordering::SeqCst);
-        self.removed.fetch_add(1, Ordering::AcqRel);
+        self.life.publish_replacing(self, slot, guard);
     }
 
     /// Removes a live key; says whether it was there.
     pub(crate) fn remove(&self, key: u64, guard: &Guard) -> bool {
-        let mut entry = self.map.lock(key, guard);
-        match entry.slot(|slot| self.key(slot)) {
-            Some(slot) if self.state(slot) == LIVE => {
-                entry.remove(|slot| self.key(slot));
-                self.retire(slot);
-                self.live.fetch_sub(1, Ordering::AcqRel);
-                true
-            }
-            _ => false,
-        }
+        self.life.remove(self, key, guard)
+    }
+}
+
+impl Slots for Store {
+    #[inline]
+    fn key(&self, slot: u32) -> u64 {
+        self.key(slot)
+    }
+
+    #[inline]
+    fn state(&self, slot: u32) -> &AtomicU8 {
+        self.state_cell(slot)
     }
 }
 
@@ -546,10 +483,10 @@ mod tests {
         let (epochs, store) = store_with(&[9]);
         let before = store.replacements();
         assert!(store.undisturbed(before));
-        // Two that have begun, as two threads with two keys would be seen.
-        store.replaced.fetch_add(2 * (REPLACED + 1), Ordering::SeqCst);
+        // Two of them, as by two threads with two keys.
+        (0..2).for_each(|_| store.life.begin_replacing());
         assert!(!store.undisturbed(before) && !store.undisturbed(store.replacements()));
-        store.replaced.fetch_sub(2, Ordering::SeqCst);
+        (0..2).for_each(|_| store.life.end_replacing());
         assert!(!store.undisturbed(before) && store.undisturbed(store.replacements()));
         drop(epochs);
     }

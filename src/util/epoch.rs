@@ -4,7 +4,9 @@
 //! index, not in thread-local storage: thread-local destructors would keep the shared library from being unloaded and would tie
 //! reclamation to threads that the host owns.
 
-use crossbeam_epoch::{Collector, Guard, LocalHandle};
+pub(crate) use crossbeam_epoch::{Atomic, Guard, Owned};
+
+use crossbeam_epoch::{Collector, LocalHandle};
 use crossbeam_queue::ArrayQueue;
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -80,7 +82,6 @@ impl fmt::Debug for Pin<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbeam_epoch::Owned;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 

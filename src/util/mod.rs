@@ -9,3 +9,4 @@ pub(crate) mod memory;
 pub(crate) mod pool;
 pub(crate) mod progress;
 pub(crate) mod reentry;
+pub(crate) mod sync;

@@ -1,0 +1,89 @@
+//! How is a row read while it is edited? The order of loads and stores that makes it safe, in one place.
+//!
+//! A row is an array of cells. Readers load links until [`NONE`] and then call [`behind`] once: what was written before a link was
+//! stored can be read from there on. Editors hold the row's byte ([`acquire`], [`release`]); nobody holds two that somebody waits for.
+//! `tests/loom` tries all interleavings of these functions.
+
+use crate::util::sync::{AtomicU8, AtomicU32, Ordering, fence, pause};
+
+/// Ends a row; never a link.
+pub(crate) const NONE: u32 = u32::MAX;
+/// The bit of a link that must not be pruned.
+pub(crate) const KEEP: u32 = 1 << 31;
+
+/// One fence for many loads is cheaper than an acquire per load. ThreadSanitizer does not understand fences, so its build
+/// (`--cfg kith_tsan`) loads with acquire.
+const READ: Ordering = if cfg!(kith_tsan) { Ordering::Acquire } else { Ordering::Relaxed };
+
+/// Hands on the links of a row as it is, was, or partly both. Before anything behind them is read: [`behind`].
+#[inline(always)]
+pub(crate) fn read(row: &[AtomicU32], mut each: impl FnMut(u32)) {
+    for cell in row {
+        let link = cell.load(READ);
+        if link == NONE {
+            break;
+        }
+        each(link);
+    }
+}
+
+/// From here on a reader may look at the vectors and rows of the links it has read.
+#[inline(always)]
+pub(crate) fn behind() {
+    // Pairs with the release that stored the links.
+    fence(Ordering::Acquire);
+}
+
+/// Gets the right to edit the rows of the slot that has this byte. A holder edits a few hundred bytes, or prunes a full row (some
+/// microseconds).
+pub(super) fn acquire(byte: &AtomicU8) {
+    let mut tries = 0;
+    while byte.compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        tries += 1;
+        pause(tries);
+    }
+}
+
+/// Ends it.
+pub(super) fn release(byte: &AtomicU8) {
+    byte.store(0, Ordering::Release);
+}
+
+/// Empties a row that nobody can reach yet.
+pub(super) fn clear(row: &[AtomicU32]) {
+    row.iter().for_each(|cell| cell.store(NONE, Ordering::Relaxed));
+}
+
+/// The links of a row whose byte is held.
+pub(super) fn own(row: &[AtomicU32]) -> impl Iterator<Item = u32> + '_ {
+    row.iter().map(|cell| cell.load(Ordering::Relaxed)).take_while(|&link| link != NONE)
+}
+
+/// Replaces a row whose byte is held: links first, then the end, so that a reader never runs past what was a row at some time.
+pub(super) fn set(row: &[AtomicU32], links: &[u32]) {
+    assert!(links.len() <= row.len());
+    for (cell, &link) in row.iter().zip(links) {
+        cell.store(link, Ordering::Release);
+    }
+    for cell in &row[links.len()..] {
+        cell.store(NONE, Ordering::Release);
+    }
+}
+
+/// Appends a link to a row whose byte is held; `false` if the row is full. A slot that is linked already stays linked once, and is
+/// kept if either says so.
+pub(super) fn append(row: &[AtomicU32], link: u32) -> bool {
+    for cell in row {
+        let present = cell.load(Ordering::Relaxed);
+        if present == NONE {
+            // Release: whoever sees the link sees the vector and rows behind it.
+            cell.store(link, Ordering::Release);
+            return true;
+        }
+        if present & !KEEP == link & !KEEP {
+            cell.store(present | link, Ordering::Release);
+            return true;
+        }
+    }
+    false
+}
