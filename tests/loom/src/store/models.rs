@@ -3,23 +3,24 @@
 use super::life::{LIVE, Life, Slots};
 use crate::explore;
 use crate::util::epoch::Guard;
-use crate::util::sync::{AtomicU8, Ordering};
+use crate::util::sync::{AtomicU8, AtomicU64, Ordering};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
 const KEY: u64 = 7;
 
-/// Some slots that all have one key; vectors are plain memory, where loom sees every race.
+/// Some slots that all get one key; vectors are plain memory, where loom sees every race.
 struct Field {
     life: Life,
+    keys: Vec<AtomicU64>,
     states: Vec<AtomicU8>,
     vectors: Vec<UnsafeCell<u32>>,
 }
 
 impl Slots for Field {
-    fn key(&self, _slot: u32) -> u64 {
-        KEY
+    fn key(&self, slot: u32) -> u64 {
+        self.keys[slot as usize].load(Ordering::Relaxed)
     }
 
     fn state(&self, slot: u32) -> &AtomicU8 {
@@ -31,6 +32,7 @@ impl Field {
     fn new(slots: usize) -> Arc<Self> {
         Arc::new(Self {
             life: Life::new(),
+            keys: (0..slots).map(|_| AtomicU64::new(0)).collect(),
             states: (0..slots).map(|_| AtomicU8::new(0)).collect(),
             vectors: (0..slots).map(|_| UnsafeCell::new(0)).collect(),
         })
@@ -39,6 +41,7 @@ impl Field {
     fn write(&self, slot: u32) {
         // SAFETY: the slot is the caller's until it is published; loom fails the model if that is not so.
         self.vectors[slot as usize].with_mut(|vector| unsafe { *vector = slot + 100 });
+        self.keys[slot as usize].store(KEY, Ordering::Relaxed);
     }
 
     fn look(&self, slot: u32) {
