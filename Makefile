@@ -15,7 +15,7 @@ TARGET = $${CARGO_TARGET_DIR:-target}
 SHIP = $(TARGET)/ship
 OUT = $(TARGET)/dist
 
-.PHONY: help lib demo test lint test-arm install uninstall header clean
+.PHONY: help lib demo test lint test-arm loom tsan install uninstall header clean
 
 help:
 	@echo 'make demo [ARGS="gimp vlc"]  build, index 10,000 package descriptions, show the nearest, save, open, compare'
@@ -25,6 +25,8 @@ help:
 	@echo 'make uninstall               take them away again (same variables)'
 	@echo 'make test                    Rust tests, C and C++ programs, symbols, install round trip'
 	@echo 'make test-arm                the Rust tests for 64-bit Arm in an emulator'
+	@echo 'make loom                    models of concurrent steps through every interleaving'
+	@echo 'make tsan                    the stress program under ThreadSanitizer (needs a nightly toolchain)'
 	@echo 'make lint                    format check, clippy and rustdoc with warnings denied'
 	@echo 'make header                  write include/kith.h anew from the Rust sources'
 	@echo 'make clean                   remove everything built'
@@ -47,6 +49,12 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
+
+loom:
+	CARGO_TARGET_DIR="$(TARGET)/loom" $(CARGO) test --locked --release --manifest-path tests/loom/Cargo.toml
+
+tsan:
+	@CARGO='$(CARGO)' sh tests/sanitize.sh thread
 
 test-arm:
 	@CARGO='$(CARGO)' sh tests/arm.sh

@@ -225,9 +225,10 @@ static void settle(struct writer *writers) {
     for (i = 0; i < count && i < 10 * MOST; i++) {
         float own[DIMENSIONS], distance = 1;
         uint64_t found = KITH_NO_KEY;
+        size_t hits = 0;
         EXPECT(KITH_OK, kith_get(the_index, keys[i], own));
-        EXPECT(KITH_OK, kith_search(the_index, own, 1, NULL, &found, &distance, NULL));
-        CHECK(found == keys[i] && distance == 0);
+        EXPECT(KITH_OK, kith_search(the_index, own, 1, NULL, &found, &distance, &hits));
+        CHECK(hits == 1 && found == keys[i] && distance == 0);
         if (keys[i] >= 100000) CHECK(writers[keys[i] / 100000 - 1].there[keys[i] % 100000] != 0);
     }
     free(keys);
