@@ -23,7 +23,7 @@ impl Entry {
 
     /// Undoes [`Entry::encode`].
     pub(crate) fn decode(word: u64) -> Option<Self> {
-        (word != NO_ENTRY).then(|| Self { slot: word as u32, level: (word >> 32) as u32 })
+        (word != NO_ENTRY).then_some(Self { slot: word as u32, level: (word >> 32) as u32 })
     }
 }
 
