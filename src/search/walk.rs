@@ -332,6 +332,10 @@ impl Job for Distances<'_> {
     }
 }
 
+/// How much nearer a neighbour that was taken must be to a candidate to rule it out: above 1 more candidates pass, near ties first. 1 won
+/// (`benches/record/graph.md`).
+const ALPHA: f32 = 1.0;
+
 /// Picks diverse neighbours from candidates: one is taken unless a neighbour that was taken before is nearer to it than the slot that
 /// looks for neighbours (Malkov and Yashunin, algorithm 4). Links with `KEEP` are always taken.
 pub(crate) struct Diverse<'a> {
@@ -371,7 +375,7 @@ impl Job for Diverse<'_> {
                         probe,
                         group,
                         #[inline(always)]
-                        |between, _| nearer |= between < distance,
+                        |between, _| nearer |= between * ALPHA < distance,
                     );
                     nearer
                 },
