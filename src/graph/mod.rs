@@ -194,6 +194,7 @@ impl Graph {
                 Some(reached) if !*reached => *reached = true,
                 _ => continue,
             }
+            let _still = self.still(slot);
             let row =
                 self.row(slot, 0).iter().map(|cell| cell.load(Ordering::Acquire)).take_while(|&link| link != NONE);
             open.extend(row.filter(|link| link & KEEP != 0).map(|link| link & !KEEP));
@@ -218,6 +219,12 @@ impl Graph {
     /// Puts another slot in the place of an entry point that is being taken back.
     pub(crate) fn replace_entry(&self, entry: Option<Entry>) {
         self.entry.replace(entry);
+    }
+
+    /// Keeps the rows of a slot from being edited while they are read as a whole: in a row that is being pruned a kept link may stand
+    /// in two places for a moment, or in none. A mapped graph has no locks, and nobody edits it.
+    pub(crate) fn still(&self, slot: u32) -> Option<Locked<'_>> {
+        self.locks.holds(slot).then(|| self.lock(slot))
     }
 
     /// Locks the rows of a slot for editing.

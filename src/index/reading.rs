@@ -121,7 +121,8 @@ impl Index {
         let help = |_| {
             let mut own = self.scratches.take();
             own.copy_queries(&query);
-            scan_spans(&mut own);
+            // As on the calling thread, a filter here must not change the index.
+            reentry::calling_back(self.name(), || scan_spans(&mut own));
             self.scratches.give(own);
         };
         self.pool.run(threads, help, || scan_spans(scratch))?;

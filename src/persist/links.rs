@@ -40,6 +40,7 @@ pub(super) fn encode_row(graph: &Graph, slot: Option<u32>, level: u32, states: &
     out.clear();
     let degree = graph.degree(level);
     if let Some(slot) = slot {
+        let _still = graph.still(slot);
         let cells =
             graph.row(slot, level).iter().map(|cell| cell.load(Ordering::Acquire)).take_while(|&link| link != NONE);
         let kept = cells.filter(|link| states.get((link & !KEEP) as usize).is_some_and(|&state| state != EMPTY));

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Scratches kept for later queries.
 const IDLE: usize = 64;
-/// A scratch that grew beyond this (by a huge k, say) is freed instead of kept.
+/// A scratch that grew beyond this (by a huge k, say) is freed instead of kept. Its marks of seen slots do not count.
 const KEEP_BYTES: usize = 4 << 20;
 
 /// One cache line.
@@ -135,7 +135,7 @@ impl Scratches {
 
     pub(crate) fn give(&self, scratch: Box<Scratch>) {
         let bytes = scratch.bytes();
-        if bytes <= KEEP_BYTES {
+        if bytes - scratch.trail.visited_bytes() <= KEEP_BYTES {
             self.bytes.fetch_add(bytes, Ordering::Relaxed);
             if let Err(full) = self.idle.push(scratch) {
                 self.bytes.fetch_sub(full.bytes(), Ordering::Relaxed);

@@ -23,6 +23,8 @@ const LINES: usize = 4;
 const GIVE_UP: usize = 8;
 /// But not before it has seen this many.
 const GIVE_UP_FROM: usize = 4096;
+/// And at the latest after this many: candidates are a sorted array, which costs more than a scan when it is longer.
+const GIVE_UP_AT: usize = 16_384;
 
 /// What is looked for: a padded vector and what its scores are multiplied with.
 #[derive(Clone, Copy)]
@@ -53,6 +55,11 @@ pub(crate) struct Trail {
 }
 
 impl Trail {
+    /// What the marks of seen slots take: as much as the index has slots, whatever is asked for.
+    pub(crate) fn visited_bytes(&self) -> usize {
+        self.visited.bytes()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.visited.bytes() + self.frontier.bytes() + self.passing.capacity() * 8 + self.gathered.capacity() * 4
     }
@@ -169,7 +176,7 @@ impl<A: Admission> Job for Walk<'_, A> {
         let Self { field, probe, start, level, ef, admission, trail } = self;
         let Trail { visited, frontier, passing, gathered, scored } = trail;
         let slots = field.store.slots() as usize;
-        let patience = (slots / GIVE_UP).max(GIVE_UP_FROM);
+        let patience = (slots / GIVE_UP).clamp(GIVE_UP_FROM, GIVE_UP_AT);
         visited.reset(slots);
         frontier.reset(if A::EVERYTHING { ef } else { patience });
         passing.clear();

@@ -5,21 +5,44 @@
 
 use crate::util::error::{Error, Result, Status};
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::thread::JoinHandle;
 
 #[derive(Debug)]
 struct Crew {
     pool: Option<rayon::ThreadPool>,
+    threads: Vec<JoinHandle<()>>,
     process: u32,
+}
+
+impl Crew {
+    fn start(helpers: usize) -> Result<Self> {
+        let mut threads = Vec::with_capacity(helpers);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(helpers)
+            .spawn_handler(|thread| {
+                let builder = std::thread::Builder::new().name(format!("kith-{}", thread.index()));
+                threads.push(builder.spawn(|| thread.run())?);
+                Ok(())
+            })
+            .build()
+            .map_err(|cause| Error::new(Status::Memory, format!("cannot start {helpers} threads: {cause}")))?;
+        Ok(Self { pool: Some(pool), threads, process: std::process::id() })
+    }
 }
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        if let Some(pool) = self.pool.take()
-            && self.process != std::process::id()
-        {
+        let Some(pool) = self.pool.take() else { return };
+        if self.process != std::process::id() {
             // The threads stayed in the parent: waiting for them to end would wait for ever.
-            std::mem::forget(pool);
+            std::mem::forget((pool, std::mem::take(&mut self.threads)));
+            return;
+        }
+        // rayon tells them to end but does not wait; a host that unloads the library after the last index is gone needs them gone.
+        drop(pool);
+        for thread in self.threads.drain(..) {
+            // A thread that ended by a panic has told so already.
+            drop(thread.join());
         }
     }
 }
@@ -27,7 +50,8 @@ impl Drop for Crew {
 /// The helping threads of one index.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    crew: Mutex<Option<Arc<Crew>>>,
+    /// The crew that is not at work.
+    idle: Mutex<Option<Crew>>,
 }
 
 /// Cores that this process may use.
@@ -52,7 +76,8 @@ impl Pool {
             lead();
             return Ok(());
         }
-        let crew = self.crew(threads - 1)?;
+        // A crew works for one call at a time: with a shared one a short search would wait for the helpers of a long build.
+        let crew = self.take(threads - 1)?;
         let Some(pool) = crew.pool.as_ref() else {
             return Err(Error::internal("a thread pool without threads"));
         };
@@ -67,25 +92,31 @@ impl Pool {
             }
             lead();
         });
+        self.give(crew);
         Ok(())
     }
 
-    fn crew(&self, helpers: usize) -> Result<Arc<Crew>> {
-        let mut crew = self.crew.lock();
-        if let Some(crew) = crew.as_ref()
-            && crew.process == std::process::id()
-            && crew.pool.as_ref().is_some_and(|pool| pool.current_num_threads() >= helpers)
-        {
-            return Ok(Arc::clone(crew));
+    fn take(&self, helpers: usize) -> Result<Crew> {
+        let idle = self.idle.lock().take();
+        match idle {
+            Some(crew) if crew.process == std::process::id() && crew.threads.len() >= helpers => Ok(crew),
+            other => {
+                // Too small, or of another process; ends without the lock held.
+                drop(other);
+                Crew::start(helpers)
+            }
         }
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(helpers)
-            .thread_name(|i| format!("kith-{i}"))
-            .build()
-            .map_err(|cause| Error::new(Status::Memory, format!("cannot start {helpers} threads: {cause}")))?;
-        let fresh = Arc::new(Crew { pool: Some(pool), process: std::process::id() });
-        *crew = Some(Arc::clone(&fresh));
-        Ok(fresh)
+    }
+
+    /// Keeps the larger of two crews for the next call.
+    fn give(&self, crew: Crew) {
+        let mut idle = self.idle.lock();
+        let spare = match &*idle {
+            Some(other) if other.threads.len() >= crew.threads.len() => Some(crew),
+            _ => idle.replace(crew),
+        };
+        drop(idle);
+        drop(spare);
     }
 }
 
@@ -110,5 +141,22 @@ mod tests {
             assert_eq!(seen.len(), threads);
             assert!(seen.contains(&(0, std::thread::current().id())));
         }
+    }
+
+    #[test]
+    fn a_short_call_does_not_wait_for_a_long_one() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let (pool, short_done) = (Pool::default(), AtomicBool::new(false));
+        let wait = || {
+            while !short_done.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+        };
+        // The long call ends only when a short one, on the same pool, has come back.
+        let lead = || {
+            pool.run(2, |_| (), || ()).unwrap();
+            short_done.store(true, Ordering::Release);
+        };
+        pool.run(2, |_| wait(), lead).unwrap();
     }
 }
