@@ -172,8 +172,15 @@ mod tests {
         broken(&[1 | KEEP, 3], "dangles");
         broken(&[1 | KEEP, 0], "itself");
         broken(&[1 | KEEP, 2, 2], "twice");
-        broken(&[1, 2], "cannot be reached");
+        broken(&[1, 2], "should be");
         broken(&[1 | KEEP, 2 | KEEP], "one direction");
+        let graph = path();
+        graph.prepare(3).unwrap();
+        for (slot, other) in [(0, 1), (1, 0), (2, 3), (3, 2)] {
+            graph.lock(slot).set(0, &[other | KEEP]);
+        }
+        let apart = graph.audit(4, |_| true);
+        assert!(apart.texts.iter().any(|text| text.contains("cannot be reached")), "{apart:?}");
         let graph = path();
         graph.lock(2).set(0, &[KEEP, 1 | KEEP]);
         graph.lock(0).set(0, &[1 | KEEP, 2 | KEEP]);

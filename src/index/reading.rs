@@ -414,3 +414,24 @@ impl<'a> Out<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::config::{BuildOptions, Options};
+
+    #[test]
+    fn candidates_of_an_earlier_query_are_not_hits_before_the_first_slot_is_linked() {
+        let index =
+            Index::create(&Options { dimensions: 4, kind: super::super::Kind::Graph, ..Default::default() }).unwrap();
+        let vectors: Vec<u8> = (0..20_000u32).flat_map(|i| ((i * 37 % 1009) as f32).to_le_bytes()).collect();
+        let keys: Vec<u64> = (0..5_000).collect();
+        index.insert_batch(&keys, Rows::packed(&vectors, 16), &BuildOptions::default()).unwrap();
+        let search = || index.search(&vectors[..16], &mut [0; 10], None, &SearchOptions::default()).unwrap();
+        assert_eq!(search(), 10);
+        index.clear().unwrap();
+        // As a batch does before its first vector is linked.
+        index.core(&index.pin()).store.allocate(400).unwrap();
+        assert_eq!(search(), 0);
+    }
+}

@@ -17,9 +17,9 @@ pub mod util {
 mod graph {
     #[path = "../../../../src/graph/entry.rs"]
     pub(crate) mod entry;
+    pub mod models;
     #[path = "../../../../src/graph/row.rs"]
     pub(crate) mod row;
-    pub mod models;
 }
 
 #[allow(dead_code, reason = "as above")]
