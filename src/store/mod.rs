@@ -195,7 +195,7 @@ impl Store {
 
     #[inline]
     fn state_cell(&self, slot: u32) -> &AtomicU8 {
-        debug_assert!(slot < self.slots());
+        debug_assert!(u64::from(slot) < self.capacity());
         // SAFETY: slots below `next` exist in every array, records never move or go away before the store, and states are only
         // ever accessed as atomics.
         unsafe { AtomicU8::from_ptr(self.states.address(slot)) }
@@ -204,7 +204,7 @@ impl Store {
     /// The states of `count` slots from `slot` on, which lie behind each other (see [`Store::run`]).
     #[inline]
     pub(crate) fn states(&self, slot: u32, count: u32) -> &[AtomicU8] {
-        debug_assert!(slot + count <= self.slots());
+        debug_assert!(u64::from(slot) + u64::from(count) <= self.capacity());
         // SAFETY: as in `state_cell`; `run` promised that the records are adjacent.
         unsafe { std::slice::from_raw_parts(self.states.address(slot).cast::<AtomicU8>().cast_const(), count as usize) }
     }
@@ -217,7 +217,7 @@ impl Store {
     /// The key of an allocated slot.
     #[inline]
     pub(crate) fn key(&self, slot: u32) -> u64 {
-        debug_assert!(slot < self.slots());
+        debug_assert!(u64::from(slot) < self.capacity());
         // SAFETY: as in `state_cell`; records are 8 bytes on an 8-byte boundary, and keys are only ever accessed as atomics.
         unsafe { AtomicU64::from_ptr(self.keys.address(slot).cast()) }.load(Ordering::Relaxed)
     }
