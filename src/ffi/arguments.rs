@@ -122,16 +122,11 @@ pub(super) fn check_k(k: usize) -> Result<()> {
     Ok(())
 }
 
-/// Checks the number of queries of a batch.
-pub(super) fn check_queries(queries: usize) -> Result<()> {
+/// Checks the number of queries of a batch, and with it that queries x k results can exist.
+pub(super) fn check_queries(queries: usize, k: usize) -> Result<()> {
     if queries > MOST {
         return Err(Error::argument(format!("queries is {queries}, allowed are up to {MOST}")));
     }
-    Ok(())
-}
-
-/// The number of places for the results of a batch.
-pub(super) fn check_places(queries: usize, k: usize) -> Result<()> {
     check_length::<u64>(queries.saturating_mul(k), "keys (queries x k)")
 }
 

@@ -1,8 +1,6 @@
 //! How does C find neighbours?
 
-use super::arguments::{
-    borrow, check_k, check_places, check_queries, optional_slice_mut, output, rows, slice_mut, vector,
-};
+use super::arguments::{borrow, check_k, check_queries, optional_slice_mut, output, rows, slice_mut, vector};
 use super::enter::enter;
 use super::options::with_search_options;
 use super::types::{kith_index, kith_search_options, kith_status};
@@ -83,10 +81,10 @@ pub unsafe extern "C" fn kith_search_batch(
 ) -> kith_status {
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
     enter("kith_search_batch", || unsafe {
-        check_queries(queries)?;
+        // Before anything is written: of an absurd number of queries nobody has the counts.
+        check_queries(queries, k)?;
         let counts = slice_mut(counts, queries, "counts")?;
         counts.fill(0);
-        check_places(queries, k)?;
         let index = borrow(index)?;
         check_k(k)?;
         let vectors = rows(vectors, queries, stride, index.vector_bytes(), "vectors")?;
