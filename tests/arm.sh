@@ -1,5 +1,5 @@
 #!/bin/sh
-# Are the NEON kernels right? Builds for 64-bit Arm and runs the kernel tests and unit tests under qemu.
+# Does kith work on 64-bit Arm? Builds for it and runs the tests of kernels, graph and files and the unit tests under qemu.
 # Usage: tests/arm.sh [cargo test options]   (from anywhere; Debian or Ubuntu: installs what it lacks when root)
 # Correctness only: an emulator says nothing about speed.
 set -eu
@@ -41,4 +41,12 @@ export RUSTC CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER CARGO_TARGET_AARCH64_
 echo "building with $("$RUSTC" --version) for $TARGET, running under $(qemu-aarch64 --version | head -n 1)"
 # Left out: tests of the file system, which start their own binary again; the host cannot run that one.
 echo "not run for Arm: persist::tests::target (needs a host that runs Arm binaries)"
-exec cargo test --target $TARGET --target-dir target/arm --lib --test kernels "$@" -- --skip persist::tests::target
+skip="--skip persist::tests::target"
+# And the tests of recall on large sets: minutes each in an emulator, for links that the same code chooses from the same distances.
+for name in clusters_inserted duplicates_do_not_cut_off inner_product_with_uneven_norms; do
+    echo "not run for Arm: $name... (too slow in an emulator)"
+    skip="$skip --skip $name"
+done
+# shellcheck disable=SC2086 # a list of words
+exec cargo test --locked --no-fail-fast --target $TARGET --target-dir target/arm \
+    --lib --test kernels --test model --test graph --test persist_fixtures "$@" -- $skip
