@@ -11,6 +11,7 @@ pub mod fuzzing;
 mod graph;
 pub mod index;
 mod persist;
+mod quant;
 mod search;
 pub mod simd;
 mod store;

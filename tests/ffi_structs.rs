@@ -68,7 +68,7 @@ fn rust_has_the_layout_of_the_table() {
         kith_metric_values: KITH_L2 KITH_INNER_PRODUCT KITH_COSINE KITH_L1 KITH_HAMMING KITH_JACCARD;
         kith_element_values: KITH_F32 KITH_F16 KITH_BF16 KITH_I8 KITH_U8 KITH_B1;
         kith_kind_values: KITH_KIND_AUTO KITH_KIND_FLAT KITH_KIND_GRAPH;
-        kith_quantizer_values: KITH_QUANTIZER_AUTO KITH_QUANTIZER_NONE;
+        kith_quantizer_values: KITH_QUANTIZER_AUTO KITH_QUANTIZER_NONE KITH_QUANTIZER_PROJECTED4;
     }
     for (name, value) in [
         ("KITH_FILTER_ANY_THREAD", u64::from(KITH_FILTER_ANY_THREAD)),

@@ -8,9 +8,10 @@
 //! At level 0 the slot gets a parent before anything else, by two links that are never pruned (see `graph`): usually its nearest
 //! neighbour. Every slot that can be met has a parent or is the root, so the kept links form one tree.
 
-use crate::distance::Metric;
+use crate::distance::{Metric, run_on};
 use crate::graph::{Entry, KEEP, Locked, NONE};
-use crate::search::walk::{Descend, Distances, Diverse, Everything, Field, Probe, Trail, Walk};
+use crate::quant::{Estimator, Workspace};
+use crate::search::walk::{ByCodes, Descend, Distances, Diverse, Everything, Field, Probe, Trail, Walk};
 
 /// Slots that are asked to be a parent before something must be wrong with the tree.
 const HOPELESS: usize = 10_000;
@@ -22,6 +23,8 @@ const CROWDED: f32 = 16.0;
 #[derive(Default)]
 pub(crate) struct Linker {
     pub(crate) trail: Trail,
+    /// For codes.
+    pub(crate) work: Workspace,
     /// Per level of the slot: the neighbours chosen.
     chosen: Vec<Vec<u32>>,
     /// Candidates of one level: distance and link, nearest first.
@@ -82,22 +85,45 @@ pub(crate) fn link(field: Field<'_>, slot: u32, ef: usize, linker: &mut Linker, 
 /// Walks down from the entry and picks neighbours on every level that the slot shares with the graph. Leaves the candidates of
 /// level 0 in `linker.candidates`.
 fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Linker) {
-    let Linker { trail, chosen, candidates, .. } = linker;
+    let Linker { trail, chosen, candidates, work, links, distances, .. } = linker;
     let probe = field.probe_of(slot);
     let top = field.graph.level(slot).min(entry.level);
     if chosen.len() <= top as usize {
         chosen.resize_with(top as usize + 1, Vec::new);
     }
-    let mut start = field.run(Descend { field, probe, start: (entry.slot, entry.level), level: top, trail });
+    let estimator = field.codes.and_then(|codes| {
+        let query = codes.codec.prepare(field.store.vector_slice(slot), field.store.scale(slot), work);
+        query.map(|query| codes.estimator(query))
+    });
+    let mut start =
+        descend(field, Descend { field, probe, start: (entry.slot, entry.level), level: top, trail }, estimator);
     for at in (0..=top).rev() {
-        field.run(Walk { field, probe, start, level: at, ef, admission: Everything, trail });
+        let walk = Walk { field, probe, start, level: at, ef, spare: 0, admission: Everything, trail };
+        match estimator {
+            Some(estimator) => run_on(field.scoring.level, ByCodes(walk, estimator)),
+            None => field.run(walk),
+        };
         candidates.clear();
         candidates.extend(trail.frontier.candidates());
         start = candidates[0];
+        if estimator.is_some() {
+            links.clear();
+            links.extend(candidates.iter().map(|candidate| candidate.1));
+            field.run(Distances { field, probe, links, distances });
+            candidates.iter_mut().zip(&*distances).for_each(|(candidate, &distance)| candidate.0 = distance);
+            candidates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        }
         field.run(Diverse { field, candidates, most: field.graph.m(), taken: &mut chosen[at as usize] });
     }
     if entry.level > 0 && crowded(field, candidates) {
         reach_out(field, probe, entry, linker);
+    }
+}
+
+fn descend(field: Field<'_>, job: Descend<'_>, estimator: Option<Estimator<'_>>) -> (f32, u32) {
+    match estimator {
+        Some(estimator) => run_on(field.scoring.level, ByCodes(job, estimator)),
+        None => field.run(job),
     }
 }
 
@@ -116,7 +142,7 @@ fn reach_out(field: Field<'_>, probe: Probe, entry: Entry, linker: &mut Linker) 
     let m = field.graph.m();
     let edge = candidates.last().map_or(0.0, |last| last.0);
     let start = field.run(Descend { field, probe, start: (entry.slot, entry.level), level: 1, trail });
-    field.run(Walk { field, probe, start, level: 1, ef: 4 * m, admission: Everything, trail });
+    field.run(Walk { field, probe, start, level: 1, ef: 4 * m, spare: 0, admission: Everything, trail });
     ranked.clear();
     ranked.extend(trail.frontier.candidates().filter(|candidate| candidate.0 > edge));
     field.run(Diverse { field, candidates: ranked, most: m, taken: pruned });

@@ -5,16 +5,19 @@
 //! - [`one`], [`four`], [`panel`] (rows.rs): the one loop over components, for a pair, four rows, a register tile.
 //! - [`run()`], [`Job`] (run.rs): how another room has its own loop compiled for every kernel and level; has an example.
 //! - [`kernels`]: plain function pointers where that is not worth it.
+//! - [`nibbles`] (nibbles.rs): a query times rows of 4-bit codes, inside a [`LevelJob`].
 //! - vectors.rs: padding, checks, norms, the forms of inner product and cosine, [`exact`] for one pair.
 
 mod kernel;
+mod nibbles;
 mod rows;
 mod run;
 mod vectors;
 
 pub use kernel::*;
+pub use nibbles::{nibbles, nibbles4};
 pub use rows::{PAD, Panel, four, one, padded_bytes, panel};
-pub use run::{Entry, Job, KernelId, Kernels, entry, kernels, run};
+pub use run::{Entry, Job, KernelId, Kernels, LevelJob, entry, kernels, run, run_on};
 pub use vectors::{
     Padded, cosine, cosine_far, cosine_scale, exact, exact_on, first_not_finite, inner_product, is_zero, norm, pad,
     to_f32,

@@ -51,6 +51,30 @@ pub trait Job {
     fn run<S: Simd, K: Kernel<S>>(self, s: S) -> Self::Output;
 }
 
+/// A loop that needs no kernel, compiled once per level.
+pub trait LevelJob {
+    /// What it returns.
+    type Output;
+    /// The loop. Must be `#[inline(always)]`.
+    fn run<S: Simd>(self, s: S) -> Self::Output;
+}
+
+/// Runs `job` on the level. A level the machine lacks falls back to portable.
+#[inline]
+pub fn run_on<J: LevelJob>(level: Level, job: J) -> J::Output {
+    let entry = match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 if level.is_available() => avx512::level_job::<J>,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 if level.is_available() => avx2::level_job::<J>,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => neon::level_job::<J>,
+        _ => portable::level_job::<J>,
+    };
+    // SAFETY: the machine has the level, as just checked.
+    unsafe { entry(job) }
+}
+
 /// Which kernel: the raw score (products for both inner product and cosine) between which elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "distance, then element")]
@@ -208,6 +232,13 @@ macro_rules! level {
             $(#[target_feature(enable = $features)])?
             unsafe fn job<J: Job, K: Kernel<$token>>(job: J) -> J::Output {
                 job.run::<$token, K>(token())
+            }
+
+            /// # Safety
+            /// - The machine has the level.
+            $(#[target_feature(enable = $features)])?
+            pub(super) unsafe fn level_job<J: LevelJob>(job: J) -> J::Output {
+                job.run::<$token>(token())
             }
 
             /// # Safety

@@ -3,6 +3,7 @@
 //! Every insertion goes the same way: allocate a slot, write it, claim its key, (link it), publish it inside the gate. Whatever
 //! fails before the publication is undone, so an error leaves the index as it was.
 
+use super::coding::Coded;
 use super::config::{BuildOptions, NO_KEY};
 use super::{Core, Index, Rows};
 use crate::build::insert::{self, Linker, NoJournal};
@@ -68,6 +69,8 @@ impl Index {
         let pin = self.pin();
         loop {
             let core = self.core(&pin);
+            self.code_if_due(core, 1, &pin)?;
+            let _coding = core.coding.read();
             let slot = core.store.allocate(1)?;
             core.store.write(slot, key, vector, scale);
             let claimed = match present {
@@ -75,18 +78,19 @@ impl Index {
                 Present::Replace => core.store.claim_if_absent(slot, &pin).map(drop),
             };
             claimed.inspect_err(|_| core.store.give_back(slot, 1))?;
-            if let Err(error) = self.prepare(core, slot) {
+            let mut linker = self.linkers.take();
+            let coded = core.write_code(slot, &mut linker.work, &pin);
+            if let Err(error) = coded.and_then(|()| self.prepare(core, slot)) {
                 core.store.release(slot, &pin);
                 core.store.give_back_seen(slot, 1, &pin);
                 return Err(error);
             }
             if let Some(graph) = &core.graph {
                 let _linking = core.linking.read();
-                let mut linker = self.linkers.take();
-                let field = Field { scoring: &self.scoring, store: &core.store, graph };
+                let field = Field { scoring: &self.scoring, store: &core.store, graph, codes: core.codes(&pin) };
                 insert::link(field, slot, self.config.ef_construction as usize, &mut linker, &mut NoJournal);
-                self.linkers.give(linker);
             }
+            self.linkers.give(linker);
             if self.publish(core, slot, 1, present, &pin) == Published::Yes {
                 return Ok(());
             }
@@ -140,7 +144,16 @@ impl Index {
             let core = self.core(&pin);
             let first = core.store.allocate(count)?;
             let batch = Batch { core, first, keys, vectors, present };
-            if let Err(error) = self.fill(&batch, options).and_then(|()| self.link_batch(&batch, options)) {
+            let mut coded = Coded::BeforeOrNot;
+            let done = self
+                .fill(&batch, options)
+                .and_then(|()| {
+                    coded = self.code_if_due(core, threads_or_cores(options.threads), &pin)?;
+                    Ok(())
+                })
+                .and_then(|()| self.link_batch(&batch, options, &pin));
+            if let Err(error) = done {
+                self.forget_codes(core, coded, &pin);
                 for slot in first..first + count {
                     core.store.release(slot, &pin);
                 }
@@ -161,9 +174,10 @@ impl Index {
         let total = batch.keys.len();
         let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
         let work = Work::new(total, PIECE);
-        let fill_piece = |piece: std::ops::Range<usize>, guard: &Guard| {
+        let fill_piece = |piece: std::ops::Range<usize>, linker: &mut Linker, guard: &Guard| {
+            let _coding = batch.core.coding.read();
             for i in piece.clone() {
-                if let Err(error) = self.fill_one(batch, i, guard) {
+                if let Err(error) = self.fill_one(batch, i, linker, guard) {
                     return work.fail(i, Error::new(error.status(), format!("at position {i}: {}", error.text())));
                 }
             }
@@ -171,19 +185,23 @@ impl Index {
         };
         let help = |_| {
             let pin = self.pin();
+            let mut linker = self.linkers.take();
             while let Some(piece) = work.take() {
-                fill_piece(piece, &pin);
+                fill_piece(piece, &mut linker, &pin);
             }
+            self.linkers.give(linker);
         };
         let lead = || {
             let pin = self.pin();
+            let mut linker = self.linkers.take();
             let mut meter = Meter::new(options.progress, total);
             reentry::calling_back(self.name(), || {
                 while let Some(piece) = work.take() {
-                    fill_piece(piece, &pin);
+                    fill_piece(piece, &mut linker, &pin);
                     meter.tell(&work);
                 }
             });
+            self.linkers.give(linker);
         };
         self.pool.run(threads, help, lead)?;
         work.into_result()?;
@@ -196,15 +214,16 @@ impl Index {
     }
 
     /// Links the slots of a batch, in an order that spreads runs of similar vectors over the whole batch.
-    fn link_batch(&self, batch: &Batch<'_>, options: &BuildOptions<'_>) -> Result<()> {
+    fn link_batch(&self, batch: &Batch<'_>, options: &BuildOptions<'_>, guard: &Guard) -> Result<()> {
         let Some(graph) = &batch.core.graph else { return Ok(()) };
         let total = batch.keys.len();
         let step = spread(total);
         let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
         let work = Work::new(total, PIECE);
-        let field = Field { scoring: &self.scoring, store: &batch.core.store, graph };
+        let field = Field { scoring: &self.scoring, store: &batch.core.store, graph, codes: batch.core.codes(guard) };
         let undo = Undo::new(graph, batch.first..batch.first + total as u32);
         let link_piece = |piece: std::ops::Range<usize>, linker: &mut Linker| {
+            let _coding = batch.core.coding.read();
             let _linking = batch.core.linking.read();
             for i in piece.clone() {
                 let place = (i as u64 * step % total as u64) as u32;
@@ -245,12 +264,13 @@ impl Index {
         done
     }
 
-    fn fill_one(&self, batch: &Batch<'_>, i: usize, guard: &Guard) -> Result<()> {
+    fn fill_one(&self, batch: &Batch<'_>, i: usize, linker: &mut Linker, guard: &Guard) -> Result<()> {
         let (key, vector) = (batch.keys[i], batch.vectors.row(i));
         let (store, slot) = (&batch.core.store, batch.first + i as u32);
         check_key(key)?;
         let scale = self.scoring.check("vector", vector)?;
         store.write(slot, key, vector, scale);
+        batch.core.write_code(slot, &mut linker.work, guard)?;
         self.prepare(batch.core, slot)?;
         if store.claim_if_absent(slot, guard)? || batch.present == Present::Replace {
             return Ok(());

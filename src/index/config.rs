@@ -1,6 +1,7 @@
 //! What may a caller choose, and which choices are valid together? Options in, a checked `Config` out.
 
 use crate::distance::{Element, Metric};
+use crate::quant;
 use crate::util::error::{Error, Result};
 
 /// Largest number of dimensions of a vector.
@@ -38,6 +39,8 @@ pub enum Quantizer {
     Auto = 0,
     /// Plain vectors.
     None = 1,
+    /// 4 bits for each of the leading directions; walks go by these codes, answers are ranked by exact distances.
+    Projected4 = 2,
 }
 
 impl TryFrom<u32> for Kind {
@@ -58,7 +61,10 @@ impl TryFrom<u32> for Quantizer {
         match value {
             0 => Ok(Self::Auto),
             1 => Ok(Self::None),
-            _ => Err(Error::unsupported(format!("quantizer is {value}, known are 0 (auto) and 1 (none)"))),
+            2 => Ok(Self::Projected4),
+            _ => Err(Error::unsupported(format!(
+                "quantizer is {value}, known are 0 (auto), 1 (none), 2 (projected, 4 bits)"
+            ))),
         }
     }
 }
@@ -113,7 +119,7 @@ pub(crate) struct Config {
     pub(crate) element: Element,
     /// Never `Auto`.
     pub(crate) kind: Kind,
-    /// Never `Auto`.
+    /// `None` for flat indexes, which are exact.
     pub(crate) quantizer: Quantizer,
     pub(crate) m: u32,
     pub(crate) ef_construction: u32,
@@ -132,6 +138,24 @@ impl Config {
         if !(2..=MAX_M).contains(&m) {
             return Err(Error::argument(format!("m is {m}, allowed are 2 to {MAX_M}")));
         }
+        let quantizer = match (kind, options.quantizer) {
+            (Kind::Graph, Quantizer::Projected4)
+                if !quant::is_possible(options.metric, options.dimensions as usize) =>
+            {
+                return Err(Error::unsupported(format!(
+                    "quantizer is 2 (projected, 4 bits) with metric {} and dimensions {}: it needs L2, inner product or cosine and at \
+                     most {} dimensions",
+                    options.metric.name(),
+                    options.dimensions,
+                    quant::MOST_DIMENSIONS
+                )));
+            }
+            (Kind::Graph, quantizer) => quantizer,
+            (_, Quantizer::Projected4) => {
+                return Err(Error::unsupported("quantizer is 2 (projected, 4 bits) with kind flat, which is exact"));
+            }
+            _ => Quantizer::None,
+        };
         let breadth = |name: &str, value: u32, default: u32| {
             let value = or_default(value, default);
             if value > MAX_EF {
@@ -144,7 +168,7 @@ impl Config {
             metric: options.metric,
             element: options.element,
             kind,
-            quantizer: Quantizer::None,
+            quantizer,
             m,
             ef_construction: breadth("ef_construction", options.ef_construction, DEFAULT_EF_CONSTRUCTION)?,
             ef_search: breadth("ef_search", options.ef_search, DEFAULT_EF_SEARCH)?,
@@ -164,7 +188,7 @@ impl Config {
             metric: self.metric,
             element: self.element,
             kind: self.kind,
-            quantizer: self.quantizer,
+            quantizer: Quantizer::None,
             m: if self.kind == Kind::Flat { 0 } else { self.m },
             ef_construction: self.ef_construction,
             ef_search: self.ef_search,

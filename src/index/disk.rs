@@ -39,7 +39,7 @@ impl Index {
         let Opened { config, parts, graph, format } = persist::open(path, flags, &pool)?;
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin()).map_err(|error| persist::at(path, &error))?;
-        let core = Core { store, graph, ..Core::empty(&config) };
+        let core = Core::around(store, graph);
         let mut index = Self::around(config, core)?;
         index.pool = pool;
         index.format = format;

@@ -5,6 +5,7 @@
 //! writers; only `clear` (a new core) and the instant of a snapshot hold it alone, both for microseconds.
 
 mod changes;
+mod coding;
 pub mod config;
 pub(crate) mod disk;
 mod reading;
@@ -13,6 +14,7 @@ mod rows;
 use crate::build::Linkers;
 use crate::distance::{Element, Metric};
 use crate::graph::Graph;
+use crate::quant::Codes;
 use crate::search::{Scoring, Scratches};
 use crate::store::Store;
 use crate::util::epoch::{Epochs, Pin};
@@ -23,7 +25,7 @@ use config::{Config, Kind, Options};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use parking_lot::RwLock;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use rows::Rows;
 
@@ -35,13 +37,24 @@ struct Core {
     graph: Option<Graph>,
     /// Shared by whoever links slots; exclusive while a cancelled batch is unlinked.
     linking: RwLock<()>,
+    /// Codes that walks go by; null until there are some.
+    codes: Atomic<Codes>,
+    /// Slots from which on there should be some.
+    codes_from: AtomicU32,
+    /// Shared by whoever fills or links slots; exclusive while the index gets its codes.
+    coding: RwLock<()>,
 }
 
 impl Core {
     fn empty(config: &Config) -> Self {
         let store = Store::empty(config.vector_bytes(), config.metric == Metric::Cosine);
         let graph = (config.kind == Kind::Graph).then(|| Graph::new(config.m, config.seed));
-        Self { store, graph, linking: RwLock::new(()) }
+        Self::around(store, graph)
+    }
+
+    fn around(store: Store, graph: Option<Graph>) -> Self {
+        let codes_from = AtomicU32::new(coding::CODES_FROM);
+        Self { store, graph, linking: RwLock::new(()), codes: Atomic::null(), codes_from, coding: RwLock::new(()) }
     }
 }
 

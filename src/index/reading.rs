@@ -1,6 +1,6 @@
 //! Calls that read the index: search, batches, get, contains, keys, describe. They take no lock.
 
-use super::config::{Filter, Info, MAX_EF, NO_KEY, SearchOptions};
+use super::config::{Filter, Info, MAX_EF, NO_KEY, Quantizer, SearchOptions};
 use super::{Core, Index, Rows};
 use crate::search::flat::{self, Span};
 use crate::search::nearest::{Hit, drop_older};
@@ -85,7 +85,7 @@ impl Index {
         let Core { store, graph, .. } = core;
         match graph {
             Some(graph) => {
-                let field = Field { scoring: &self.scoring, store, graph };
+                let field = Field { scoring: &self.scoring, store, graph, codes: core.codes(guard) };
                 search::graph::search(field, k, ef, admit, scratch, guard);
             }
             None => flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch),
@@ -305,13 +305,15 @@ impl Index {
             removed: store.removed(),
             capacity: store.capacity(),
             bytes: self.bytes(core, &pin),
+            quantizer: if core.codes(&pin).is_some() { Quantizer::Projected4 } else { Quantizer::None },
             ..self.config.info(self.format)
         }
     }
 
     fn bytes(&self, core: &Core, guard: &Guard) -> u64 {
         let graph = core.graph.as_ref().map_or(0, |graph| graph.bytes(core.store.slots()));
-        core.store.bytes(guard) + graph as u64 + size_of::<Self>() as u64 + self.scratches.bytes() as u64
+        let codes = core.codes(guard).map_or(0, |codes| codes.bytes(core.store.slots()));
+        core.store.bytes(guard) + (graph + codes) as u64 + size_of::<Self>() as u64 + self.scratches.bytes() as u64
     }
 }
 

@@ -5,6 +5,8 @@
 //! found by walking on from the last, and it is the result when the walk ends.
 
 const EXPANDED: u64 = 1;
+/// Up to this many entries the place of a new one is counted, not searched for.
+const COUNTED: usize = 128;
 
 /// Candidates, best first.
 #[derive(Debug, Default)]
@@ -14,6 +16,8 @@ pub(crate) struct Frontier {
     cursor: usize,
     /// Entries kept.
     limit: usize,
+    /// Entries that may be expanded: the first so many.
+    window: usize,
 }
 
 /// Bits of a distance that order as the distance does. Not for NaN.
@@ -46,6 +50,13 @@ impl Frontier {
         self.entries.reserve(limit.min(4096) + 1);
         self.cursor = 0;
         self.limit = limit;
+        self.window = limit;
+    }
+
+    /// As [`Frontier::reset`]; expands the `window` best only. The rest are candidates for a ranking that knows better.
+    pub(crate) fn reset_window(&mut self, limit: usize, window: usize) {
+        self.reset(limit);
+        self.window = window.min(limit);
     }
 
     /// A candidate farther than this would not be kept.
@@ -68,7 +79,12 @@ impl Frontier {
             }
             self.entries.pop();
         }
-        let place = self.entries.partition_point(|&other| other < entry);
+        let place = if self.entries.len() <= COUNTED {
+            // Without a branch that depends on the values: becomes a few vector compares.
+            self.entries.iter().map(|&other| u64::from(other < entry)).sum::<u64>() as usize
+        } else {
+            self.entries.partition_point(|&other| other < entry)
+        };
         self.entries.insert(place, entry);
         let next = place <= self.cursor;
         if next {
@@ -80,7 +96,8 @@ impl Frontier {
     /// The best candidate that was not expanded, marked as expanded from now on.
     #[inline(always)]
     pub(crate) fn expand(&mut self) -> Option<(f32, u32)> {
-        while let Some(entry) = self.entries.get_mut(self.cursor) {
+        let end = self.window.min(self.entries.len());
+        while let Some(entry) = self.entries[..end].get_mut(self.cursor) {
             self.cursor += 1;
             if *entry & EXPANDED == 0 {
                 *entry |= EXPANDED;
@@ -88,6 +105,13 @@ impl Frontier {
             }
         }
         None
+    }
+
+    /// The candidate that comes next, unless a better one turns up.
+    #[inline(always)]
+    pub(crate) fn next(&self) -> Option<u32> {
+        let rest = self.entries.get(self.cursor..)?;
+        rest.iter().find(|&&entry| entry & EXPANDED == 0).map(|&entry| unpack(entry).1)
     }
 
     /// All candidates, best first.
@@ -115,6 +139,19 @@ mod tests {
         }
         assert_eq!(pack(0.0, 5), pack(-0.0, 5));
         assert_eq!(unpack(pack(1.0, (1 << 31) - 1)).1, (1 << 31) - 1);
+    }
+
+    #[test]
+    fn expands_the_window_and_keeps_more() {
+        let mut frontier = Frontier::default();
+        frontier.reset_window(3, 2);
+        for (distance, slot) in [(3.0, 3), (1.0, 1), (2.0, 2), (4.0, 4)] {
+            frontier.insert(distance, slot);
+        }
+        assert_eq!((frontier.expand(), frontier.expand(), frontier.expand()), (Some((1.0, 1)), Some((2.0, 2)), None));
+        assert_eq!(frontier.candidates().count(), 3);
+        frontier.insert(0.0, 9);
+        assert_eq!((frontier.expand(), frontier.expand()), (Some((0.0, 9)), None));
     }
 
     #[test]

@@ -5,14 +5,19 @@
 //! place meanwhile, their keys are looked up: a key that lives on in another slot is a candidate there.
 
 use super::nearest::Hit;
-use super::walk::{Admission, Descend, End, Everything, Field, Only, Walk};
+use super::walk::{Admission, ByCodes, Descend, End, Everything, Field, Only, Rank, Walk};
 use super::{Admit, Scratch, flat};
+use crate::distance::run_on;
+use crate::quant::Codec;
 use crate::store::{LIVE, REMOVED};
 use crossbeam_epoch::Guard;
 use std::cell::RefCell;
 
 /// A walk that must keep more than one in this many of all slots is a scan in disguise.
 const SCAN_SHARE: usize = 4;
+
+/// A walk by codes keeps this many times k candidates, if it can do so with k more than it expands.
+const SPARE: usize = 4;
 
 /// Leaves the k nearest of query 0 of `scratch` among its candidates ([`Scratch::finish`] makes them hits), or a few more than k.
 ///
@@ -39,10 +44,18 @@ pub(crate) fn search(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, s
 fn walk_plainly(field: Field<'_>, k: usize, ef: usize, scratch: &mut Scratch) -> bool {
     let store = field.store;
     let since = store.replacements();
-    walk(field, ef, scratch, Everything);
-    let nearest = &mut scratch.nearest[0];
+    let (_, codec) = walk(field, k, ef, scratch, Everything);
+    let probe = scratch.probe(0);
+    let Scratch { trail, nearest, ranked, .. } = scratch;
+    let nearest = &mut nearest[0];
     nearest.reset(k);
-    for (distance, slot) in scratch.trail.frontier.candidates() {
+    if let Some(codec) = codec {
+        ranked.clear();
+        ranked.extend(trail.frontier.candidates());
+        field.run(Rank { field, probe, codec, candidates: ranked, nearest, k });
+        return store.undisturbed(since);
+    }
+    for (distance, slot) in trail.frontier.candidates() {
         if distance > nearest.worst() {
             break;
         }
@@ -67,15 +80,25 @@ fn walk_choosily(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scrat
         }
         _ => false,
     };
-    let end = walk(field, ef, scratch, Only(&passes));
+    let (end, codec) = walk(field, k, ef, scratch, Only(&passes));
     let gone = gone.into_inner();
     let disturbed = !store.undisturbed(since);
     let probe = scratch.probe(0);
-    let nearest = &mut scratch.nearest[0];
-    nearest.reset(if disturbed { ef + gone.len() } else { k });
+    let Scratch { trail, nearest, ranked, .. } = scratch;
+    let nearest = &mut nearest[0];
+    let wanted = if disturbed { ef + gone.len() } else { k };
+    nearest.reset(wanted);
     if end == End::Whole {
-        for (distance, slot) in scratch.trail.passing() {
-            nearest.offer(Hit { distance, key: store.key(slot), slot });
+        match codec {
+            Some(codec) => {
+                ranked.clear();
+                ranked.extend(trail.passing());
+                ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                field.run(Rank { field, probe, codec, candidates: ranked, nearest, k: wanted });
+            }
+            None => trail.passing().for_each(|(distance, slot)| {
+                nearest.offer(Hit { distance, key: store.key(slot), slot });
+            }),
         }
         if disturbed {
             for key in gone.iter().map(|&slot| store.key(slot)).filter(|&key| admit.passes(key)) {
@@ -89,14 +112,33 @@ fn walk_choosily(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scrat
     scratch.gone = gone;
 }
 
-fn walk(field: Field<'_>, ef: usize, scratch: &mut Scratch, admission: impl Admission) -> End {
+/// Walks by codes if there are some, and then says by which; the candidates are estimates.
+fn walk<'f>(
+    field: Field<'f>,
+    k: usize,
+    ef: usize,
+    scratch: &mut Scratch,
+    admission: impl Admission,
+) -> (End, Option<&'f Codec>) {
     let probe = scratch.probe(0);
-    let trail = &mut scratch.trail;
+    let Scratch { lines, trail, work, .. } = scratch;
     let Some(entry) = field.graph.entry() else {
         // Slots are allocated, but none is linked yet. The candidates of an earlier query must not be taken for this one's.
         trail.frontier.reset(0);
-        return End::GaveUp;
+        return (End::GaveUp, None);
     };
-    let start = field.run(Descend { field, probe, start: (entry.slot, entry.level), level: 0, trail });
-    field.run(Walk { field, probe, start, level: 0, ef, admission, trail })
+    let (from, level) = ((entry.slot, entry.level), field.scoring.level);
+    if let Some(codes) = field.codes
+        && let Some(query) = codes.codec.prepare(&lines.bytes()[..field.store.vector_bytes()], -probe.factor, work)
+    {
+        let estimator = codes.estimator(query);
+        // Estimates rank the nearest roughly, so a narrow walk hands on more than it expands.
+        let spare = (SPARE * k).saturating_sub(ef).min(k);
+        let start = run_on(level, ByCodes(Descend { field, probe, start: from, level: 0, trail }, estimator));
+        let end =
+            run_on(level, ByCodes(Walk { field, probe, start, level: 0, ef, spare, admission, trail }, estimator));
+        return (end, Some(&codes.codec));
+    }
+    let start = field.run(Descend { field, probe, start: from, level: 0, trail });
+    (field.run(Walk { field, probe, start, level: 0, ef, spare: 0, admission, trail }), None)
 }

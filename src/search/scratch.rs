@@ -3,7 +3,9 @@
 use super::Scoring;
 use super::nearest::{Hit, Nearest};
 use super::walk::{Probe, Trail};
+use crate::quant::Workspace;
 use crate::store::Store;
+use crate::util::memory::Lines;
 use crossbeam_queue::ArrayQueue;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,16 +15,11 @@ const IDLE: usize = 64;
 /// A scratch that grew beyond this (by a huge k, say) is freed instead of kept. Its marks of seen slots do not count.
 const KEEP_BYTES: usize = 4 << 20;
 
-/// One cache line.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line(#[allow(dead_code)] [u8; 64]);
-
 /// Everything a search writes to, but its results. One search at a time uses it.
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// The queries, padded to the stride of the store, one behind the other.
-    lines: Vec<Line>,
+    pub(super) lines: Lines,
     stride: usize,
     /// Per query: what its scores are multiplied with.
     pub(crate) factors: Vec<f32>,
@@ -32,6 +29,10 @@ pub(crate) struct Scratch {
     pub(crate) scores: Vec<f32>,
     /// Buffers of a walk through a graph.
     pub(crate) trail: Trail,
+    /// Candidates of a walk by codes: estimate and slot.
+    pub(super) ranked: Vec<(f32, u32)>,
+    /// For the code of a query.
+    pub(super) work: Workspace,
     /// Slots that a walk met when their vectors were removed already.
     pub(crate) gone: Vec<u32>,
     /// The hits of the query that was finished last, best first.
@@ -46,13 +47,12 @@ impl Scratch {
         queries: impl ExactSizeIterator<Item = (&'q [u8], f32)>,
     ) {
         self.stride = scoring.stride;
-        self.lines.clear();
-        self.lines.resize((queries.len() * self.stride).div_ceil(64), Line([0; 64]));
+        self.lines.reset(queries.len() * self.stride);
         self.factors.clear();
         for (i, (query, scale)) in queries.enumerate() {
             self.factors.push(scoring.factor(scale));
             let at = i * self.stride;
-            self.bytes_mut()[at..at + query.len()].copy_from_slice(query);
+            self.lines.bytes_mut()[at..at + query.len()].copy_from_slice(query);
         }
         if self.nearest.len() < self.factors.len() {
             self.nearest.resize_with(self.factors.len(), Nearest::default);
@@ -69,15 +69,10 @@ impl Scratch {
         }
     }
 
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: lines are plain bytes, and a Vec's elements lie behind each other.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 64) }
-    }
-
     /// Query `i`: `stride` readable bytes.
     pub(crate) fn query(&self, i: usize) -> *const u8 {
-        debug_assert!((i + 1) * self.stride <= self.lines.len() * 64);
-        self.lines.as_ptr().cast::<u8>().wrapping_add(i * self.stride)
+        debug_assert!((i + 1) * self.stride <= self.lines.bytes().len());
+        self.lines.bytes().as_ptr().wrapping_add(i * self.stride)
     }
 
     /// Query `i` as what a walk looks for.
@@ -106,10 +101,12 @@ impl Scratch {
     fn bytes(&self) -> usize {
         let hit = size_of::<Hit>();
         let nearest: usize = self.nearest.iter().map(|nearest| nearest.capacity() * hit).sum();
-        self.lines.capacity() * 64
+        self.lines.capacity()
             + self.factors.capacity() * 4
             + self.scores.capacity() * 4
             + self.gone.capacity() * 4
+            + self.ranked.capacity() * 8
+            + self.work.bytes()
             + self.hits.capacity() * hit
             + nearest
             + self.trail.bytes()

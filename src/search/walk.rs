@@ -7,14 +7,17 @@
 
 use super::Scoring;
 use super::frontier::{Frontier, pack, unpack};
+use super::nearest::{Hit, Nearest};
 use super::visited::Visited;
-use crate::distance::{self, Job, Kernel};
+use crate::distance::{self, Job, Kernel, LevelJob};
 use crate::graph::{Graph, KEEP, row};
+use crate::quant::{Codec, Codes, Estimator};
 use crate::simd::Simd;
-use crate::store::Store;
+use crate::store::{LIVE, Store};
 use crate::util::memory::{LINE, prefetch};
 use crate::util::sync::AtomicU32;
 use std::collections::BinaryHeap;
+use std::marker::PhantomData;
 
 /// Lines of one vector that are prefetched; the hardware streams what follows. Asking for all lines of long vectors fills the miss
 /// registers and was slower: 24 lines 0.92, 8 lines 0.97 of the rate with 4 (384-d); 8 lines 0.96 (128-d).
@@ -40,6 +43,8 @@ pub(crate) struct Field<'a> {
     pub(crate) scoring: &'a Scoring,
     pub(crate) store: &'a Store,
     pub(crate) graph: &'a Graph,
+    /// Where walks go by codes.
+    pub(crate) codes: Option<&'a Codes>,
 }
 
 /// Buffers of a walk.
@@ -108,6 +113,106 @@ impl Admission for Only<'_> {
     }
 }
 
+/// Tells how far slots are from what is looked for.
+pub(crate) trait Scorer<S: Simd>: Copy {
+    /// Where what is scored of a slot begins.
+    fn address(self, slot: u32) -> *const u8;
+    /// How many bytes from there on are fetched ahead.
+    fn ahead(self) -> usize;
+    /// Never NaN. The slot comes from a row of the graph or is the entry.
+    fn one(self, s: S, slot: u32) -> f32;
+    /// As `one`, for four slots.
+    fn four(self, s: S, slots: [u32; 4]) -> [f32; 4];
+}
+
+/// Exact distances, from the vectors.
+struct Exact<'a, K> {
+    field: Field<'a>,
+    probe: Probe,
+    kernel: PhantomData<K>,
+}
+
+impl<K> Clone for Exact<'_, K> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for Exact<'_, K> {}
+
+impl<'a, K> Exact<'a, K> {
+    #[inline(always)]
+    fn new(field: Field<'a>, probe: Probe) -> Self {
+        Self { field, probe, kernel: PhantomData }
+    }
+
+    #[inline(always)]
+    fn finish(self, raw: f32, slot: u32) -> f32 {
+        let Field { scoring, store, .. } = self.field;
+        let distance = scoring.base + self.probe.factor * raw * store.scale(slot);
+        if distance.is_nan() { scoring.far_of(self.probe.vector, store, slot) } else { distance }
+    }
+}
+
+impl<S: Simd, K: Kernel<S>> Scorer<S> for Exact<'_, K> {
+    #[inline(always)]
+    fn address(self, slot: u32) -> *const u8 {
+        self.field.store.vector(slot)
+    }
+
+    #[inline(always)]
+    fn ahead(self) -> usize {
+        self.field.scoring.stride.min(LINES * LINE)
+    }
+
+    #[inline(always)]
+    fn one(self, s: S, slot: u32) -> f32 {
+        let Field { scoring, store, .. } = self.field;
+        // SAFETY: slots come from rows of the graph, so their vectors are written; probe and vectors have `stride` bytes.
+        let raw = unsafe { distance::one::<S, K>(s, self.probe.vector, store.vector(slot), scoring.stride) };
+        self.finish(raw, slot)
+    }
+
+    #[inline(always)]
+    fn four(self, s: S, slots: [u32; 4]) -> [f32; 4] {
+        let Field { scoring, store, .. } = self.field;
+        let rows = [store.vector(slots[0]), store.vector(slots[1]), store.vector(slots[2]), store.vector(slots[3])];
+        // SAFETY: as in `one`.
+        let raw = unsafe { distance::four::<S, K>(s, self.probe.vector, rows, scoring.stride) };
+        [
+            self.finish(raw[0], slots[0]),
+            self.finish(raw[1], slots[1]),
+            self.finish(raw[2], slots[2]),
+            self.finish(raw[3], slots[3]),
+        ]
+    }
+}
+
+impl<S: Simd> Scorer<S> for Estimator<'_> {
+    #[inline(always)]
+    fn address(self, slot: u32) -> *const u8 {
+        Self::address(&self, slot)
+    }
+
+    #[inline(always)]
+    fn ahead(self) -> usize {
+        self.stride()
+    }
+
+    #[inline(always)]
+    fn one(self, s: S, slot: u32) -> f32 {
+        // SAFETY: slots come from rows of the graph; a slot's code is written before it is linked.
+        unsafe { Self::one(&self, s, slot) }
+    }
+
+    #[inline(always)]
+    fn four(self, s: S, slots: [u32; 4]) -> [f32; 4] {
+        // SAFETY: as in `one`.
+        unsafe { Self::four(&self, s, slots) }
+    }
+}
+
 /// Goes down from `start` to the nearest slot that greedy steps find, level by level, above `level`.
 pub(crate) struct Descend<'a> {
     pub(crate) field: Field<'a>,
@@ -119,13 +224,11 @@ pub(crate) struct Descend<'a> {
     pub(crate) trail: &'a mut Trail,
 }
 
-impl Job for Descend<'_> {
-    type Output = (f32, u32);
-
+impl Descend<'_> {
     #[inline(always)]
-    fn run<S: Simd, K: Kernel<S>>(self, s: S) -> (f32, u32) {
-        let Self { field, probe, start, level, trail } = self;
-        let mut best = (score_one::<S, K>(s, field, probe, start.0), start.0);
+    fn go<S: Simd, C: Scorer<S>>(self, s: S, scorer: C) -> (f32, u32) {
+        let Self { field, start, level, trail, .. } = self;
+        let mut best = (scorer.one(s, start.0), start.0);
         let mut at = start.1;
         while at > level {
             loop {
@@ -133,11 +236,10 @@ impl Job for Descend<'_> {
                 trail.gathered.clear();
                 field.graph.neighbours(from, at, &mut trail.gathered);
                 trail.scored += trail.gathered.len() as u64;
-                fetch(field, &trail.gathered);
-                score::<S, K>(
+                fetch(scorer, &trail.gathered);
+                score(
                     s,
-                    field,
-                    probe,
+                    scorer,
                     &trail.gathered,
                     #[inline(always)]
                     |distance, slot| {
@@ -156,6 +258,16 @@ impl Job for Descend<'_> {
     }
 }
 
+impl Job for Descend<'_> {
+    type Output = (f32, u32);
+
+    #[inline(always)]
+    fn run<S: Simd, K: Kernel<S>>(self, s: S) -> (f32, u32) {
+        let scorer = Exact::<K>::new(self.field, self.probe);
+        self.go(s, scorer)
+    }
+}
+
 /// Finds the `ef` nearest at one level.
 pub(crate) struct Walk<'a, A> {
     pub(crate) field: Field<'a>,
@@ -164,21 +276,26 @@ pub(crate) struct Walk<'a, A> {
     pub(crate) start: (f32, u32),
     pub(crate) level: u32,
     pub(crate) ef: usize,
+    /// Candidates kept beyond `ef`, which are not expanded.
+    pub(crate) spare: usize,
     pub(crate) admission: A,
     pub(crate) trail: &'a mut Trail,
 }
 
-impl<A: Admission> Job for Walk<'_, A> {
-    type Output = End;
-
+impl<A: Admission> Walk<'_, A> {
     #[inline(always)]
-    fn run<S: Simd, K: Kernel<S>>(self, s: S) -> End {
-        let Self { field, probe, start, level, ef, admission, trail } = self;
+    fn go<S: Simd, C: Scorer<S>>(self, s: S, scorer: C) -> End {
+        let Self { field, start, level, ef, spare, admission, trail, .. } = self;
         let Trail { visited, frontier, passing, gathered, scored } = trail;
         let slots = field.store.slots() as usize;
         let patience = (slots / GIVE_UP).clamp(GIVE_UP_FROM, GIVE_UP_AT);
         visited.reset(slots);
-        frontier.reset(if A::EVERYTHING { ef } else { patience });
+        if A::EVERYTHING {
+            frontier.reset_window(ef + spare, ef);
+        } else {
+            frontier.reset(patience);
+        }
+        let ef = ef + spare;
         passing.clear();
         visited.insert(start.1);
         take(&admission, ef, frontier, passing, start);
@@ -192,20 +309,26 @@ impl<A: Admission> Job for Walk<'_, A> {
                     return End::GaveUp;
                 }
             }
-            gathered.clear();
+            // Most often the next one now is the next one then.
+            if level == 0
+                && let Some(next) = frontier.next()
+            {
+                field.graph.prefetch_row(next);
+            }
             // A slot of the upper levels lends its wider links to the walk at level 0: the way out of a tight cluster that was inserted
             // in one go, whose own links lead to itself.
             let reach = if level == 0 { field.graph.level(slot).min(1) } else { level };
+            let mut count = 0;
             for at in level..=reach {
-                gather(field.graph.row(slot, at), visited, gathered);
+                count = gather(field.graph.row(slot, at), visited, gathered, count);
             }
             row::behind();
-            seen += gathered.len();
-            fetch(field, gathered);
-            score::<S, K>(
+            let gathered = &gathered[..count];
+            seen += count;
+            fetch(scorer, gathered);
+            score(
                 s,
-                field,
-                probe,
+                scorer,
                 gathered,
                 #[inline(always)]
                 |distance, slot| {
@@ -230,19 +353,56 @@ impl<A: Admission> Job for Walk<'_, A> {
     }
 }
 
-/// Collects the slots of a row that the walk has not seen.
+impl<A: Admission> Job for Walk<'_, A> {
+    type Output = End;
+
+    #[inline(always)]
+    fn run<S: Simd, K: Kernel<S>>(self, s: S) -> End {
+        let scorer = Exact::<K>::new(self.field, self.probe);
+        self.go(s, scorer)
+    }
+}
+
+/// A [`Descend`] or [`Walk`] that goes by what codes say; its probe is not used.
+pub(crate) struct ByCodes<'a, J>(pub(crate) J, pub(crate) Estimator<'a>);
+
+impl LevelJob for ByCodes<'_, Descend<'_>> {
+    type Output = (f32, u32);
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> (f32, u32) {
+        self.0.go(s, self.1)
+    }
+}
+
+impl<A: Admission> LevelJob for ByCodes<'_, Walk<'_, A>> {
+    type Output = End;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> End {
+        self.0.go(s, self.1)
+    }
+}
+
+/// Collects the slots of a row that the walk has not seen, behind the first `count` of `gathered`; says how many there are then.
 #[inline(always)]
-fn gather(row: &[AtomicU32], visited: &mut Visited, gathered: &mut Vec<u32>) {
-    row::read(
+fn gather(row: &[AtomicU32], visited: &mut Visited, gathered: &mut Vec<u32>, mut count: usize) -> usize {
+    let room = count + row.len();
+    if gathered.len() < room {
+        gathered.resize(room, 0);
+    }
+    let out = &mut gathered[..room];
+    // Every link is written and only the new ones counted: half of them are new, which no branch predictor foresees.
+    row::read_cells(
         row,
         #[inline(always)]
         |link| {
             let slot = link & !KEEP;
-            if visited.insert(slot) {
-                gathered.push(slot);
-            }
+            out[count.min(room - 1)] = slot;
+            count += usize::from(visited.insert(slot));
         },
     );
+    count
 }
 
 /// Takes in a candidate, and as a hit if it may be one; says whether it is the next to expand.
@@ -263,15 +423,15 @@ fn take<A: Admission>(
     frontier.insert(distance, slot)
 }
 
-/// Asks for the lines of the vectors that are about to be scored.
+/// Asks for the lines that are about to be scored.
 #[inline(always)]
-fn fetch(field: Field<'_>, links: &[u32]) {
-    let bytes = field.scoring.stride.min(LINES * LINE);
+fn fetch<S: Simd>(scorer: impl Scorer<S>, links: &[u32]) {
+    let bytes = scorer.ahead();
     for &link in links {
-        let vector = field.store.vector(link & !KEEP);
+        let address = scorer.address(link & !KEEP);
         let mut at = 0;
         while at < bytes {
-            prefetch(vector.wrapping_add(at));
+            prefetch(address.wrapping_add(at));
             at += LINE;
         }
     }
@@ -279,37 +439,19 @@ fn fetch(field: Field<'_>, links: &[u32]) {
 
 /// Scores the slots of links four at a time and hands on (distance, slot). Never hands on NaN.
 #[inline(always)]
-fn score<S: Simd, K: Kernel<S>>(s: S, field: Field<'_>, probe: Probe, links: &[u32], mut found: impl FnMut(f32, u32)) {
+fn score<S: Simd>(s: S, scorer: impl Scorer<S>, links: &[u32], mut found: impl FnMut(f32, u32)) {
     let mut groups = links.chunks_exact(4);
     for group in &mut groups {
         let group = [group[0] & !KEEP, group[1] & !KEEP, group[2] & !KEEP, group[3] & !KEEP];
-        let rows = group.map(
-            #[inline(always)]
-            |slot| field.store.vector(slot),
-        );
-        // SAFETY: slots come from rows of the graph, so their vectors are written; probe and vectors have `stride` bytes.
-        let raw = unsafe { distance::four::<S, K>(s, probe.vector, rows, field.scoring.stride) };
+        let distances = scorer.four(s, group);
         for i in 0..4 {
-            found(finish(field, probe, raw[i], group[i]), group[i]);
+            found(distances[i], group[i]);
         }
     }
     for &link in groups.remainder() {
         let slot = link & !KEEP;
-        found(score_one::<S, K>(s, field, probe, slot), slot);
+        found(scorer.one(s, slot), slot);
     }
-}
-
-#[inline(always)]
-fn score_one<S: Simd, K: Kernel<S>>(s: S, field: Field<'_>, probe: Probe, slot: u32) -> f32 {
-    // SAFETY: as in `score`.
-    let raw = unsafe { distance::one::<S, K>(s, probe.vector, field.store.vector(slot), field.scoring.stride) };
-    finish(field, probe, raw, slot)
-}
-
-#[inline(always)]
-fn finish(field: Field<'_>, probe: Probe, raw: f32, slot: u32) -> f32 {
-    let distance = field.scoring.base + probe.factor * raw * field.store.scale(slot);
-    if distance.is_nan() { field.scoring.far_of(probe.vector, field.store, slot) } else { distance }
 }
 
 /// Distances of links from what is looked for.
@@ -327,15 +469,77 @@ impl Job for Distances<'_> {
     fn run<S: Simd, K: Kernel<S>>(self, s: S) {
         let Self { field, probe, links, distances } = self;
         distances.clear();
-        fetch(field, links);
-        score::<S, K>(
+        let scorer = Exact::<K>::new(field, probe);
+        fetch(scorer, links);
+        score(
             s,
-            field,
-            probe,
+            scorer,
             links,
             #[inline(always)]
             |distance, _| distances.push(distance),
         );
+    }
+}
+
+/// Exact distances of candidates, in the order of their estimates, until what follows cannot be among the nearest any more.
+///
+/// How far estimates are off is learnt from the candidates themselves: the differences between estimate and distance of those that were
+/// looked at have a mean and a spread. A candidate whose estimate, so corrected, is [`SPREADS`] too far ends the search.
+pub(crate) struct Rank<'a> {
+    pub(crate) field: Field<'a>,
+    pub(crate) probe: Probe,
+    pub(crate) codec: &'a Codec,
+    /// Estimate and slot, nearest first.
+    pub(crate) candidates: &'a [(f32, u32)],
+    pub(crate) nearest: &'a mut Nearest,
+    pub(crate) k: usize,
+}
+
+/// Spreads of the estimates' errors by which a candidate must be too far.
+const SPREADS: f32 = 2.0;
+/// Lines of each vector that are fetched while the four before are ranked; the hardware streams what follows.
+const RANK_LINES: usize = 8;
+
+impl Job for Rank<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd, K: Kernel<S>>(self, s: S) {
+        let Self { field, probe, codec, candidates, nearest, k } = self;
+        let scorer = Exact::<K>::new(field, probe);
+        let ahead = field.scoring.stride.min(RANK_LINES * LINE);
+        let fetch = |group: &[(f32, u32)]| {
+            for &(_, slot) in group {
+                (0..ahead).step_by(LINE).for_each(|at| prefetch(field.store.vector(slot).wrapping_add(at)));
+            }
+        };
+        let (mut count, mut sum, mut squares) = (0.0_f32, 0.0_f32, 0.0_f32);
+        fetch(&candidates[..candidates.len().min(4)]);
+        for (i, group) in candidates.chunks(4).enumerate() {
+            if 4 * i >= k && nearest.len() >= k {
+                let mean = sum / count;
+                let spread = (squares / count - mean * mean).max(0.0).sqrt();
+                if codec.distance_of(group[0].0) - mean - SPREADS * spread > nearest.worst() {
+                    break;
+                }
+            }
+            fetch(candidates.get(4 * i + 4..).map_or(&[], |rest| &rest[..rest.len().min(4)]));
+            let mut distances = [0.0; 4];
+            if let &[a, b, c, d] = group {
+                distances = scorer.four(s, [a.1, b.1, c.1, d.1]);
+            } else {
+                for (distance, &(_, slot)) in distances.iter_mut().zip(group) {
+                    *distance = scorer.one(s, slot);
+                }
+            }
+            for (&(estimate, slot), distance) in group.iter().zip(distances) {
+                let error = codec.distance_of(estimate) - distance;
+                (count, sum, squares) = (count + 1.0, sum + error, squares + error * error);
+                if field.store.state(slot) == LIVE {
+                    nearest.offer(Hit { distance, key: field.store.key(slot), slot });
+                }
+            }
+        }
     }
 }
 
@@ -376,10 +580,9 @@ impl Job for Diverse<'_> {
                 #[inline(always)]
                 |group| {
                     let mut nearer = false;
-                    score::<S, K>(
+                    score(
                         s,
-                        field,
-                        probe,
+                        Exact::<K>::new(field, probe),
                         group,
                         #[inline(always)]
                         |between, _| nearer |= between * ALPHA < distance,

@@ -235,6 +235,18 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn dot_nibbles(self, acc: Self::I, codes: Self::B, low: Self::B, high: Self::B) -> Self::I {
+        // Pairs are at most 2 * 15 * 128, two of them far below what `maddubs` saturates at.
+        op!({
+            let mask = _mm256_set1_epi8(15);
+            let lows = _mm256_maddubs_epi16(_mm256_and_si256(codes, mask), low);
+            let highs = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16::<4>(codes), mask), high);
+            let sums = _mm256_madd_epi16(_mm256_add_epi16(lows, highs), _mm256_set1_epi16(1));
+            _mm256_add_epi32(acc, sums)
+        })
+    }
+
+    #[inline(always)]
     fn count(self, acc: Self::I, a: Self::B) -> Self::I {
         op!(_mm256_add_epi32(acc, self.popcount(a)))
     }

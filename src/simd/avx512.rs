@@ -226,6 +226,15 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn dot_nibbles(self, acc: Self::I, codes: Self::B, low: Self::B, high: Self::B) -> Self::I {
+        op!({
+            let mask = _mm512_set1_epi8(15);
+            let acc = _mm512_dpbusd_epi32(acc, _mm512_and_si512(codes, mask), low);
+            _mm512_dpbusd_epi32(acc, _mm512_and_si512(_mm512_srli_epi16::<4>(codes), mask), high)
+        })
+    }
+
+    #[inline(always)]
     fn count(self, acc: Self::I, a: Self::B) -> Self::I {
         op!(_mm512_add_epi32(acc, _mm512_popcnt_epi32(a)))
     }

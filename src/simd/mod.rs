@@ -263,6 +263,10 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static {
         acc
     }
 
+    /// Adds the products of the low halves of `codes`, each 0 to 15, with the signed bytes of `low`, and of the high halves with those
+    /// of `high`.
+    fn dot_nibbles(self, acc: Self::I, codes: Self::B, low: Self::B, high: Self::B) -> Self::I;
+
     /// Adds the number of bits set in `a`.
     fn count(self, acc: Self::I, a: Self::B) -> Self::I;
     /// Adds the number of bits set in `a ^ b`.

@@ -154,6 +154,12 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn dot_nibbles(self, acc: Self::I, codes: Self::B, low: Self::B, high: Self::B) -> Self::I {
+        let (lows, highs) = op!((vandq_u8(codes, vdupq_n_u8(15)), vshrq_n_u8::<4>(codes)));
+        self.dot_i8(self.dot_i8(acc, low, lows), high, highs)
+    }
+
+    #[inline(always)]
     fn count(self, acc: Self::I, a: Self::B) -> Self::I {
         add_counts(acc, op!(vcntq_u8(a)))
     }

@@ -139,6 +139,12 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn dot_nibbles(self, acc: Self::I, codes: Self::B, low: Self::B, high: Self::B) -> Self::I {
+        let acc = fold(acc, low, codes, |q, code| i32::from(q.cast_signed()) * i32::from(code & 15));
+        fold(acc, high, codes, |q, code| i32::from(q.cast_signed()) * i32::from(code >> 4))
+    }
+
+    #[inline(always)]
     fn count(self, acc: Self::I, a: Self::B) -> Self::I {
         count_bits(acc, a)
     }

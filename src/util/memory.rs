@@ -41,6 +41,38 @@ pub(crate) fn prefetch(address: *const u8) {
     let _ = address;
 }
 
+/// One cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Line(#[allow(dead_code, reason = "read as bytes")] [u8; LINE]);
+
+/// Bytes that begin on a cache line, for vectors that kernels read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lines(Vec<Line>);
+
+impl Lines {
+    /// As many lines as `bytes` fill, all zero. Keeps the memory it has.
+    pub(crate) fn reset(&mut self, bytes: usize) {
+        self.0.clear();
+        self.0.resize(bytes.div_ceil(LINE), Line([0; LINE]));
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: as in `bytes_mut`.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LINE) }
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: lines are plain bytes without padding, and a Vec's elements lie behind each other.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LINE) }
+    }
+
+    /// Bytes there is memory for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.0.capacity() * LINE
+    }
+}
+
 /// A zeroed allocation that frees itself.
 #[derive(Debug)]
 pub(crate) struct Block {

@@ -1,0 +1,111 @@
+//! When does an index get codes, and who gives every vector its own?
+//!
+//! An index of kind graph with the quantizer left to the library gets codes once it holds enough vectors to learn from: in the call
+//! that brings them, before its vectors are linked. From then on whoever fills a slot writes its code, too. Searches find the codes by one
+//! pointer, or none.
+
+use super::config::{Config, Quantizer};
+use super::{Core, Index};
+use crate::quant::{self, Codes, Sample, Workspace};
+use crate::util::error::Result;
+use crate::util::progress::Work;
+use crossbeam_epoch::{Guard, Owned};
+use std::sync::atomic::Ordering;
+
+/// Slots from which on an index has codes.
+pub(super) const CODES_FROM: u32 = 2048;
+/// Slots that a thread codes at a time.
+const PIECE: usize = 256;
+
+/// Whether a call gave the index its codes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coded {
+    Now,
+    BeforeOrNot,
+}
+
+impl Core {
+    /// The codes of the index, if it has some.
+    pub(super) fn codes<'g>(&self, guard: &'g Guard) -> Option<&'g Codes> {
+        // SAFETY: codes that are taken away are freed through the index's collector, in which `guard` is pinned.
+        unsafe { self.codes.load(Ordering::Acquire, guard).as_ref() }
+    }
+
+    /// Writes the code of a slot that was just filled. The caller shares `coding`.
+    pub(super) fn write_code(&self, slot: u32, work: &mut Workspace, guard: &Guard) -> Result<()> {
+        if let Some(codes) = self.codes(guard) {
+            codes.grow(slot as usize + 1)?;
+            codes.write(slot, self.store.vector_slice(slot), self.store.scale(slot), work);
+        }
+        Ok(())
+    }
+}
+
+impl Index {
+    /// Gives the index codes if it is time. The caller holds nothing.
+    pub(super) fn code_if_due(&self, core: &Core, threads: usize, guard: &Guard) -> Result<Coded> {
+        let due = |core: &Core| {
+            self.config.quantizer != Quantizer::None
+                && core.codes.load(Ordering::Relaxed, guard).is_null()
+                && core.store.slots() >= core.codes_from.load(Ordering::Relaxed)
+        };
+        let dimensions = self.config.dimensions as usize;
+        let Config { metric, element, quantizer, .. } = self.config;
+        let wanted = quantizer == Quantizer::Projected4 || quant::is_worth_it(metric, element, dimensions);
+        if !wanted || !due(core) {
+            return Ok(Coded::BeforeOrNot);
+        }
+        // Nobody fills a slot meanwhile, so every slot is either coded here or by whoever fills it later.
+        let _alone = core.coding.write();
+        if !due(core) {
+            return Ok(Coded::BeforeOrNot);
+        }
+        let slots = core.store.slots();
+        let wanted = Sample::size(dimensions) as u64;
+        let step = (u64::from(slots) / wanted).max(1);
+        let vectors = (0..wanted.min(u64::from(slots))).map(|i| core.store.vector_slice((i * step) as u32)).collect();
+        let sample = Sample { metric, element, dimensions, vectors };
+        let Some(codec) = quant::train(&sample, self.config.seed, threads, &self.pool)? else {
+            // Asked again when there is twice as much to learn from.
+            core.codes_from.store(slots.saturating_mul(2), Ordering::Relaxed);
+            return Ok(Coded::BeforeOrNot);
+        };
+        let codes = Codes::new(codec);
+        codes.grow(slots as usize)?;
+        let work = Work::new(slots as usize, PIECE);
+        let run = || {
+            let mut workspace = Workspace::default();
+            while let Some(piece) = work.take() {
+                for slot in piece {
+                    let slot = slot as u32;
+                    codes.write(slot, core.store.vector_slice(slot), core.store.scale(slot), &mut workspace);
+                }
+            }
+        };
+        if self.pool.run(threads, |_| run(), run).is_err() {
+            run();
+        }
+        core.codes.store(Owned::new(codes), Ordering::Release);
+        Ok(Coded::Now)
+    }
+
+    /// Takes the codes away that a batch brought which is not to be.
+    pub(super) fn forget_codes(&self, core: &Core, coded: Coded, guard: &Guard) {
+        if coded == Coded::Now {
+            let _alone = core.coding.write();
+            let old = core.codes.swap(crossbeam_epoch::Shared::null(), Ordering::AcqRel, guard);
+            if !old.is_null() {
+                // SAFETY: just unlinked, once; readers that still use it are pinned in the same collector.
+                unsafe { guard.defer_destroy(old) };
+            }
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        let codes = std::mem::replace(&mut self.codes, crossbeam_epoch::Atomic::null());
+        // SAFETY: `&mut self`: no reader is left, and the codes are owned by this pointer alone.
+        drop(unsafe { codes.try_into_owned() });
+    }
+}

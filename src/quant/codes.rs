@@ -1,0 +1,105 @@
+//! Where do the codes of an index lie, and what does one say about a query?
+
+use super::{Codec, FACTORS, Query, Workspace};
+use crate::distance::{nibbles, nibbles4};
+use crate::simd::Simd;
+use crate::util::error::Result;
+use crate::util::memory::Segments;
+
+/// A codec and a code for every slot that is written.
+#[derive(Debug)]
+pub(crate) struct Codes {
+    pub(crate) codec: Codec,
+    rows: Segments,
+}
+
+impl Codes {
+    pub(crate) fn new(codec: Codec) -> Self {
+        let rows = Segments::new(codec.stride());
+        Self { codec, rows }
+    }
+
+    /// Makes room for `slots` slots.
+    pub(crate) fn grow(&self, slots: usize) -> Result<()> {
+        self.rows.grow(slots)
+    }
+
+    /// Writes the code of a slot's vector, before anybody else can see the slot.
+    pub(crate) fn write(&self, slot: u32, vector: &[u8], scale: f32, work: &mut Workspace) {
+        debug_assert!(self.rows.holds(slot));
+        // SAFETY: the record exists (`grow`), is `stride` bytes, and the slot is not visible yet: only the thread that fills it, or
+        // the one that codes a resting index, touches it.
+        let code = unsafe { std::slice::from_raw_parts_mut(self.rows.address(slot), self.codec.stride()) };
+        self.codec.encode(vector, scale, work, code);
+    }
+
+    /// Memory held for `slots` slots.
+    pub(crate) fn bytes(&self, slots: u32) -> usize {
+        self.rows.bytes(slots as usize) + self.codec.bytes() + size_of::<Self>() - size_of::<Codec>()
+    }
+
+    /// Estimates for a query.
+    pub(crate) fn estimator<'a>(&'a self, query: &'a Query) -> Estimator<'a> {
+        Estimator { codes: self, query }
+    }
+}
+
+/// Tells distances of slots from one query, nearly.
+#[derive(Clone, Copy)]
+pub(crate) struct Estimator<'a> {
+    codes: &'a Codes,
+    query: &'a Query,
+}
+
+impl Estimator<'_> {
+    /// Where a slot's code lies.
+    #[inline(always)]
+    pub(crate) fn address(&self, slot: u32) -> *const u8 {
+        self.codes.rows.address(slot).cast_const()
+    }
+
+    /// Bytes of a code.
+    #[inline(always)]
+    pub(crate) fn stride(&self) -> usize {
+        self.codes.rows.stride()
+    }
+
+    /// # Safety
+    /// - The slot's code is written.
+    #[inline(always)]
+    pub(crate) unsafe fn one<S: Simd>(&self, s: S, slot: u32) -> f32 {
+        let row = self.address(slot);
+        // SAFETY: the caller's promise; codes and query have as many lines as the codec says.
+        unsafe {
+            let product = nibbles(s, self.query.weights.bytes().as_ptr(), row, self.codes.codec.lines);
+            self.estimate(row, product)
+        }
+    }
+
+    /// # Safety
+    /// - The slots' codes are written.
+    #[inline(always)]
+    pub(crate) unsafe fn four<S: Simd>(&self, s: S, slots: [u32; 4]) -> [f32; 4] {
+        let rows = [self.address(slots[0]), self.address(slots[1]), self.address(slots[2]), self.address(slots[3])];
+        // SAFETY: as in `one`.
+        unsafe {
+            let products = nibbles4(s, self.query.weights.bytes().as_ptr(), rows, self.codes.codec.lines);
+            [
+                self.estimate(rows[0], products[0]),
+                self.estimate(rows[1], products[1]),
+                self.estimate(rows[2], products[2]),
+                self.estimate(rows[3], products[3]),
+            ]
+        }
+    }
+
+    /// # Safety
+    /// - `row` is a written code.
+    #[inline(always)]
+    unsafe fn estimate(&self, row: *const u8, product: i32) -> f32 {
+        let Query { add, scale, offset, .. } = *self.query;
+        // SAFETY: the last 8 bytes of a code are two floats.
+        let [own, factor] = unsafe { row.add(self.stride() - FACTORS).cast::<[f32; 2]>().read_unaligned() };
+        add + own + factor * (scale * product as f32 - offset)
+    }
+}

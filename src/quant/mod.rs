@@ -1,0 +1,420 @@
+//! How does a vector become a small code that tells its distance nearly?
+//!
+//! A walk looks at hundreds of vectors and returns ten. So each vector gets a *code* of one or a few cache lines, the walk goes by what the
+//! codes say, and the best that it finds are ranked by their exact distances. The code:
+//!
+//! 1. *Project.* Subtract the mean, keep the leading directions of a sample's covariance (as LeanVec does, arXiv 2312.16335), turned
+//!    among themselves so that each holds as much as the others. How many: as fill the fewest lines that keep [`train::ENOUGH`].
+//! 2. *Round* to 4 bits a direction, on the grid whose angle to the projection is smallest, and keep two numbers that make the estimate of
+//!    a product unbiased along the projection (extended RaBitQ, arXiv 2409.09913). They stand in the last 8 bytes of the code.
+//!
+//! A query is projected the same way and rounded to 8 bits; a distance is one integer product and two multiplications. The projection
+//! is an integer matrix, so encoding and estimating give the same bits on every level.
+//!
+//! `subspace` finds directions, `train` makes a [`Codec`] from a sample, `codes` holds a code per slot.
+
+mod codes;
+mod subspace;
+#[cfg(test)]
+mod tests;
+mod train;
+
+pub(crate) use codes::{Codes, Estimator};
+pub(crate) use train::{MOST_DIMENSIONS, Sample, is_possible, is_worth_it, train};
+
+use crate::distance::{self, Element, KernelId, LevelJob, Metric, Panel};
+use crate::simd::{Level, Simd, detect};
+use crate::util::memory::{LINE, Lines};
+use subspace::dot;
+
+/// The last bytes of a code hold two floats.
+const FACTORS: usize = 8;
+/// Codes are 0 to 15 and stand for -7.5 to 7.5.
+const CENTRE: f32 = 7.5;
+/// Widths of a step tried, as multiples of a direction's mean size; the second is best for a normal distribution (Max, 1960).
+const STEPS: [f32; 4] = [0.30, 0.335, 0.37, 0.42];
+/// Squared lengths from here on have no estimates: sums with them might overflow.
+const HUGE: f32 = 1e36;
+/// A query whose largest component is this many times the usual one is projected with 16 bits instead of 8.
+const SPIKE: f32 = 8.0;
+
+/// What turns vectors into codes.
+#[derive(Debug)]
+pub(crate) struct Codec {
+    metric: Metric,
+    element: Element,
+    dimensions: usize,
+    /// Cache lines of a code.
+    lines: usize,
+    mean: Vec<f32>,
+    /// A row of signed bytes per direction, `stride` bytes each; times `unit` they are nearly orthonormal.
+    matrix: Lines,
+    unit: f32,
+    level: Level,
+}
+
+/// A query as codes are compared with it.
+#[derive(Debug, Default)]
+pub(crate) struct Query {
+    /// 128 signed bytes for each line of a code.
+    weights: Lines,
+    /// Estimate = add + code's own + code's factor * (scale * product - offset).
+    add: f32,
+    scale: f32,
+    offset: f32,
+}
+
+/// Room for the steps between vector and code.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    centred: Vec<f32>,
+    /// The vector as one or two planes of signed bytes.
+    planes: Lines,
+    products: Vec<f32>,
+    projected: Vec<f32>,
+    query: Query,
+}
+
+impl Workspace {
+    pub(crate) fn bytes(&self) -> usize {
+        let floats = self.centred.capacity() + self.products.capacity() + self.projected.capacity();
+        4 * floats + self.planes.capacity() + self.query.weights.capacity()
+    }
+}
+
+/// Directions that a code of so many lines holds.
+fn directions_of(lines: usize) -> usize {
+    2 * (LINE * lines - FACTORS)
+}
+
+impl Codec {
+    /// Bytes of a code.
+    pub(crate) fn stride(&self) -> usize {
+        self.lines * LINE
+    }
+
+    /// Directions kept.
+    pub(crate) fn directions(&self) -> usize {
+        directions_of(self.lines)
+    }
+
+    /// Memory held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.mean.capacity() * 4 + self.matrix.capacity() + size_of::<Self>()
+    }
+
+    /// Bytes from one row of the matrix to the next.
+    fn row_bytes(&self) -> usize {
+        distance::padded_bytes(self.dimensions)
+    }
+
+    /// The distance that an estimate stands for.
+    pub(crate) fn distance_of(&self, estimate: f32) -> f32 {
+        // Vectors of length 1: their squared distance is twice what their cosine lacks.
+        if self.metric == Metric::Cosine { 0.5 * estimate } else { estimate }
+    }
+
+    /// Widens a vector, at length 1 under cosine. `scale` is 1 / its norm as `Scoring::check` gives it.
+    #[inline(always)]
+    fn widen(&self, vector: &[u8], scale: f32, out: &mut Vec<f32>) {
+        out.resize(self.dimensions, 0.0);
+        distance::to_f32(self.element, vector, out);
+        if self.metric != Metric::Cosine {
+            return;
+        }
+        if scale.is_nan() {
+            let factor = 1.0 / distance::norm(self.element, vector);
+            out.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
+        } else {
+            out.iter_mut().for_each(|value| *value *= scale);
+        }
+    }
+
+    #[inline(always)]
+    fn centre(&self, values: &mut [f32]) {
+        for (value, mean) in values.iter_mut().zip(&self.mean) {
+            *value -= mean;
+        }
+    }
+
+    /// Projects `work.centred`, whose largest component has this size, into `work.projected`.
+    #[inline(always)]
+    fn project(&self, work: &mut Workspace, most: f32, wide: Wide) {
+        let Workspace { centred, planes, products, projected, .. } = work;
+        let (row, rows) = (self.row_bytes(), self.directions());
+        projected.resize(rows, 0.0);
+        if most < f32::MIN_POSITIVE {
+            projected.fill(0.0);
+            return;
+        }
+        planes.reset(row * wide.planes());
+        let unit = wide.fill(centred, most, planes.bytes_mut(), row);
+        products.resize(rows * wide.planes(), 0.0);
+        let panel = Panel {
+            queries: planes.bytes().as_ptr(),
+            query_count: wide.planes(),
+            query_stride: row,
+            rows: self.matrix.bytes().as_ptr(),
+            row_count: rows,
+            row_stride: row,
+            bytes: row,
+            scores: products.as_mut_ptr(),
+            scores_stride: rows,
+        };
+        let kernels = distance::kernels(self.level, KernelId::DotI8);
+        // SAFETY: planes holds that many padded vectors of `row` bytes, the matrix has that many rows of them, and products as
+        // many places; `row` is a multiple of 32.
+        unsafe { (kernels.panel)(&panel) };
+        let unit = unit * self.unit;
+        match wide {
+            Wide::Eight => projected.iter_mut().zip(&*products).for_each(|(to, low)| *to = low * unit),
+            Wide::Sixteen => {
+                let (low, high) = products.split_at(rows);
+                for (to, (low, high)) in projected.iter_mut().zip(low.iter().zip(high)) {
+                    *to = (high * 256.0 + low) * unit;
+                }
+            }
+        }
+    }
+
+    /// Writes the code of a vector. `scale` as in `widen`.
+    pub(crate) fn encode(&self, vector: &[u8], scale: f32, work: &mut Workspace, code: &mut [u8]) {
+        distance::run_on(self.level, Encode { codec: self, vector, scale, work, code });
+    }
+
+    #[inline(always)]
+    fn encode_here(&self, vector: &[u8], scale: f32, work: &mut Workspace, code: &mut [u8]) {
+        self.widen(vector, scale, &mut work.centred);
+        self.centre(&mut work.centred);
+        let norm = dot(&work.centred, &work.centred);
+        code.fill(0);
+        if norm.is_nan() || norm >= HUGE {
+            // No estimate: always among the nearest, so that its exact distance decides.
+            self.set_factors(code, f32::MIN, 0.0);
+            return;
+        }
+        self.project(work, largest(&work.centred), Wide::Sixteen);
+        let values = &work.projected;
+        let kept = dot(values, values);
+        let own = if self.metric == Metric::InnerProduct { 0.0 } else { norm };
+        if kept < f32::MIN_POSITIVE {
+            self.set_factors(code, own, 0.0);
+            return;
+        }
+        let step = best_step(values, (kept / values.len() as f32).sqrt(), &mut work.products);
+        let levels = &mut work.products;
+        grid(values, step, levels);
+        let factor = -kept / dot(values, levels);
+        for line in 0..self.lines {
+            let half = if line + 1 == self.lines { LINE - FACTORS } else { LINE };
+            let (low, high) = levels[line * 2 * LINE..][..2 * half].split_at(half);
+            for (to, (low, high)) in code[line * LINE..].iter_mut().zip(low.iter().zip(high)) {
+                *to = (low + CENTRE) as u8 | ((high + CENTRE) as u8) << 4;
+            }
+        }
+        self.set_factors(code, own, if self.metric == Metric::InnerProduct { factor } else { 2.0 * factor });
+    }
+
+    fn set_factors(&self, code: &mut [u8], own: f32, factor: f32) {
+        let at = self.stride() - FACTORS;
+        code[at..at + 4].copy_from_slice(&own.to_le_bytes());
+        code[at + 4..at + 8].copy_from_slice(&factor.to_le_bytes());
+    }
+
+    /// Prepares a query; `None` if it has no estimates (its numbers overflow). `scale` as in `widen`.
+    pub(crate) fn prepare<'w>(&self, vector: &[u8], scale: f32, work: &'w mut Workspace) -> Option<&'w Query> {
+        distance::run_on(self.level, Prepare { codec: self, vector, scale, work }).then_some(&work.query)
+    }
+
+    #[inline(always)]
+    fn prepare_here(&self, vector: &[u8], scale: f32, work: &mut Workspace) -> bool {
+        self.widen(vector, scale, &mut work.centred);
+        let mut add = 0.0;
+        if self.metric == Metric::InnerProduct {
+            add = 1.0 - dot(&work.centred, &self.mean);
+        } else {
+            self.centre(&mut work.centred);
+        }
+        let norm = dot(&work.centred, &work.centred);
+        if self.metric != Metric::InnerProduct {
+            add = norm;
+        }
+        if add.is_nan() || add.abs() >= HUGE || norm.is_nan() || norm >= HUGE {
+            return false;
+        }
+        let most = largest(&work.centred);
+        let spiky = most * most * self.dimensions as f32 > SPIKE * SPIKE * norm;
+        self.project(work, most, if spiky { Wide::Sixteen } else { Wide::Eight });
+        let Workspace { projected, query, .. } = work;
+        query.weights.reset(2 * self.stride());
+        let most = largest(projected);
+        let scale = if most > f32::MIN_POSITIVE { most / 127.0 } else { 1.0 };
+        let (inverse, weights) = (1.0 / scale, query.weights.bytes_mut());
+        let mut sum = 0;
+        for line in 0..self.lines {
+            // Whole halves at a time, so that this becomes vector code.
+            let half = if line + 1 == self.lines { LINE - FACTORS } else { LINE };
+            let from = &projected[line * 2 * LINE..][..2 * half];
+            for (i, values) in from.chunks_exact(half).enumerate() {
+                let to = &mut weights[(2 * line + i) * LINE..][..half];
+                for (to, value) in to.iter_mut().zip(values) {
+                    let weight = round(value * inverse) as i32;
+                    sum += weight;
+                    *to = weight as u8;
+                }
+            }
+        }
+        query.add = add;
+        query.scale = scale;
+        query.offset = scale * CENTRE * sum as f32;
+        true
+    }
+}
+
+struct Encode<'a> {
+    codec: &'a Codec,
+    vector: &'a [u8],
+    scale: f32,
+    work: &'a mut Workspace,
+    code: &'a mut [u8],
+}
+
+impl LevelJob for Encode<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _s: S) {
+        self.codec.encode_here(self.vector, self.scale, self.work, self.code);
+    }
+}
+
+struct Prepare<'a> {
+    codec: &'a Codec,
+    vector: &'a [u8],
+    scale: f32,
+    work: &'a mut Workspace,
+}
+
+impl LevelJob for Prepare<'_> {
+    type Output = bool;
+    #[inline(always)]
+    fn run<S: Simd>(self, _s: S) -> bool {
+        self.codec.prepare_here(self.vector, self.scale, self.work)
+    }
+}
+
+/// The largest size of a value.
+#[inline(always)]
+fn largest(values: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; 16];
+    let (whole, rest) = values.as_chunks::<16>();
+    for values in whole {
+        for i in 0..16 {
+            // Not `max`: its rule for NaN costs more, and there is none.
+            lanes[i] = if values[i].abs() > lanes[i] { values[i].abs() } else { lanes[i] };
+        }
+    }
+    lanes.iter().copied().chain(rest.iter().map(|value| value.abs())).fold(0.0, f32::max)
+}
+
+/// The nearest whole number, halves to even ones, of a value between -2^22 and 2^22: what is added leaves no bits for fractions.
+#[inline(always)]
+fn round(value: f32) -> f32 {
+    const WHOLE: f32 = 12_582_912.0;
+    (value + WHOLE) - WHOLE
+}
+
+/// Values on a grid of 16 levels around 0, `step` apart, as levels.
+#[inline(always)]
+fn grid(values: &[f32], step: f32, levels: &mut Vec<f32>) {
+    let inverse = 1.0 / step;
+    levels.resize(values.len(), 0.0);
+    for (level, value) in levels.iter_mut().zip(values) {
+        let scaled = value * inverse + CENTRE;
+        let bounded = if scaled < 0.0 { 0.0 } else { scaled };
+        let bounded = if bounded > 2.0 * CENTRE { 2.0 * CENTRE } else { bounded };
+        *level = round(bounded) - CENTRE;
+    }
+}
+
+/// The step whose grid point makes the smallest angle with the values.
+#[inline(always)]
+fn best_step(values: &[f32], size: f32, levels: &mut Vec<f32>) -> f32 {
+    let mut best = (0.0, STEPS[1] * size);
+    for step in STEPS.map(|step| step * size) {
+        grid(values, step, levels);
+        let along = dot(values, levels);
+        let cosine = along * along / dot(levels, levels);
+        if cosine > best.0 {
+            best = (cosine, step);
+        }
+    }
+    best.1
+}
+
+/// How finely a vector is rounded before it is projected.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wide {
+    Eight,
+    Sixteen,
+}
+
+impl Wide {
+    fn planes(self) -> usize {
+        match self {
+            Self::Eight => 1,
+            Self::Sixteen => 2,
+        }
+    }
+
+    /// Rounds values of at most `most` into planes of signed bytes, `row` apart; says what one unit of the result stands for.
+    #[inline(always)]
+    fn fill(self, values: &[f32], most: f32, planes: &mut [u8], row: usize) -> f32 {
+        match self {
+            Self::Eight => {
+                let unit = most / 127.0;
+                let inverse = 1.0 / unit;
+                for (to, value) in planes.iter_mut().zip(values) {
+                    *to = round(value * inverse) as i32 as u8;
+                }
+                unit
+            }
+            Self::Sixteen => {
+                // 127 * 256 + 127, so that the high plane stays within a signed byte.
+                let unit = most / 32_639.0;
+                let inverse = 1.0 / unit;
+                let (low, high) = planes.split_at_mut(row);
+                for ((low, high), value) in low.iter_mut().zip(high).zip(values) {
+                    let whole = round(value * inverse) as i32;
+                    *low = whole as u8;
+                    *high = ((whole - i32::from(whole as i8)) >> 8) as u8;
+                }
+                unit
+            }
+        }
+    }
+}
+
+impl Codec {
+    /// A codec around trained parts. `matrix` has a row per direction a code of `lines` lines holds, fewer are filled up with zeros.
+    fn around(metric: Metric, element: Element, lines: usize, mean: Vec<f32>, rows: &subspace::Matrix) -> Self {
+        let most = rows.data.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        let mut codec = Self {
+            metric,
+            element,
+            dimensions: mean.len(),
+            lines,
+            mean,
+            matrix: Lines::default(),
+            unit: most / 127.0,
+            level: detect(),
+        };
+        let row = codec.row_bytes();
+        codec.matrix.reset(row * codec.directions());
+        for (to, from) in codec.matrix.bytes_mut().chunks_exact_mut(row).zip(rows.data.chunks_exact(rows.columns)) {
+            for (to, value) in to.iter_mut().zip(from) {
+                *to = round(value / codec.unit) as i32 as u8;
+            }
+        }
+        codec
+    }
+}

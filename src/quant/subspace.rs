@@ -1,0 +1,281 @@
+//! Which few directions hold most of what vectors differ by?
+//!
+//! The covariance of a sample, and its leading subspace by orthogonal iteration from a fixed start (Golub and Van Loan, Matrix
+//! Computations, 8.2.4). Every float operation is done in one order, whatever the level and the number of threads: sums run over
+//! independent columns, or in [`LANES`] lanes that are added up in the end, and nothing is fused. So the same sample gives
+//! the same bits everywhere.
+
+use crate::distance::{LevelJob, run_on};
+use crate::simd::{Simd, detect};
+use crate::util::error::{Error, Result};
+use crate::util::pool::Pool;
+use crate::util::progress::Work;
+use parking_lot::Mutex;
+
+/// Lanes of a sum.
+const LANES: usize = 16;
+/// Rounds of the iteration: what is left out after four differs from the best subspace in directions of nearly equal weight only.
+const ROUNDS: usize = 4;
+/// Rows that a thread takes at a time.
+const PIECE: usize = 8;
+
+/// Rows of floats of one length behind each other.
+#[derive(Clone, Debug)]
+pub(super) struct Matrix {
+    pub(super) columns: usize,
+    pub(super) data: Vec<f32>,
+}
+
+impl Matrix {
+    pub(super) fn zero(rows: usize, columns: usize) -> Result<Self> {
+        let mut data = Vec::new();
+        data.try_reserve_exact(rows * columns).map_err(|_| Error::memory(rows * columns * 4))?;
+        data.resize(rows * columns, 0.0);
+        Ok(Self { columns, data })
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.data.len() / self.columns
+    }
+
+    pub(super) fn row(&self, row: usize) -> &[f32] {
+        &self.data[row * self.columns..(row + 1) * self.columns]
+    }
+
+    pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        &mut self.data[row * self.columns..(row + 1) * self.columns]
+    }
+}
+
+/// The sum of products, in lanes.
+#[inline(always)]
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let (whole_a, rest_a) = a.as_chunks::<LANES>();
+    let (whole_b, rest_b) = b.as_chunks::<LANES>();
+    for (a, b) in whole_a.iter().zip(whole_b) {
+        for i in 0..LANES {
+            lanes[i] += a[i] * b[i];
+        }
+    }
+    for (lane, (a, b)) in lanes.iter_mut().zip(rest_a.iter().zip(rest_b)) {
+        *lane += a * b;
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// `to += factor * from`
+#[inline(always)]
+fn add_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += factor * from;
+    }
+}
+
+/// Some rows of `left` transposed times `right`, rows of `right` being those of `left`: row `i` is the sum of `left[s][i] * right[s]`.
+struct Products<'a> {
+    left: &'a Matrix,
+    right: &'a Matrix,
+    /// First row of the result, and the rows.
+    first: usize,
+    out: &'a mut [f32],
+}
+
+impl LevelJob for Products<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _s: S) {
+        let columns = self.right.columns;
+        for s in 0..self.left.rows() {
+            let from = self.right.row(s);
+            let factors = &self.left.row(s)[self.first..self.first + self.out.len() / columns];
+            for (to, &factor) in self.out.chunks_exact_mut(columns).zip(factors) {
+                add_scaled(to, factor, from);
+            }
+        }
+    }
+}
+
+/// `left` transposed times `right`, on up to `threads` threads.
+pub(super) fn transposed_product(left: &Matrix, right: &Matrix, threads: usize, pool: &Pool) -> Result<Matrix> {
+    let mut product = Matrix::zero(left.columns, right.columns)?;
+    {
+        let pieces: Vec<_> =
+            product.data.chunks_mut(PIECE * right.columns).map(|piece| Mutex::new(Some(piece))).collect();
+        let work = Work::new(pieces.len(), 1);
+        let run = || {
+            while let Some(range) = work.take() {
+                for i in range {
+                    if let Some(out) = pieces[i].lock().take() {
+                        run_on(detect(), Products { left, right, first: i * PIECE, out });
+                    }
+                }
+            }
+        };
+        if pool.run(threads, |_| run(), run).is_err() {
+            run();
+        }
+    }
+    Ok(product)
+}
+
+/// Makes the rows of a matrix orthonormal, each against those before it; a row that lies in their span becomes zero.
+struct Orthonormalise<'a>(&'a mut Matrix);
+
+impl LevelJob for Orthonormalise<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _s: S) {
+        let columns = self.0.columns;
+        for i in 0..self.0.rows() {
+            let (done, rest) = self.0.data.split_at_mut(i * columns);
+            let row = &mut rest[..columns];
+            let before = dot(row, row);
+            // Twice: once leaves rounding errors behind where little of the row remains.
+            for _ in 0..2 {
+                for other in done.chunks_exact(columns) {
+                    let along = dot(row, other);
+                    add_scaled(row, -along, other);
+                }
+            }
+            let norm = dot(row, row);
+            let factor = if norm > before * 1e-10 && norm.is_normal() { 1.0 / norm.sqrt() } else { 0.0 };
+            row.iter_mut().for_each(|value| *value *= factor);
+        }
+    }
+}
+
+/// The leading directions of a symmetric matrix: `most` orthonormal rows, the weightiest first (roughly), and the weight of each.
+pub(super) fn leading(
+    covariance: &Matrix,
+    most: usize,
+    seed: u64,
+    threads: usize,
+    pool: &Pool,
+) -> Result<(Matrix, Vec<f32>)> {
+    let dimensions = covariance.columns;
+    // Columns are directions while multiplying, rows while making them orthonormal.
+    let mut directions = Matrix::zero(most, dimensions)?;
+    for (i, value) in directions.data.iter_mut().enumerate() {
+        *value = random_sign(seed, i as u64);
+    }
+    run_on(detect(), Orthonormalise(&mut directions));
+    for _ in 0..ROUNDS {
+        let columns = transposed(&directions)?;
+        let product = transposed_product(covariance, &columns, threads, pool)?;
+        directions = transposed(&product)?;
+        run_on(detect(), Orthonormalise(&mut directions));
+    }
+    let product = transposed(&transposed_product(covariance, &transposed(&directions)?, threads, pool)?)?;
+    let weights = (0..most).map(|i| dot(directions.row(i), product.row(i)).max(0.0)).collect();
+    Ok((directions, weights))
+}
+
+fn transposed(matrix: &Matrix) -> Result<Matrix> {
+    let (rows, columns) = (matrix.rows(), matrix.columns);
+    let mut out = Matrix::zero(columns, rows)?;
+    for r in 0..rows {
+        for (c, &value) in matrix.row(r).iter().enumerate() {
+            out.data[c * rows + r] = value;
+        }
+    }
+    Ok(out)
+}
+
+/// Turns the directions among themselves, so that each holds about the same weight: rounds of random signs and fast Hadamard transforms
+/// on the first and on the last power of two of them.
+pub(super) fn spread(directions: &mut Matrix, seed: u64) {
+    const TURNS: usize = 6;
+    let rows = directions.rows();
+    let half = if rows.is_power_of_two() { rows } else { rows.next_power_of_two() / 2 };
+    for turn in 0..TURNS {
+        for r in 0..rows {
+            let sign = random_sign(seed ^ 0x5eed, (turn * rows + r) as u64);
+            directions.row_mut(r).iter_mut().for_each(|value| *value *= sign);
+        }
+        let first = if turn % 2 == 0 { 0 } else { rows - half };
+        hadamard(directions, first, half);
+    }
+}
+
+/// The normalised Hadamard transform over the rows from `first` on, `count` of them, a power of two.
+fn hadamard(matrix: &mut Matrix, first: usize, count: usize) {
+    let columns = matrix.columns;
+    let mut width = 1;
+    while width < count {
+        for start in (first..first + count).step_by(2 * width) {
+            for r in start..start + width {
+                let (head, tail) = matrix.data.split_at_mut((r + width) * columns);
+                let (upper, lower) = (&mut head[r * columns..(r + 1) * columns], &mut tail[..columns]);
+                for (a, b) in upper.iter_mut().zip(lower) {
+                    (*a, *b) = (*a + *b, *a - *b);
+                }
+            }
+        }
+        width *= 2;
+    }
+    let factor = 1.0 / (count as f32).sqrt();
+    matrix.data[first * columns..(first + count) * columns].iter_mut().for_each(|value| *value *= factor);
+}
+
+fn random_sign(seed: u64, i: u64) -> f32 {
+    let mut z = (seed ^ (i.wrapping_add(1)).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z ^= z >> 29;
+    if z.wrapping_mul(0x94d0_49bb_1331_11eb) >> 63 == 0 { 1.0 } else { -1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sample that varies by 10, 5, 2, 1 along four mixed directions and by little along the rest.
+    fn covariance() -> Matrix {
+        let mut basis = Matrix::zero(40, 40).unwrap();
+        for (i, value) in basis.data.iter_mut().enumerate() {
+            *value = random_sign(9, i as u64);
+        }
+        run_on(detect(), Orthonormalise(&mut basis));
+        for (i, weight) in [10.0_f32, 5.0, 2.0, 1.0].into_iter().chain(std::iter::repeat_n(0.01, 36)).enumerate() {
+            basis.row_mut(i).iter_mut().for_each(|value| *value *= weight.sqrt());
+        }
+        transposed_product(&basis, &basis, 1, &Pool::default()).unwrap()
+    }
+
+    #[test]
+    fn the_leading_directions_hold_the_weight() {
+        let pool = Pool::default();
+        let (directions, weights) = leading(&covariance(), 4, 3, 2, &pool).unwrap();
+        for (found, wanted) in weights.iter().zip([10.0, 5.0, 2.0, 1.0]) {
+            assert!((found - wanted).abs() < 0.02 * wanted, "{weights:?}");
+        }
+        for i in 0..4 {
+            for j in 0..4 {
+                let wanted = if i == j { 1.0 } else { 0.0 };
+                assert!((dot(directions.row(i), directions.row(j)) - wanted).abs() < 1e-5);
+            }
+        }
+        let (again, _) = leading(&covariance(), 4, 3, 1, &pool).unwrap();
+        assert_eq!(directions.data, again.data, "threads change nothing");
+    }
+
+    #[test]
+    fn spreading_keeps_lengths_and_evens_weights() {
+        let pool = Pool::default();
+        let covariance = covariance();
+        let (mut directions, weights) = leading(&covariance, 12, 3, 1, &pool).unwrap();
+        spread(&mut directions, 1);
+        let product =
+            transposed(&transposed_product(&covariance, &transposed(&directions).unwrap(), 1, &pool).unwrap()).unwrap();
+        let spread: Vec<f32> = (0..12).map(|i| dot(directions.row(i), product.row(i))).collect();
+        let (sum, most) = (spread.iter().sum::<f32>(), spread.iter().copied().fold(0.0, f32::max));
+        assert!((sum - weights.iter().sum::<f32>()).abs() < 0.01, "{spread:?}");
+        assert!(most < 5.0, "the weightiest direction held 10 of 18: {spread:?}");
+    }
+}

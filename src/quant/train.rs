@@ -1,0 +1,100 @@
+//! How is a codec made from a sample of vectors, and is one worth having?
+
+use super::subspace::{self, Matrix, dot, transposed_product};
+use super::{Codec, directions_of};
+use crate::distance::{Element, Metric};
+use crate::util::error::Result;
+use crate::util::pool::Pool;
+
+/// Share of the sample's variance that the kept directions must hold.
+pub(super) const ENOUGH: f32 = 0.95;
+/// Lines of the codes tried, fewest first.
+const LINES: [usize; 5] = [1, 2, 3, 4, 8];
+/// Vectors of a sample, at least.
+const SAMPLE: usize = 4096;
+/// Dimensions up to which a covariance is computed.
+pub(crate) const MOST_DIMENSIONS: usize = 4096;
+/// The codes of vectors shorter than this many bytes would save too little.
+const LEAST_BYTES: usize = 192;
+
+/// Whether vectors of this shape can have codes.
+pub(crate) fn is_possible(metric: Metric, dimensions: usize) -> bool {
+    matches!(metric, Metric::L2 | Metric::InnerProduct | Metric::Cosine) && dimensions <= MOST_DIMENSIONS
+}
+
+/// Whether vectors of this shape gain by codes.
+pub(crate) fn is_worth_it(metric: Metric, element: Element, dimensions: usize) -> bool {
+    is_possible(metric, dimensions) && element.vector_bytes(dimensions as u32) >= LEAST_BYTES
+}
+
+/// Vectors to learn from.
+pub(crate) struct Sample<'a> {
+    pub(crate) metric: Metric,
+    pub(crate) element: Element,
+    pub(crate) dimensions: usize,
+    /// The vectors, as callers give them.
+    pub(crate) vectors: Vec<&'a [u8]>,
+}
+
+impl Sample<'_> {
+    /// How many vectors are looked at, of however many there are.
+    pub(crate) fn size(dimensions: usize) -> usize {
+        SAMPLE.max(4 * dimensions)
+    }
+}
+
+/// A codec for vectors like these; `None` if they do not vary, or so much that their squares overflow.
+pub(crate) fn train(sample: &Sample<'_>, seed: u64, threads: usize, pool: &Pool) -> Result<Option<Codec>> {
+    let Sample { metric, element, dimensions, .. } = *sample;
+    // Only its shape is used here.
+    let shape = Codec::around(metric, element, 1, vec![0.0; dimensions], &Matrix::zero(0, dimensions)?);
+    let mut rows = Matrix::zero(sample.vectors.len(), dimensions)?;
+    let mut values = Vec::new();
+    for (i, vector) in sample.vectors.iter().enumerate() {
+        // The norm is computed here: a sample has no scales.
+        shape.widen(vector, f32::NAN, &mut values);
+        rows.row_mut(i).copy_from_slice(&values);
+    }
+    let mean = mean_of(&rows);
+    for i in 0..rows.rows() {
+        for (value, mean) in rows.row_mut(i).iter_mut().zip(&mean) {
+            *value -= mean;
+        }
+    }
+    let covariance = transposed_product(&rows, &rows, threads, pool)?;
+    let total: f32 = (0..dimensions).map(|i| covariance.row(i)[i]).sum();
+    if !(total.is_normal() && mean.iter().all(|value| value.is_finite())) {
+        return Ok(None);
+    }
+    let (lines, mut directions) = choose(&covariance, total, seed, threads, pool)?;
+    subspace::spread(&mut directions, seed);
+    let codec = Codec::around(metric, element, lines, mean, &directions);
+    Ok((codec.unit.is_normal() && dot(&directions.data, &directions.data).is_finite()).then_some(codec))
+}
+
+/// The fewest lines that hold enough of the variance, and their directions.
+fn choose(covariance: &Matrix, total: f32, seed: u64, threads: usize, pool: &Pool) -> Result<(usize, Matrix)> {
+    let dimensions = covariance.columns;
+    let mut lines = LINES.into_iter().peekable();
+    loop {
+        let now = lines.next().unwrap_or(LINES[LINES.len() - 1]);
+        let most = directions_of(now).min(dimensions);
+        let last = most == dimensions || lines.peek().is_none();
+        let (mut directions, weights) = subspace::leading(covariance, most, seed, threads, pool)?;
+        if last || weights.iter().sum::<f32>() >= ENOUGH * total {
+            directions.data.truncate(most * dimensions);
+            return Ok((now, directions));
+        }
+    }
+}
+
+fn mean_of(rows: &Matrix) -> Vec<f32> {
+    let mut sums = vec![0.0_f64; rows.columns];
+    for i in 0..rows.rows() {
+        for (sum, &value) in sums.iter_mut().zip(rows.row(i)) {
+            *sum += f64::from(value);
+        }
+    }
+    let count = rows.rows().max(1) as f64;
+    sums.into_iter().map(|sum| (sum / count) as f32).collect()
+}
