@@ -116,7 +116,7 @@
 
 /**
  * kith_open(): use the file in place, read-only, without loading it. Do not truncate or overwrite a mapped file: replace it, as
- * kith_save() does. Cutting it short kills the process with SIGBUS.
+ * kith_save() does. Cutting it short kills the process with SIGBUS. kith_open_buffer(): use the bytes where they lie.
  */
 #define KITH_OPEN_MAPPED 1u
 
@@ -353,6 +353,12 @@ typedef struct kith_info {
     /** 0 in this version. */
     uint64_t flags;
 } kith_info;
+
+/**
+ * Takes the bytes of a file, one piece after the other: `count` bytes, 1 to 1,048,576, which may be read until this returns. 0 goes
+ * on; anything else ends the call with KITH_ERROR_IO. See "Callbacks" above.
+ */
+typedef int (*kith_write_fn)(void *ctx, const void *bytes, size_t count);
 
 #ifdef __cplusplus
 extern "C" {
@@ -707,6 +713,41 @@ KITH_API kith_status kith_save(const kith_index *index,
 KITH_API kith_status kith_open(const char *path,
                                uint64_t flags,
                                kith_index **index);
+
+/**
+ * Hands the bytes that kith_save() would write to a function of yours, front to back: for files of your own kind, sockets, blocks of
+ * a database. Together they are one file, which kith_open() and kith_open_buffer() take.
+ *
+ * - index: the index; searches and changes may go on meanwhile, and a change beside the call is in the bytes or not
+ * - write: gets the pieces in their order; may read the index, must not change it
+ * - ctx: handed to write; may be NULL
+ *
+ * Errors:
+ * - KITH_ERROR_IO: write returned something else than 0; the text has the number
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL
+ * - KITH_ERROR_MEMORY
+ */
+KITH_API kith_status kith_save_to(const kith_index *index,
+                                  kith_write_fn write,
+                                  void *ctx);
+
+/**
+ * Opens the bytes of a file that lie in memory: what kith_save() wrote or kith_save_to() handed out. They may come from anywhere:
+ * sizes, checksums and ids are checked before use.
+ *
+ * - data: the bytes. They are copied, unless flags has KITH_OPEN_MAPPED: then they are used where they lie, must start at a
+ *   multiple of 64, and must stay there unchanged until kith_free() has returned
+ * - length: their number
+ * - flags: as for kith_open()
+ * - index: receives the handle, to be ended with kith_free(). NULL on failure
+ *
+ * Errors: those of kith_open(), without KITH_ERROR_IO; and
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; data with KITH_OPEN_MAPPED is not a multiple of 64
+ */
+KITH_API kith_status kith_open_buffer(const void *data,
+                                      size_t length,
+                                      uint64_t flags,
+                                      kith_index **index);
 
 /**
  * Says what the head of a file says, without loading the file.

@@ -4,6 +4,7 @@
 //! ARCHITECTURE.md draws the rooms (modules) and the arrows between them; a test keeps both true.
 
 mod build;
+mod disk;
 pub mod distance;
 pub mod ffi;
 #[cfg(fuzzing)]

@@ -40,6 +40,8 @@ static kith_status (*const f_describe)(const kith_index *, kith_info *) = kith_d
 static kith_status (*const f_distance)(kith_metric, kith_element, uint32_t, const void *, const void *, float *) = kith_distance;
 static kith_status (*const f_save)(const kith_index *, const char *) = kith_save;
 static kith_status (*const f_open)(const char *, uint64_t, kith_index **) = kith_open;
+static kith_status (*const f_save_to)(const kith_index *, kith_write_fn, void *) = kith_save_to;
+static kith_status (*const f_open_buffer)(const void *, size_t, uint64_t, kith_index **) = kith_open_buffer;
 static kith_status (*const f_file_info)(const char *, kith_info *) = kith_file_info;
 
 static int even(void *ctx, uint64_t key) {
@@ -61,6 +63,20 @@ static int cancel(void *ctx, uint64_t done, uint64_t total) {
     return 1;
 }
 
+struct bytes {
+    unsigned char *data;
+    size_t count, room;
+};
+
+static int collect(void *ctx, const void *bytes, size_t count) {
+    struct bytes *all = (struct bytes *)ctx;
+    if (count > all->room - all->count) return 7;
+    memcpy(all->data + all->count, bytes, count);
+    all->count += count;
+    return 0;
+}
+
+static kith_write_fn const as_write = collect;
 static kith_filter_fn const as_filter = even;
 static kith_progress_fn const as_progress = report;
 
@@ -225,6 +241,33 @@ static void disk(const kith_index *index, const char *path) {
     remove(path);
 }
 
+/* The bytes of a save, handed over and opened from memory, copied and in place. */
+static void streams(const kith_index *index) {
+    const size_t room = 1 << 20;
+    unsigned char *memory = (unsigned char *)malloc(room + 64);
+    struct bytes all;
+    kith_index *again = NULL;
+    const float point[2] = {9, 9};
+    if (memory == NULL) exit(1);
+    all.data = memory + (64 - (size_t)memory % 64);
+    all.count = 0;
+    all.room = room;
+    CHECK(f_save_to(index, as_write, &all) == KITH_OK && all.count > 4096);
+    CHECK(f_open_buffer(all.data, all.count, 0, &again) == KITH_OK && again != NULL);
+    search(again);
+    CHECK(f_insert(again, 9, point) == KITH_OK);
+    f_free(again);
+    CHECK(f_open_buffer(all.data, all.count, KITH_OPEN_MAPPED, &again) == KITH_OK && again != NULL);
+    search(again);
+    CHECK(f_insert(again, 9, point) == KITH_ERROR_READ_ONLY);
+    f_free(again);
+    CHECK(f_open_buffer(all.data + 1, all.count, KITH_OPEN_MAPPED, &again) == KITH_ERROR_ARGUMENT && again == NULL);
+    CHECK(f_open_buffer(all.data, all.count - 1, 0, &again) == KITH_ERROR_CORRUPT && again == NULL);
+    all.room = all.count = 0;
+    CHECK(f_save_to(index, as_write, &all) == KITH_ERROR_IO && strstr(f_last_error(), "returned 7") != NULL);
+    free(memory);
+}
+
 int main(int argc, char **argv) {
     kith_index *index;
     size_t count = 9;
@@ -234,6 +277,7 @@ int main(int argc, char **argv) {
     search(index);
     reading(index);
     disk(index, argc > 1 ? argv[1] : "contract.kith");
+    streams(index);
     CHECK(f_clear(index) == KITH_OK);
     CHECK(f_keys(index, NULL, 0, &count) == KITH_OK && count == 0);
     f_free(index);
