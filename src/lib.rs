@@ -11,6 +11,7 @@ pub mod ffi;
 pub mod fuzzing;
 mod graph;
 pub mod index;
+mod journal;
 mod persist;
 mod search;
 pub mod simd;
@@ -21,5 +22,5 @@ pub mod util;
 #[doc(hidden)]
 pub use graph::Audit;
 pub use index::config::{BuildOptions, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
-pub use index::{Index, Rows};
+pub use index::{Index, LogInfo, LogOptions, Rows, SyncPolicy};
 pub use util::error::{Error, Result, Status};

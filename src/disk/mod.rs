@@ -6,6 +6,10 @@
 //! What a disk promises is little. Bytes of a file last from [`File::sync`] on, names from [`Folder::sync`] on; before that a crash
 //! keeps any part of them, in any order. A rename is whole or not at all.
 
+#[cfg(test)]
+pub(crate) mod simulated;
+#[cfg(feature = "test-hooks")]
+pub(crate) mod slow;
 mod system;
 
 pub(crate) use system::{RegularFile, System};
@@ -86,5 +90,15 @@ impl Source for [u8] {
         let from = usize::try_from(offset).ok().and_then(|start| self.get(start..)?.get(..into.len()));
         into.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
+    }
+}
+
+impl Source for Vec<u8> {
+    fn bytes(&self) -> u64 {
+        self.as_slice().bytes()
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.as_slice().read_at(offset, into)
     }
 }

@@ -19,6 +19,8 @@ use std::sync::Arc;
 pub(super) struct Snapshot {
     states: Vec<u8>,
     tree: Option<Tree>,
+    /// Every record of the log up to this number is in it.
+    pub(super) logged: u64,
 }
 
 impl Snapshot {
@@ -38,15 +40,15 @@ impl Index {
     /// Takes down the index at one instant. What the states name stays as it is while `guard` is pinned.
     pub(super) fn snapshot<'a>(&self, guard: &'a Guard) -> Result<(&'a Core, Snapshot)> {
         // The instant: no publication is under way while the states are copied.
-        let (core, mut states) = {
+        let (core, mut states, logged) = {
             let _alone = self.gate.write();
             let core = self.core(guard);
-            (core, core.store.copy_states()?)
+            (core, core.store.copy_states()?, self.seen_up_to())
         };
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
-        Ok((core, Snapshot { states, tree }))
+        Ok((core, Snapshot { states, tree, logged }))
     }
 
     /// Writes the index as it is at one instant of the call: beside the file, synced, then renamed over it. Writers go on.

@@ -7,8 +7,11 @@
 mod changes;
 pub mod config;
 pub(crate) mod disk;
+mod durable;
 mod reading;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use crate::build::Linkers;
 use crate::distance::{Element, Metric};
@@ -21,10 +24,12 @@ use crate::util::pool::Pool;
 use crate::util::reentry;
 use config::{Config, Kind, Options};
 use crossbeam_epoch::{Atomic, Guard, Owned};
+use durable::Durable;
 use parking_lot::RwLock;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
+pub use crate::journal::{LogInfo, LogOptions, SyncPolicy};
 pub use rows::Rows;
 
 /// What `clear` replaces: everything that depends on the vectors.
@@ -62,6 +67,8 @@ pub struct Index {
     poison: OnceLock<String>,
     /// Format of the file it came from, or would be written in.
     format: u32,
+    /// Where the index keeps a log of its changes.
+    durable: Option<Box<Durable>>,
 }
 
 impl Index {
@@ -92,6 +99,7 @@ impl Index {
             read_only: None,
             poison: OnceLock::new(),
             format,
+            durable: None,
         })
     }
 
@@ -148,7 +156,7 @@ impl Index {
         if let Some(text) = self.poison.get() {
             return Err(Error::internal(format!("changes are refused since a defect of kith: {text}")));
         }
-        Ok(())
+        self.check_log()
     }
 
     /// A number that names this index among all that exist.
