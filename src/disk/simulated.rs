@@ -184,11 +184,12 @@ impl Simulated {
 impl Call {
     /// The directory whose names it changes.
     fn folder(&self) -> &Path {
-        let path = match self {
-            Self::CreateFolder(path) | Self::Create(path, _) | Self::Rename(_, path, _) | Self::Remove(path) => path,
-            _ => return Path::new(""),
-        };
-        path.parent().unwrap_or(Path::new(""))
+        match self {
+            Self::CreateFolder(path) | Self::Create(path, _) | Self::Rename(_, path, _) | Self::Remove(path) => {
+                path.parent().unwrap_or(Path::new(""))
+            }
+            _ => Path::new(""),
+        }
     }
 }
 

@@ -13,7 +13,6 @@ use crate::util::error::{Error, Result, Status};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A leader waits for others at most this part of the time of a sync, and at most so long.
@@ -34,7 +33,6 @@ pub(super) struct Writer {
 #[derive(Clone, Debug)]
 pub(super) struct LogFile {
     pub(super) first: u64,
-    pub(super) path: PathBuf,
     pub(super) bytes: u64,
 }
 
@@ -255,7 +253,7 @@ impl Commits {
         };
         let made = made.map(|log| {
             (state.salt, state.lasting, state.told) = (log.header.salt, log.bytes, log.bytes);
-            state.files.push_back(LogFile { first, path: log.path.clone(), bytes: log.bytes });
+            state.files.push_back(LogFile { first, bytes: log.bytes });
             writer.log = log;
         });
         state.turning = false;
@@ -265,14 +263,13 @@ impl Commits {
         made.map(|()| first).map_err(|cause| Error::new(Status::Io, format!("making a new log file: {cause}")))
     }
 
-    /// Forgets the files whose records are all in a snapshot.
-    pub(super) fn retire(&self, snapshot: u64) -> Vec<PathBuf> {
+    /// Forgets the files whose records are all in a snapshot; says with which record the oldest begins that is left.
+    pub(super) fn retire(&self, snapshot: u64) -> u64 {
         let mut state = self.state.lock();
-        let mut gone = Vec::new();
         while state.files.get(1).is_some_and(|next| next.first <= snapshot + 1) {
-            gone.extend(state.files.pop_front().map(|file| file.path));
+            state.files.pop_front();
         }
-        gone
+        state.files.front().map_or(0, |oldest| oldest.first)
     }
 
     /// Makes the end last, and says so in the file, so that damage to it is told from a torn end. For when nobody writes any more.

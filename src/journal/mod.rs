@@ -22,7 +22,7 @@ pub(crate) use turns::Keys;
 use crate::disk::{Disk, Lock};
 use crate::util::error::{Error, Result, Status};
 use commit::{Commits, LogFile, Standing, Writer};
-use files::Log;
+use files::{Log, log_name};
 use record::{Kind, MOST_PAYLOAD};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ impl Directory {
     /// Takes away what a first open left that did not get to its snapshot: logs without a record.
     pub(crate) fn clear_unborn(&self) -> Result<()> {
         for &first in &self.files.logs {
-            let path = self.path.join(files::log_name(first));
+            let path = self.path.join(log_name(first));
             let failed = |cause| Error::io("opening", &path, &cause);
             let bytes = self.disk.read(&path).map_err(failed)?.bytes();
             if bytes > record::FILE_HEADER as u64 {
@@ -79,7 +79,7 @@ impl Directory {
         let failed = |cause| Error::io("writing", &self.path, &cause);
         let folder = self.disk.folder(&self.path).map_err(failed)?;
         let log = Log::create(&*self.disk, &self.path, &*folder, 1, &shape).map_err(failed)?;
-        let files = VecDeque::from([LogFile { first: 1, path: log.path.clone(), bytes: log.bytes }]);
+        let files = VecDeque::from([LogFile { first: 1, bytes: log.bytes }]);
         let standing = Standing { writer: Writer { log, folder }, files, next: 1 };
         Ok(Journal::new(self, shape, standing, options))
     }
@@ -186,12 +186,12 @@ impl Journal {
     /// Takes away what a snapshot makes needless: older ones, and logs whose records are all in it. What cannot be removed is left
     /// to the next open.
     pub(crate) fn retire(&self, snapshot: u64) {
-        let gone = self.commits.retire(snapshot);
-        gone.iter().for_each(|path| drop(self.disk.remove(path)));
-        if let Ok(names) = self.disk.list(&self.path) {
-            let older = Files::of(&names).snapshots.into_iter().filter(|&other| other < snapshot);
-            older.for_each(|other| drop(self.disk.remove(&self.path.join(snapshot_name(other)))));
-        }
+        let oldest = self.commits.retire(snapshot);
+        let Ok(names) = self.disk.list(&self.path) else { return };
+        let Files { snapshots, logs } = Files::of(&names);
+        let snapshots = snapshots.into_iter().filter(|&other| other < snapshot).map(snapshot_name);
+        let logs = logs.into_iter().filter(|&first| first < oldest).map(log_name);
+        snapshots.chain(logs).for_each(|name| drop(self.disk.remove(&self.path.join(name))));
     }
 
     /// What is known of the log; checkpoints are the caller's.

@@ -70,7 +70,7 @@ pub(super) fn recover(
         let place = if number == last { Place::End } else { Place::Middle };
         let source = disk.read(&path).map_err(|cause| Error::io("opening", &path, &cause))?;
         let (header, bytes) = scan.file(&*source, number, place).map_err(|error| at(&path, &error))?;
-        kept.push_back(LogFile { first: number, path: path.clone(), bytes });
+        kept.push_back(LogFile { first: number, bytes });
         end = Some((path, header, bytes, source.bytes() - bytes));
     }
     let Some((path, header, bytes, cut)) = end else { return Err(Error::internal("a log without files")) };

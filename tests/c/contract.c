@@ -42,6 +42,11 @@ static kith_status (*const f_save)(const kith_index *, const char *) = kith_save
 static kith_status (*const f_open)(const char *, uint64_t, kith_index **) = kith_open;
 static kith_status (*const f_save_to)(const kith_index *, kith_write_fn, void *) = kith_save_to;
 static kith_status (*const f_open_buffer)(const void *, size_t, uint64_t, kith_index **) = kith_open_buffer;
+static kith_status (*const f_open_directory)(const char *, const kith_options *, const kith_log_options *,
+                                             kith_index **) = kith_open_directory;
+static kith_status (*const f_sync_log)(kith_index *) = kith_sync_log;
+static kith_status (*const f_checkpoint)(kith_index *) = kith_checkpoint;
+static kith_status (*const f_describe_log)(const kith_index *, kith_log_info *) = kith_describe_log;
 static kith_status (*const f_file_info)(const char *, kith_info *) = kith_file_info;
 
 static int even(void *ctx, uint64_t key) {
@@ -98,6 +103,7 @@ static void constants(void) {
     const kith_element elements[] = {KITH_F32, KITH_F16, KITH_BF16, KITH_I8, KITH_U8, KITH_B1};
     const kith_kind kinds[] = {KITH_KIND_AUTO, KITH_KIND_FLAT, KITH_KIND_GRAPH};
     const kith_quantizer quantizers[] = {KITH_QUANTIZER_AUTO, KITH_QUANTIZER_NONE};
+    const kith_sync syncs[] = {KITH_SYNC_COMMIT, KITH_SYNC_INTERVAL, KITH_SYNC_NEVER};
     const uint64_t flags = KITH_OPEN_MAPPED | KITH_OPEN_READ_ONLY | KITH_OPEN_UNCHECKED | KITH_OPEN_ONE_THREAD;
     const char *unknown = f_status_text(-1000), *level = f_cpu_level();
     size_t i;
@@ -108,6 +114,7 @@ static void constants(void) {
     for (i = 0; i < 6; i++) CHECK(metrics[i] == i && elements[i] == i);
     for (i = 0; i < 3; i++) CHECK(kinds[i] == i);
     for (i = 0; i < 2; i++) CHECK(quantizers[i] == i);
+    for (i = 0; i < 3; i++) CHECK(syncs[i] == i + 1);
     CHECK(flags == 15 && KITH_FILTER_ANY_THREAD == 1 && KITH_UPSERT == 1 && KITH_NO_KEY == UINT64_MAX);
     CHECK(f_version() / 100 >= 1);
     CHECK(!strcmp(level, "portable") || !strcmp(level, "avx2") || !strcmp(level, "avx512") || !strcmp(level, "neon"));
@@ -241,6 +248,31 @@ static void disk(const kith_index *index, const char *path) {
     remove(path);
 }
 
+/* Where no directory can be; tests/c/durable.c has one. */
+static void directory(kith_index *index) {
+    kith_index *none = index;
+    kith_options options;
+    kith_log_options log;
+    kith_log_info info;
+    memset(&options, 0, sizeof options);
+    options.size = (uint32_t)sizeof options;
+    options.dimensions = 2;
+    memset(&log, 0, sizeof log);
+    log.size = (uint32_t)sizeof log;
+    log.sync = KITH_SYNC_COMMIT;
+    log.interval_ms = 50;
+    log.threads = 1;
+    log.checkpoint_bytes = 1 << 20;
+    log.flags = 0;
+    memset(&info, 0, sizeof info);
+    info.size = (uint32_t)sizeof info;
+    CHECK(f_open_directory("no/such/place", &options, &log, &none) == KITH_ERROR_IO && none == NULL);
+    CHECK(f_sync_log(index) == KITH_ERROR_ARGUMENT && f_checkpoint(index) == KITH_ERROR_ARGUMENT);
+    CHECK(f_describe_log(index, &info) == KITH_ERROR_ARGUMENT && info.last == 0 && info.durable == 0 && info.checkpoint == 0);
+    CHECK(info.sync == 0 && info.failed == 0 && info.flags == 0 && info.log_bytes == 0 && info.replayed == 0);
+    CHECK(info.cut_bytes == 0 && info.syncs == 0 && info.checkpoints == 0 && info.failed_checkpoints == 0);
+}
+
 /* The bytes of a save, handed over and opened from memory, copied and in place. */
 static void streams(const kith_index *index) {
     const size_t room = 1 << 20;
@@ -278,6 +310,7 @@ int main(int argc, char **argv) {
     reading(index);
     disk(index, argc > 1 ? argv[1] : "contract.kith");
     streams(index);
+    directory(index);
     CHECK(f_clear(index) == KITH_OK);
     CHECK(f_keys(index, NULL, 0, &count) == KITH_OK && count == 0);
     f_free(index);
