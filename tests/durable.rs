@@ -114,12 +114,12 @@ fn kill_one(path: &Path, kind: Kind, from: &[u64], acknowledgements: usize) -> V
     };
     let mut seen = 0;
     while seen < acknowledgements {
-        let line = lines.next().expect("the child ended by itself");
+        let Some(line) = lines.next() else { panic!("the child ended by itself") };
         seen += usize::from(take(line));
     }
     child.kill().unwrap();
     // What it said before it died counts.
-    while let Some(line) = lines.next() {
+    for line in lines {
         take(line);
     }
     child.wait().unwrap();

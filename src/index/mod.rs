@@ -5,7 +5,9 @@
 //! writers; only `clear` (a new core) and the instant of a snapshot hold it alone, both for microseconds.
 
 mod changes;
+mod checkpoint;
 pub mod config;
+mod directory;
 pub(crate) mod disk;
 mod durable;
 mod reading;

@@ -4,7 +4,7 @@
 //! written to the log together with those that come at the same time (`commit`), and is seen when its record lasts. Opening reads
 //! the log from the snapshot on (`recover`, `record`). FORMAT.md has every byte of a log.
 //!
-//! This room knows records, not indexes: what a change does to the vectors, and how a snapshot is made, is `index::durable`'s.
+//! This room knows records, not indexes: what a change does to the vectors, and how a snapshot is made, is the business of `index::directory` and `index::checkpoint`.
 
 mod commit;
 mod files;

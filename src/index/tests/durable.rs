@@ -163,6 +163,37 @@ fn a_checkpoint_takes_its_turns_beside_the_changes_that_pay_for_it() {
     assert!(names(&disk).len() <= 3 && names(&disk).iter().all(|name| !name.starts_with('.')), "{:?}", names(&disk));
 }
 
+/// Threads that fight for the same keys: the log must tell of their changes in the order in which they took place.
+#[test]
+fn the_log_agrees_with_what_was_seen_whoever_was_first() {
+    for (seed, kind) in (0..30).zip([Kind::Flat, Kind::Graph].into_iter().cycle()) {
+        let disk = disk();
+        let index = open(&disk, kind, &busy()).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4u64 {
+                let index = &index;
+                scope.spawn(move || {
+                    let mut random = Random(seed << 8 | thread);
+                    for i in 0..60 {
+                        let (key, of) = (random.below(3) as u64, (thread as u32) << 10 | i);
+                        let step = match random.below(20) {
+                            0..8 => Step::Upsert(key, of),
+                            8..12 => Step::Insert(key, of),
+                            12..16 => Step::Remove(key),
+                            16..19 => Step::Batch(vec![(key, of), (7, of)]),
+                            _ => Step::Clear,
+                        };
+                        step.run(index).unwrap();
+                    }
+                });
+            }
+        });
+        let before = content(&index);
+        drop(index);
+        assert_eq!(content(&open(&disk, kind, &busy()).unwrap()), before);
+    }
+}
+
 #[test]
 fn calls_for_a_log_are_refused_where_there_is_none() {
     let index = Index::create(&options(Kind::Flat)).unwrap();
