@@ -26,7 +26,7 @@
  *         return 0;
  *     }
  *
- * Chapters: library, life, content, search, reading, disk. Before them the constants and structs, and first the rules that hold
+ * Chapters: library, life, content, search, reading, disk, durable directories. Before them the constants and structs, and first the rules that hold
  * for every function:
  *
  * Status
@@ -116,7 +116,7 @@
 
 /**
  * kith_open(): use the file in place, read-only, without loading it. Do not truncate or overwrite a mapped file: replace it, as
- * kith_save() does. Cutting it short kills the process with SIGBUS.
+ * kith_save() does. Cutting it short kills the process with SIGBUS. kith_open_buffer(): use the bytes where they lie.
  */
 #define KITH_OPEN_MAPPED 1u
 
@@ -242,6 +242,22 @@ enum {
     KITH_QUANTIZER_PROJECTED4 = 2,
 };
 
+/**
+ * When changes of a durable directory are made to last. A program that is killed loses nothing that was acknowledged, whatever is
+ * chosen; this is about a machine that stops.
+ */
+typedef uint32_t kith_sync;
+
+/** Values of kith_sync. */
+enum {
+    /** Before the call returns that makes them. Calls that run at the same time share one sync. What 0 means. */
+    KITH_SYNC_COMMIT = 1,
+    /** By the first change that comes when the last sync was `interval_ms` milliseconds ago. */
+    KITH_SYNC_INTERVAL = 2,
+    /** When the operating system likes, and at checkpoints. */
+    KITH_SYNC_NEVER = 3,
+};
+
 /** An index: its vectors, their keys and whatever finds them. Made by kith_create() or kith_open(), ended by kith_free(). */
 typedef struct kith_index kith_index;
 
@@ -365,6 +381,64 @@ typedef struct kith_info {
     /** 0 in this version. */
     uint64_t flags;
 } kith_info;
+
+/**
+ * Takes the bytes of a file, one piece after the other: `count` bytes, 1 to 1,048,576, which may be read until this returns. 0 goes
+ * on; anything else ends the call with KITH_ERROR_IO. See "Callbacks" above.
+ */
+typedef int (*kith_write_fn)(void *ctx, const void *bytes, size_t count);
+
+/** How a durable directory is kept. Set `size`; 0 in any other field means its default. */
+typedef struct kith_log_options {
+    /** sizeof(kith_log_options). */
+    uint32_t size;
+    /** When changes are made to last. Default KITH_SYNC_COMMIT. */
+    kith_sync sync;
+    /** For KITH_SYNC_INTERVAL, in milliseconds. Default 100. No change, no sync: call kith_sync_log() before a long rest. */
+    uint32_t interval_ms;
+    /** Threads that load and replay while the directory is opened; 0 means all cores. */
+    uint32_t threads;
+    /** Bytes of log after which a checkpoint begins. Default: half of the snapshot's bytes, at least 64 MiB. */
+    uint64_t checkpoint_bytes;
+    /** Must be 0. */
+    uint64_t flags;
+} kith_log_options;
+
+/**
+ * How far the log of a durable directory is. The caller sets `size` before the call; nothing else is read. Records are numbered from
+ * 1 for the life of the directory; most changes are one record, a large batch is several.
+ */
+typedef struct kith_log_info {
+    /** sizeof(kith_log_info), set by the caller. */
+    uint32_t size;
+    /** As in force. */
+    kith_sync sync;
+    /** 1 if changes are refused because the log could not be written or synced; else 0. */
+    uint32_t failed;
+    /** 0 in this version. */
+    uint32_t flags;
+    /** Number of the last record. */
+    uint64_t last;
+    /** Number of the last record that a crash of the machine leaves. */
+    uint64_t durable;
+    /** The records up to this one are in the snapshot. */
+    uint64_t checkpoint;
+    /** Bytes of log that opening the directory would read. */
+    uint64_t log_bytes;
+    /** Records that were replayed when the directory was opened. */
+    uint64_t replayed;
+    /**
+     * Bytes behind the last whole change that opening cut off: what a crash had left of changes that were never acknowledged under
+     * KITH_SYNC_COMMIT.
+     */
+    uint64_t cut_bytes;
+    /** Syncs of the log since the directory was opened. */
+    uint64_t syncs;
+    /** Checkpoints that were completed since the directory was opened. */
+    uint64_t checkpoints;
+    /** Checkpoints that were given up because the disk or the memory was full, for example; the log goes on, and grows. */
+    uint64_t failed_checkpoints;
+} kith_log_info;
 
 #ifdef __cplusplus
 extern "C" {
@@ -721,6 +795,41 @@ KITH_API kith_status kith_open(const char *path,
                                kith_index **index);
 
 /**
+ * Hands the bytes that kith_save() would write to a function of yours, front to back: for files of your own kind, sockets, blocks of
+ * a database. Together they are one file, which kith_open() and kith_open_buffer() take.
+ *
+ * - index: the index; searches and changes may go on meanwhile, and a change beside the call is in the bytes or not
+ * - write: gets the pieces in their order; may read the index, must not change it
+ * - ctx: handed to write; may be NULL
+ *
+ * Errors:
+ * - KITH_ERROR_IO: write returned something else than 0; the text has the number
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL
+ * - KITH_ERROR_MEMORY
+ */
+KITH_API kith_status kith_save_to(const kith_index *index,
+                                  kith_write_fn write,
+                                  void *ctx);
+
+/**
+ * Opens the bytes of a file that lie in memory: what kith_save() wrote or kith_save_to() handed out. They may come from anywhere:
+ * sizes, checksums and ids are checked before use.
+ *
+ * - data: the bytes. They are copied, unless flags has KITH_OPEN_MAPPED: then they are used where they lie, must start at a
+ *   multiple of 64, and must stay there unchanged until kith_free() has returned
+ * - length: their number
+ * - flags: as for kith_open()
+ * - index: receives the handle, to be ended with kith_free(). NULL on failure
+ *
+ * Errors: those of kith_open(), without KITH_ERROR_IO; and
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; data with KITH_OPEN_MAPPED is not a multiple of 64
+ */
+KITH_API kith_status kith_open_buffer(const void *data,
+                                      size_t length,
+                                      uint64_t flags,
+                                      kith_index **index);
+
+/**
  * Says what the head of a file says, without loading the file.
  *
  * - path: the file
@@ -732,6 +841,92 @@ KITH_API kith_status kith_open(const char *path,
  * - KITH_ERROR_ARGUMENT: a pointer is NULL; path is empty; info->size is 0 or no size of this struct
  */
 KITH_API kith_status kith_file_info(const char *path, kith_info *info);
+
+/* ---- Durable directories --------------------------------------------------------------------------------- */
+
+/**
+ * Opens the index that lives in a directory, or begins one there. From then on every change (kith_insert(), kith_upsert(),
+ * kith_insert_batch(), kith_remove(), kith_remove_batch(), kith_clear()) is written to a log in the directory before it is seen and
+ * before the call returns. Opening reads the last snapshot and the log behind it, up to the last whole change; a batch is there whole
+ * or not at all.
+ *
+ * - path: the directory; made if it is missing and its parent is there
+ * - options: what a new index is to be; for an index that is there, dimensions, metric, element and (unless it is KITH_KIND_AUTO)
+ *   kind must be those it has, capacity is a hint, and the rest means nothing. May be NULL: then an index must be there
+ * - log_options: when changes are made to last, and more; may be NULL
+ * - index: receives the handle, to be ended with kith_free(). NULL on failure
+ *
+ * Under KITH_SYNC_COMMIT nothing that was acknowledged is lost: a change whose call returned KITH_OK is there after the program is
+ * killed or the machine stops. A change is seen by searches only when it lasts, so nobody sees what a crash undoes. One whose call had not
+ * returned may be there or not.
+ *
+ * When the log cannot be written or synced, the call that met this returns KITH_ERROR_IO and the index stays as it was; every later
+ * change gives KITH_ERROR_READ_ONLY; reading, searching and kith_save() go on. Free the index and open the directory again: then the
+ * change that failed is there or not.
+ *
+ * Changes of one key wait for each other, and kith_clear() for all; so a callback must not wait for another thread that changes the index.
+ * Checkpoints are written by the changes, each a share that is in proportion to what it logged; see kith_checkpoint().
+ * A directory has one owner: the process that has it open, until kith_free() or its end. A child that it forks may search, not change. The
+ * files named snapshot- are as kith_save() writes them; nothing in the directory is to be changed or removed while it is open.
+ *
+ * Errors:
+ * - KITH_ERROR_BUSY: the directory is open already, in this process or another
+ * - KITH_ERROR_IO: the system refused; or nothing is there and options is NULL
+ * - KITH_ERROR_CORRUPT: a file is damaged or missing; the text names it. An end that a crash has torn is cut off, which is no error
+ *   (kith_log_info.cut_bytes)
+ * - KITH_ERROR_VERSION: a newer format, or the other byte order
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; path is empty; options are out of range or not those of the index that is there; sync is
+ *   unknown
+ * - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
+ * - KITH_ERROR_MEMORY
+ *
+ * ```c
+ * kith_options options = {.size = sizeof options, .dimensions = 384, .metric = KITH_COSINE};
+ * kith_index *index;
+ * if (kith_open_directory("packages", &options, NULL, &index)) { fprintf(stderr, "%s\n", kith_last_error()); exit(1); }
+ * ```
+ */
+KITH_API kith_status kith_open_directory(const char *path,
+                                         const kith_options *options,
+                                         const kith_log_options *log_options,
+                                         kith_index **index);
+
+/**
+ * Makes every change last that was acknowledged before, whatever `sync` says.
+ *
+ * - index: of kith_open_directory()
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: index is NULL or does not live in a directory
+ * - KITH_ERROR_IO, KITH_ERROR_READ_ONLY: the log cannot be written; see kith_open_directory()
+ */
+KITH_API kith_status kith_sync_log(kith_index *index);
+
+/**
+ * Folds the log into a new snapshot, all of it on the calling thread; searches and changes go on meanwhile. Nobody needs to call this:
+ * once the log has grown by `checkpoint_bytes`, changes do the same piece by piece. It makes the next opening quick, and spares the changes
+ * the work: call it from a thread of your own, or before a long rest.
+ *
+ * - index: of kith_open_directory()
+ *
+ * Errors:
+ * - KITH_ERROR_IO, KITH_ERROR_MEMORY: the snapshot could not be written; the index and its log go on as they were
+ * - KITH_ERROR_ARGUMENT: index is NULL or does not live in a directory
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_checkpoint(kith_index *index);
+
+/**
+ * Says how far the log of an index is, and what opening its directory found.
+ *
+ * - index: of kith_open_directory()
+ * - info: `size` must be set; the rest is written
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; index does not live in a directory; info->size is 0 or no size of this struct
+ */
+KITH_API kith_status kith_describe_log(const kith_index *index,
+                                       kith_log_info *info);
 
 #ifdef __cplusplus
 }  // extern "C"

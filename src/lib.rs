@@ -4,12 +4,14 @@
 //! ARCHITECTURE.md draws the rooms (modules) and the arrows between them; a test keeps both true.
 
 mod build;
+mod disk;
 pub mod distance;
 pub mod ffi;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod graph;
 pub mod index;
+mod journal;
 mod persist;
 mod quant;
 mod search;
@@ -21,5 +23,5 @@ pub mod util;
 #[doc(hidden)]
 pub use graph::Audit;
 pub use index::config::{BuildOptions, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
-pub use index::{Index, Rows};
+pub use index::{Index, LogInfo, LogOptions, Rows, SyncPolicy};
 pub use util::error::{Error, Result, Status};

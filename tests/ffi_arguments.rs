@@ -18,7 +18,10 @@ fn bytes<T>(values: &[T]) -> *const c_void {
 }
 
 /// Every function and pointer argument that may be NULL; all others are in the table of the test below.
-const MAY_BE_NULL: [(&str, &str); 6] = [
+const MAY_BE_NULL: [(&str, &str); 9] = [
+    ("kith_open_directory", "options"),
+    ("kith_open_directory", "log_options"),
+    ("kith_save_to", "ctx"),
     ("kith_free", "index"),
     ("kith_insert_batch", "options"),
     ("kith_search", "options"),
@@ -26,6 +29,10 @@ const MAY_BE_NULL: [(&str, &str); 6] = [
     ("kith_search_batch", "options"),
     ("kith_search_batch", "distances"),
 ];
+
+unsafe extern "C-unwind" fn discard(_: *mut c_void, _: *const c_void, _: usize) -> std::ffi::c_int {
+    0
+}
 
 type Call<'a> = (&'static str, &'static str, Box<dyn Fn() -> i32 + 'a>);
 
@@ -47,6 +54,8 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
     let (mut info, options) = ([0u64; 11], options(2));
     let info = info.as_mut_ptr().cast::<kith_info>();
     unsafe { (*info).size = 88 };
+    let mut log_info = [0u64; 11];
+    let log_info = log_info.as_mut_ptr().cast::<kith_log_info>();
     let before = handle.contents();
     let table: Vec<Call<'_>> = vec![
         call!(kith_create, "options", null(), made),
@@ -86,6 +95,15 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
         call!(kith_distance, "distance", 0, 0, 2, vector, vector, null_mut()),
         call!(kith_save, "index", null(), path),
         call!(kith_save, "path", index, null()),
+        call!(kith_open_directory, "path", null(), &raw const options, null(), made),
+        call!(kith_open_directory, "index", path, &raw const options, null(), null_mut()),
+        call!(kith_sync_log, "index", null_mut()),
+        call!(kith_checkpoint, "index", null_mut()),
+        call!(kith_describe_log, "index", null(), log_info),
+        call!(kith_describe_log, "info", index, null_mut()),
+        call!(kith_save_to, "index", null(), Some(discard), null_mut()),
+        call!(kith_open_buffer, "data", null(), 0, 0, made),
+        call!(kith_open_buffer, "index", vector, 8, 0, null_mut()),
         call!(kith_open, "path", null(), 0, made),
         call!(kith_open, "index", path, 0, null_mut()),
         call!(kith_file_info, "path", null(), info),
@@ -95,6 +113,7 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
         assert_eq!(call(), ARGUMENT, "{function} with {argument} NULL: {}", last_error());
         assert_eq!(last_error(), format!("{function}: {argument} is NULL"));
     }
+    refused(unsafe { kith_save_to(index, None, null_mut()) }, ARGUMENT, "kith_save_to", &["write is NULL"]);
     assert!(handle.contents() == before);
     let mut covered: Vec<(String, String)> = table.iter().map(|(f, a, _)| ((*f).into(), (*a).into())).collect();
     covered.extend(MAY_BE_NULL.iter().map(|(f, a)| ((*f).into(), (*a).into())));

@@ -60,6 +60,9 @@ fn rust_has_the_layout_of_the_table() {
         kith_build_options: size threads progress progress_ctx flags;
         kith_info: size dimensions metric element kind quantizer m ef_construction ef_search format count removed capacity bytes
             seed flags;
+        kith_log_options: size sync interval_ms threads checkpoint_bytes flags;
+        kith_log_info: size sync failed flags last durable checkpoint log_bytes replayed cut_bytes syncs checkpoints
+            failed_checkpoints;
     }
     values! {ours,
         kith_status_values: KITH_OK KITH_ERROR_ARGUMENT KITH_ERROR_MEMORY KITH_ERROR_IO KITH_ERROR_CORRUPT KITH_ERROR_VERSION
@@ -69,6 +72,7 @@ fn rust_has_the_layout_of_the_table() {
         kith_element_values: KITH_F32 KITH_F16 KITH_BF16 KITH_I8 KITH_U8 KITH_B1;
         kith_kind_values: KITH_KIND_AUTO KITH_KIND_FLAT KITH_KIND_GRAPH;
         kith_quantizer_values: KITH_QUANTIZER_AUTO KITH_QUANTIZER_NONE KITH_QUANTIZER_PROJECTED4;
+        kith_sync_values: KITH_SYNC_COMMIT KITH_SYNC_INTERVAL KITH_SYNC_NEVER;
     }
     for (name, value) in [
         ("KITH_FILTER_ANY_THREAD", u64::from(KITH_FILTER_ANY_THREAD)),

@@ -147,6 +147,92 @@ fn a_save_beside_many_writers_holds_a_whole_graph() {
 }
 
 #[test]
+fn a_save_that_takes_its_time_stops_nobody_and_holds_what_was_there_when_it_began() {
+    struct Slow<'a> {
+        bytes: Vec<u8>,
+        meanwhile: Option<Box<dyn FnOnce() + 'a>>,
+    }
+    impl std::io::Write for Slow<'_> {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.bytes.extend_from_slice(bytes);
+            // Behind the header: the vectors are being written, the links are not.
+            if self.bytes.len() > 4096
+                && let Some(meanwhile) = self.meanwhile.take()
+            {
+                meanwhile();
+            }
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let options = Options { dimensions: 4, kind: Kind::Graph, m: 4, ef_construction: 20, ..Options::default() };
+    let index = Index::create(&options).unwrap();
+    (0..400).for_each(|key| index.insert(key, &vector(key)).unwrap());
+    let (began, may_end) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    std::thread::scope(|scope| {
+        // A batch is linked, but not published, when the save begins, and is taken back while it is written.
+        scope.spawn(|| {
+            let keys: Vec<u64> = (1000..1300).collect();
+            let vectors: Vec<u8> = keys.iter().flat_map(|&key| vector(key)).collect();
+            let cancel = |done, total| {
+                if done == total {
+                    began.wait();
+                    may_end.wait();
+                }
+                done == total
+            };
+            let options = BuildOptions { threads: 1, progress: Some(&cancel), ..BuildOptions::default() };
+            let error = index.insert_batch(&keys, Rows::packed(&vectors, 16), &options).unwrap_err();
+            assert_eq!(error.status(), Status::Cancelled);
+            began.wait();
+        });
+        began.wait();
+        let meanwhile = || {
+            let write = || {
+                may_end.wait();
+                began.wait();
+                (400..600).for_each(|key| index.insert(key, &vector(key)).unwrap());
+                (0..100).for_each(|key| index.remove(key).unwrap());
+            };
+            std::thread::scope(|scope| drop(scope.spawn(write)));
+        };
+        let mut slow = Slow { bytes: Vec::new(), meanwhile: Some(Box::new(meanwhile)) };
+        index.save_to(&mut slow).unwrap();
+        let opened = Index::open_buffer(&slow.bytes, PLAIN).unwrap();
+        let mut keys = vec![0; 400];
+        assert_eq!((opened.describe().count, opened.keys(&mut keys).unwrap()), (400, 400));
+        keys.sort_unstable();
+        assert_eq!(keys, (0..400).collect::<Vec<_>>());
+    });
+    assert_eq!(index.describe().count, 500);
+}
+
+#[test]
+fn what_is_handed_over_is_what_a_file_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.kith");
+    for kind in [Kind::Flat, Kind::Graph] {
+        let index = Index::create(&Options { dimensions: 4, kind, ..Options::default() }).unwrap();
+        (0..3000).for_each(|key| index.insert(key, &vector(key)).unwrap());
+        (0..3000).step_by(7).for_each(|key| index.remove(key).unwrap());
+        index.save(&path).unwrap();
+        let mut bytes = Vec::new();
+        index.save_to(&mut bytes).unwrap();
+        assert!(bytes == std::fs::read(&path).unwrap());
+        let opened = Index::open_buffer(&bytes, PLAIN).unwrap();
+        assert_eq!(answers(&opened, 10), answers(&index, 10));
+        opened.insert(9999, &vector(9999)).unwrap();
+        let read_only = Index::open_buffer(&bytes, OpenFlags { read_only: true, ..PLAIN }).unwrap();
+        assert_eq!(read_only.remove(1).unwrap_err().status(), Status::ReadOnly);
+        for end in [0, 100, 4096, bytes.len() - 1] {
+            assert_eq!(Index::open_buffer(&bytes[..end], PLAIN).unwrap_err().status(), Status::Corrupt);
+        }
+    }
+}
+
+#[test]
 fn a_save_during_inserts_is_the_index_at_one_instant() {
     let folder = tempfile::tempdir().unwrap();
     let index = create(Metric::L2);

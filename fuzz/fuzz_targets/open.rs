@@ -30,7 +30,12 @@ fn search(bytes: &[u8]) {
     std::fs::write(&*PLACE, bytes).expect("a place to write to");
     for (mapped, unchecked) in [(false, false), (true, false), (false, true), (true, true)] {
         let flags = OpenFlags { mapped, unchecked, one_thread: true, read_only: false };
-        let Ok(index) = Index::open(&PLACE, flags) else { continue };
+        let opened = Index::open(&PLACE, flags);
+        if !mapped {
+            let buffer = Index::open_buffer(bytes, flags);
+            assert_eq!(buffer.as_ref().err().map(kith::Error::status), opened.as_ref().err().map(kith::Error::status));
+        }
+        let Ok(index) = opened else { continue };
         let mut keys = [0; 100];
         let mut distances = [0.0; 100];
         // Finite and not zero in every element type.

@@ -4,7 +4,7 @@
 //! programmers. `cbindgen.toml` holds the header's first chapter.
 //!
 //! - `types`: structs, constants and callback types, as C sees them
-//! - `library`, `life`, `content`, `search`, `reading`, `disk`: the functions, by chapter of the header
+//! - `library`, `life`, `content`, `search`, `reading`, `disk`, `durable`: the functions, by chapter of the header
 //! - `enter`: what surrounds every call: floating-point mode, the net under panics, the text of the last error
 //! - `arguments`: from C pointers to Rust references, with every check that is possible
 //! - `options`: from C structs to the options of [`crate::Index`]
@@ -13,7 +13,7 @@
 //!
 //! The functions here are unsafe for one reason: they follow pointers. Each needs of its caller what the header says, that is:
 //!
-//! - a handle comes from `kith_create` or `kith_open`, was not freed, and is not freed while the call runs;
+//! - a handle comes from `kith_create` or one of the functions named `kith_open`, was not freed, and is not freed while the call runs;
 //! - an input pointer is readable, and an output pointer writable, for the number of bytes that the header names; no other
 //!   thread writes to them during the call; outputs overlap neither each other nor the inputs;
 //! - a `path` ends with a zero byte;
@@ -27,6 +27,7 @@
 mod arguments;
 mod content;
 mod disk;
+mod durable;
 mod enter;
 #[cfg(feature = "test-hooks")]
 mod hooks;
@@ -39,6 +40,7 @@ mod types;
 
 pub use content::*;
 pub use disk::*;
+pub use durable::*;
 #[cfg(feature = "test-hooks")]
 pub use hooks::*;
 pub use library::*;

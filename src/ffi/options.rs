@@ -3,12 +3,14 @@
 //! A struct begins with the size that the caller's header gave it. Shorter than ours: the fields it lacks are 0. Longer: the
 //! bytes we do not know must be 0, else the program asks for something this version cannot do.
 
+use super::durable::{kith_log_info, kith_log_options};
 use super::types::{
     KITH_FILTER_ANY_THREAD, KITH_OPEN_MAPPED, KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED,
     KITH_UPSERT, kith_build_options, kith_info, kith_options, kith_search_options,
 };
 use crate::distance::{Element, Metric};
 use crate::index::config::{BuildOptions, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
+use crate::index::{LogInfo, LogOptions, SyncPolicy};
 use crate::util::error::{Error, Result};
 use std::ffi::c_void;
 use std::mem::{MaybeUninit, offset_of, size_of};
@@ -44,6 +46,9 @@ sized32!(kith_search_options: size ef threads recall filter filter_ctx flags);
 sized32!(kith_build_options: size threads progress progress_ctx flags);
 sized32!(kith_info: size dimensions metric element kind quantizer m ef_construction ef_search format count removed capacity bytes
     seed flags);
+sized32!(kith_log_options: size sync interval_ms threads checkpoint_bytes flags);
+sized32!(kith_log_info: size sync failed flags last durable checkpoint log_bytes replayed cut_bytes syncs checkpoints
+    failed_checkpoints);
 
 /// The size that the caller wrote into its struct, if it can be one.
 ///
@@ -134,6 +139,35 @@ pub(super) unsafe fn index_options(options: *const kith_options) -> Result<Optio
     })
 }
 
+/// The options of an index that may be there already; NULL if the caller says nothing of it.
+///
+/// # Safety
+/// - as for `index_options`.
+pub(super) unsafe fn optional_index_options(options: *const kith_options) -> Result<Option<Options>> {
+    if options.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise, passed on.
+    unsafe { index_options(options) }.map(Some)
+}
+
+/// The options of a durable directory.
+///
+/// # Safety
+/// - `options` is NULL or readable for as many bytes as its size field says.
+pub(super) unsafe fn log_options(options: *const kith_log_options) -> Result<LogOptions> {
+    // SAFETY: the caller's promise, passed on.
+    let options = unsafe { read_optional(options, "log_options") }?;
+    check_flags(options.flags, 0, "it knows none")?;
+    Ok(LogOptions {
+        sync: SyncPolicy::try_from(options.sync)?,
+        interval_ms: options.interval_ms,
+        threads: options.threads,
+        checkpoint_bytes: options.checkpoint_bytes,
+        ..LogOptions::default()
+    })
+}
+
 /// A callback's `ctx`.
 #[derive(Clone, Copy)]
 struct Context(*mut c_void);
@@ -218,17 +252,21 @@ pub(super) fn open_flags(flags: u64) -> Result<OpenFlags> {
     })
 }
 
-/// A caller's `kith_info`, its size checked before the work whose result it will hold.
-pub(super) struct InfoPlace {
+/// A caller's struct for results, its size checked before the work whose result it will hold.
+pub(super) struct Place<T> {
     /// Never a reference: the caller's struct may be shorter than ours.
-    place: *mut kith_info,
+    place: *mut T,
     size: usize,
 }
 
-impl InfoPlace {
+/// A caller's `kith_info`.
+pub(super) type InfoPlace = Place<kith_info>;
+
+#[allow(private_bounds, reason = "only the structs of this file have a size rule")]
+impl<T: Sized32> Place<T> {
     /// # Safety
     /// - `info` is NULL, or its first 4 bytes are readable and as many bytes as they say are writable until the place is dropped.
-    pub(super) unsafe fn new(info: *mut kith_info) -> Result<Self> {
+    pub(super) unsafe fn new(info: *mut T) -> Result<Self> {
         if info.is_null() {
             return Err(Error::argument("info is NULL"));
         }
@@ -237,12 +275,24 @@ impl InfoPlace {
         Ok(Self { place: info, size })
     }
 
+    /// Writes the fields that the caller's struct has, but for its size; bytes that this version does not know become 0.
+    fn write(self, value: &T) {
+        let Self { place, size } = self;
+        let (known, target) = (size.min(size_of::<T>()), place.cast::<u8>());
+        // SAFETY: `size` bytes are writable by the promise of `new`; known is within them and within `value`. The first four are the
+        // size, which stays.
+        unsafe {
+            std::ptr::copy_nonoverlapping((&raw const *value).cast::<u8>().add(4), target.add(4), known - 4);
+            target.add(known).write_bytes(0, size - known);
+        }
+    }
+}
+
+impl Place<kith_info> {
     /// Writes the fields that the caller's struct has; bytes that this version does not know become 0.
     pub(super) fn fill(self, info: &Info) {
-        let Self { place, size } = self;
-        let value = kith_info {
-            #[expect(clippy::cast_possible_truncation, reason = "the caller's own u32, see plausible_size")]
-            size: size as u32,
+        self.write(&kith_info {
+            size: 0,
             dimensions: info.dimensions,
             metric: info.metric as u32,
             element: info.element as u32,
@@ -258,13 +308,27 @@ impl InfoPlace {
             bytes: info.bytes,
             seed: info.seed,
             flags: 0,
-        };
-        let known = size.min(size_of::<kith_info>());
-        let target = place.cast::<u8>();
-        // SAFETY: `size` bytes are writable by the promise of `new`; known is within them and within `value`.
-        unsafe {
-            std::ptr::copy_nonoverlapping((&raw const value).cast::<u8>(), target, known);
-            target.add(known).write_bytes(0, size - known);
-        }
+        });
+    }
+}
+
+impl Place<kith_log_info> {
+    /// As [`Place::<kith_info>::fill`].
+    pub(super) fn fill(self, info: &LogInfo) {
+        self.write(&kith_log_info {
+            size: 0,
+            sync: info.sync as u32,
+            failed: info.failed.into(),
+            flags: 0,
+            last: info.last,
+            durable: info.durable,
+            checkpoint: info.checkpoint,
+            log_bytes: info.log_bytes,
+            replayed: info.replayed,
+            cut_bytes: info.cut_bytes,
+            syncs: info.syncs,
+            checkpoints: info.checkpoints,
+            failed_checkpoints: info.failed_checkpoints,
+        });
     }
 }

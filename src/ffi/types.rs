@@ -138,7 +138,7 @@ pub const KITH_FILTER_ANY_THREAD: u32 = 1;
 pub const KITH_UPSERT: u32 = 1;
 
 /// kith_open(): use the file in place, read-only, without loading it. Do not truncate or overwrite a mapped file: replace it, as
-/// kith_save() does. Cutting it short kills the process with SIGBUS.
+/// kith_save() does. Cutting it short kills the process with SIGBUS. kith_open_buffer(): use the bytes where they lie.
 pub const KITH_OPEN_MAPPED: u32 = 1;
 
 /// kith_open(): refuse changes with KITH_ERROR_READ_ONLY.
@@ -158,6 +158,11 @@ pub type kith_filter_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, k
 /// batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
 /// before. See "Callbacks" above.
 pub type kith_progress_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, done: u64, total: u64) -> c_int>;
+
+/// Takes the bytes of a file, one piece after the other: `count` bytes, 1 to 1,048,576, which may be read until this returns. 0 goes
+/// on; anything else ends the call with KITH_ERROR_IO. See "Callbacks" above.
+pub type kith_write_fn =
+    Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, bytes: *const c_void, count: usize) -> c_int>;
 
 /// What an index is created with. Set `size` and `dimensions`; 0 in any other field means its default.
 #[derive(Clone, Copy, Debug)]

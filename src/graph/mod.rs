@@ -188,16 +188,24 @@ impl Graph {
     /// Marks the slots that kept links lead to from one, itself among them; those that are marked already, and those beyond the marks,
     /// end the way.
     pub(crate) fn spread(&self, from: u32, reached: &mut [bool]) {
-        let mut open = vec![from];
-        while let Some(slot) = open.pop() {
+        self.spread_along(from, reached, |_, _| ());
+    }
+
+    /// As [`Graph::spread`]; tells of each slot that is reached, but the first, from which one.
+    pub(crate) fn spread_along(&self, from: u32, reached: &mut [bool], mut edge: impl FnMut(u32, u32)) {
+        let mut open = vec![(from, from)];
+        while let Some((slot, before)) = open.pop() {
             match reached.get_mut(slot as usize) {
                 Some(reached) if !*reached => *reached = true,
                 _ => continue,
             }
+            if slot != before {
+                edge(before, slot);
+            }
             let _still = self.still(slot);
             let row =
                 self.row(slot, 0).iter().map(|cell| cell.load(Ordering::Acquire)).take_while(|&link| link != NONE);
-            open.extend(row.filter(|link| link & KEEP != 0).map(|link| link & !KEEP));
+            open.extend(row.filter(|link| link & KEEP != 0).map(|link| (link & !KEEP, slot)));
         }
     }
 

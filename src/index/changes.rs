@@ -8,6 +8,8 @@ use super::config::{BuildOptions, NO_KEY};
 use super::{Core, Index, Rows};
 use crate::build::insert::{self, Linker, NoJournal};
 use crate::build::undo::Undo;
+use crate::index::durable::Turn;
+use crate::journal::Keys;
 use crate::search::walk::Field;
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::threads_or_cores;
@@ -66,6 +68,7 @@ impl Index {
         self.check_change()?;
         check_key(key)?;
         let scale = self.scoring.check("vector", vector)?;
+        let mut turn = self.turn(Keys::One(key))?;
         let pin = self.pin();
         loop {
             let core = self.core(&pin);
@@ -80,7 +83,8 @@ impl Index {
             claimed.inspect_err(|_| core.store.give_back(slot, 1))?;
             let mut linker = self.linkers.take();
             let coded = core.write_code(slot, &mut linker.work, &pin);
-            if let Err(error) = coded.and_then(|()| self.prepare(core, slot)) {
+            let ready = coded.and_then(|()| self.prepare(core, slot)).and_then(|()| turn.put(&[key], |_| vector));
+            if let Err(error) = ready {
                 core.store.release(slot, &pin);
                 core.store.give_back_seen(slot, 1, &pin);
                 return Err(error);
@@ -139,6 +143,7 @@ impl Index {
             )));
         };
         let present = if options.upsert { Present::Replace } else { Present::Refuse };
+        let mut turn = self.turn(Keys::Many(keys))?;
         let pin = self.pin();
         loop {
             let core = self.core(&pin);
@@ -151,7 +156,7 @@ impl Index {
                     coded = self.code_if_due(core, threads_or_cores(options.threads), &pin)?;
                     Ok(())
                 })
-                .and_then(|()| self.link_batch(&batch, options, &pin));
+                .and_then(|()| self.link_batch(&batch, options, &mut turn, &pin));
             if let Err(error) = done {
                 self.forget_codes(core, coded, &pin);
                 for slot in first..first + count {
@@ -213,9 +218,16 @@ impl Index {
         reentry::calling_back(self.name(), || meter.tell_all())
     }
 
-    /// Links the slots of a batch, in an order that spreads runs of similar vectors over the whole batch.
-    fn link_batch(&self, batch: &Batch<'_>, options: &BuildOptions<'_>, guard: &Guard) -> Result<()> {
-        let Some(graph) = &batch.core.graph else { return Ok(()) };
+    /// Links the slots of a batch, in an order that spreads runs of similar vectors over the whole batch, and logs it.
+    fn link_batch(
+        &self,
+        batch: &Batch<'_>,
+        options: &BuildOptions<'_>,
+        turn: &mut Turn<'_>,
+        guard: &Guard,
+    ) -> Result<()> {
+        let mut log = || turn.put(batch.keys, |i| batch.vectors.row(i));
+        let Some(graph) = &batch.core.graph else { return log() };
         let total = batch.keys.len();
         let step = spread(total);
         let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
@@ -254,7 +266,8 @@ impl Index {
         // The last word comes when all is linked and can still be taken back.
         let done = ran
             .and_then(|()| work.into_result())
-            .and_then(|()| reentry::calling_back(self.name(), || meter.tell_all()));
+            .and_then(|()| reentry::calling_back(self.name(), || meter.tell_all()))
+            .and_then(|()| log());
         if done.is_err() {
             let _alone = batch.core.linking.write();
             let mut linker = self.linkers.take();
@@ -296,7 +309,12 @@ impl Index {
     /// `ReadOnly`, `Busy`, `Internal`.
     pub fn remove_batch(&self, keys: &[u64]) -> Result<usize> {
         self.check_change()?;
+        let mut turn = self.turn(if let [key] = keys { Keys::One(*key) } else { Keys::Many(keys) })?;
         let pin = self.pin();
+        turn.remove(|| {
+            let store = &self.core(&pin).store;
+            keys.iter().copied().filter(|&key| store.find(key, &pin).is_some()).collect()
+        })?;
         let _gate = self.gate.read();
         let store = &self.core(&pin).store;
         Ok(keys.iter().filter(|&&key| store.remove(key, &pin)).count())
@@ -308,6 +326,8 @@ impl Index {
     /// `ReadOnly`, `Busy`, `Internal`.
     pub fn clear(&self) -> Result<()> {
         self.check_change()?;
+        let mut turn = self.turn(Keys::All)?;
+        turn.clear()?;
         self.replace_core(&self.pin());
         Ok(())
     }

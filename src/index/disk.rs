@@ -1,33 +1,74 @@
-//! Calls that touch files: save, open, file info.
+//! Calls that touch files, streams and buffers: save, open, file info.
 
 use super::config::{Info, OpenFlags};
 use super::{Core, Index};
+use crate::persist::links::{Tree, keep_linked};
 use crate::persist::{self, Image, Opened};
 use crate::store::Store;
-use crate::util::epoch::Epochs;
-use crate::util::error::Result;
+use crate::util::epoch::{Epochs, Guard};
+use crate::util::error::{Error, Result};
+use crate::util::memory::Foreign;
+use crate::util::pool::Pool;
+use crate::util::reentry;
+use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
+
+/// The index at one instant: what may change of it, as it was. The rest is read while it is written.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    states: Vec<u8>,
+    tree: Option<Tree>,
+    /// Every record of the log up to this number is in it.
+    pub(super) logged: u64,
+}
+
+impl Snapshot {
+    /// What a save writes. `core` is the one that the snapshot was taken of.
+    pub(super) fn image<'a>(&'a self, index: &'a Index, core: &'a Core) -> Image<'a> {
+        Image {
+            config: &index.config,
+            store: &core.store,
+            graph: core.graph.as_ref(),
+            states: &self.states,
+            tree: self.tree.as_ref(),
+        }
+    }
+}
 
 impl Index {
+    /// Takes down the index at one instant. What the states name stays as it is while `guard` is pinned.
+    pub(super) fn snapshot<'a>(&self, guard: &'a Guard) -> Result<(&'a Core, Snapshot)> {
+        // The instant: no publication is under way while the states are copied.
+        let (core, mut states, logged) = {
+            let _alone = self.gate.write();
+            let core = self.core(guard);
+            (core, core.store.copy_states()?, self.seen_up_to())
+        };
+        // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
+        let _linking = core.linking.read();
+        let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
+        Ok((core, Snapshot { states, tree, logged }))
+    }
+
     /// Writes the index as it is at one instant of the call: beside the file, synced, then renamed over it. Writers go on.
     ///
     /// # Errors
     /// `Io` with path and cause; the file that was there is then untouched.
     pub fn save(&self, path: &Path) -> Result<()> {
         let pin = self.pin();
-        // The instant: no publication is under way while the states are copied. What they name stays as it is under the pin.
-        let (core, mut states) = {
-            let _alone = self.gate.write();
-            let core = self.core(&pin);
-            (core, core.store.copy_states()?)
-        };
-        let graph = core.graph.as_ref();
-        // Insertions go on; only a cancelled batch waits with taking its links back.
-        let _linking = core.linking.read();
-        if let Some(graph) = graph {
-            persist::links::keep_linked(graph, &mut states);
-        }
-        persist::save(&Image { config: &self.config, store: &core.store, graph, states: &states }, path)
+        let (core, snapshot) = self.snapshot(&pin)?;
+        persist::save(&snapshot.image(self, core), path)
+    }
+
+    /// As [`Index::save`], but the bytes go to `out`, front to back, in pieces of at most 1 MiB. `out` must not change the index.
+    ///
+    /// # Errors
+    /// `Io` with what `out` said.
+    pub fn save_to(&self, out: &mut impl Write) -> Result<()> {
+        let pin = self.pin();
+        let (core, snapshot) = self.snapshot(&pin)?;
+        reentry::calling_back(self.name(), || persist::save_to(&snapshot.image(self, core), out))
     }
 
     /// Opens a file written by [`Index::save`].
@@ -35,10 +76,35 @@ impl Index {
     /// # Errors
     /// `Io`, `Corrupt`, `Version`, `Memory`, with the path and the place in the file.
     pub fn open(path: &Path, flags: OpenFlags) -> Result<Self> {
-        let pool = crate::util::pool::Pool::default();
-        let Opened { config, parts, graph, format } = persist::open(path, flags, &pool)?;
+        let pool = Pool::default();
+        let opened = persist::open(path, flags, &pool)?;
+        Self::opened(opened, flags, pool).map_err(|error| persist::at(path, &error))
+    }
+
+    /// Opens the bytes of a file, into memory of the index. `flags.mapped` is not for this.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Version`, `Memory`, with the place in the bytes.
+    pub fn open_buffer(bytes: &[u8], flags: OpenFlags) -> Result<Self> {
+        if flags.mapped {
+            return Err(Error::unsupported("borrowed bytes cannot be used in place"));
+        }
+        let pool = Pool::default();
+        let opened = persist::open_from(bytes, flags, &pool)?;
+        Self::opened(opened, flags, pool)
+    }
+
+    /// Opens the bytes of a file and uses them where they lie.
+    pub(crate) fn open_in_place(bytes: Foreign, flags: OpenFlags) -> Result<Self> {
+        let pool = Pool::default();
+        let opened = persist::open_in_place(&Arc::new(bytes), flags, &pool)?;
+        Self::opened(opened, flags, pool)
+    }
+
+    pub(super) fn opened(opened: Opened, flags: OpenFlags, pool: Pool) -> Result<Self> {
+        let Opened { config, parts, graph, format } = opened;
         let epochs = Epochs::new();
-        let store = Store::from_parts(parts, &epochs.pin()).map_err(|error| persist::at(path, &error))?;
+        let store = Store::from_parts(parts, &epochs.pin())?;
         let core = Core::around(store, graph);
         let mut index = Self::around(config, core)?;
         index.pool = pool;

@@ -5,11 +5,16 @@
 //! writers; only `clear` (a new core) and the instant of a snapshot hold it alone, both for microseconds.
 
 mod changes;
+mod checkpoint;
 mod coding;
 pub mod config;
+mod directory;
 pub(crate) mod disk;
+mod durable;
 mod reading;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use crate::build::Linkers;
 use crate::distance::{Element, Metric};
@@ -23,10 +28,12 @@ use crate::util::pool::Pool;
 use crate::util::reentry;
 use config::{Config, Kind, Options};
 use crossbeam_epoch::{Atomic, Guard, Owned};
+use durable::Durable;
 use parking_lot::RwLock;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use crate::journal::{LogInfo, LogOptions, SyncPolicy};
 pub use rows::Rows;
 
 /// What `clear` replaces: everything that depends on the vectors.
@@ -75,6 +82,8 @@ pub struct Index {
     poison: OnceLock<String>,
     /// Format of the file it came from, or would be written in.
     format: u32,
+    /// Where the index keeps a log of its changes.
+    durable: Option<Box<Durable>>,
 }
 
 impl Index {
@@ -105,6 +114,7 @@ impl Index {
             read_only: None,
             poison: OnceLock::new(),
             format,
+            durable: None,
         })
     }
 
@@ -161,7 +171,7 @@ impl Index {
         if let Some(text) = self.poison.get() {
             return Err(Error::internal(format!("changes are refused since a defect of kith: {text}")));
         }
-        Ok(())
+        self.check_log()
     }
 
     /// A number that names this index among all that exist.

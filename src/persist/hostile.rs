@@ -2,15 +2,16 @@
 //! judge that every outcome must satisfy. Used by the tests and by the fuzz target; not part of a normal build.
 
 use super::header::{BLOCK, FORMAT, PAGE, at, checksum_of, get_u32, get_u64, put_u32, put_u64};
-use super::source::Source;
 use super::write::{Keep, Serializer};
-use super::{Image, read};
+use super::{Image, links, read};
+use crate::disk::Source;
 use crate::distance::{Element, Metric};
 use crate::graph::{Entry, Graph, KEEP};
 use crate::index::config::{Config, Kind, OpenFlags, Options};
 use crate::store::{EMPTY, LIVE, Store};
 use crate::util::epoch::Epochs;
 use crate::util::error::{Result, Status};
+use crate::util::memory::Foreign;
 use crate::util::pool::Pool;
 use std::sync::Arc;
 
@@ -113,9 +114,11 @@ impl Sample {
 }
 
 fn serialize(config: &Config, store: &Store, graph: Option<&Graph>, states: &[u8], keep: Keep) -> Vec<u8> {
-    let image = Image { config, store, graph, states };
+    let mut states = states.to_vec();
+    let tree = graph.map(|graph| links::keep_linked(graph, &mut states).expect("memory for a tree"));
+    let image = Image { config, store, graph, states: &states, tree: tree.as_ref() };
     let mut bytes = Vec::new();
-    Serializer::new(&image, keep).expect("memory for a block").write(&mut bytes).expect("writing to memory");
+    Serializer::new(&image, keep).expect("memory for a block").write(&image, &mut bytes).expect("writing to memory");
     bytes
 }
 
@@ -333,7 +336,7 @@ pub(super) fn open_bytes(bytes: &[u8], way: Way, flags: OpenFlags, pool: &Pool) 
             if bytes.is_empty() {
                 return read::load(bytes, flags, pool);
             }
-            read::attach(&Arc::new(map.make_read_only().expect("a read-only map")), flags, pool)
+            read::attach(&Arc::new(Foreign::Mapped(map.make_read_only().expect("a read-only map"))), flags, pool)
         }
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! Links are checked on every open, unchecked ones too: a search follows them without looking.
 
+use super::Image;
 use super::header::Header;
 use crate::graph::{Entry, Graph, KEEP, NONE, level_of, row_bytes};
 use crate::index::config::Config;
@@ -22,32 +23,104 @@ use std::sync::atomic::Ordering;
 /// Slots that a thread checks at a time.
 const PIECE: usize = 4096;
 
-/// Makes the snapshot of states fit the links: a slot that is linked but was not published at the instant of the snapshot is saved as
-/// removed, because others may be reachable only through it. What is saved is what kept links lead to from any published slot;
-/// every published slot is among it, as its ancestors were linked before it and nobody unlinks meanwhile. (Whoever sees a link sees
-/// a whole vector behind it.)
-pub(crate) fn keep_linked(graph: &Graph, states: &mut [u8]) {
-    let Some(first) = states.iter().position(|&state| state != EMPTY) else { return };
-    let mut reached = vec![false; states.len()];
-    graph.spread(first as u32, &mut reached);
-    for (state, _) in states.iter_mut().zip(reached).filter(|(state, reached)| **state == EMPTY && *reached) {
-        *state = REMOVED;
+/// The tree of kept links as it was at one instant: what a file says of them, whatever happens to the rows while it is written. A
+/// cancelled batch may be taken out of the graph meanwhile, and its children hung elsewhere; a file that had some rows from before and
+/// some from after would have no tree.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    /// Per slot its parent, or `NONE`.
+    parent: Vec<u32>,
+    /// Per slot one of its children, and the next child of the same parent.
+    child: Vec<u32>,
+    sibling: Vec<u32>,
+}
+
+impl Tree {
+    fn of_none(slots: usize) -> Result<Self> {
+        let array = || -> Result<Vec<u32>> {
+            let mut array = Vec::new();
+            array.try_reserve_exact(slots).map_err(|_| Error::memory(slots * 4))?;
+            array.resize(slots, NONE);
+            Ok(array)
+        };
+        Ok(Self { parent: array()?, child: array()?, sibling: array()? })
+    }
+
+    fn add(&mut self, parent: u32, child: u32) {
+        self.parent[child as usize] = parent;
+        self.sibling[child as usize] = std::mem::replace(&mut self.child[parent as usize], child);
+    }
+
+    /// Whether there is an edge between two slots.
+    fn joins(&self, a: u32, b: u32) -> bool {
+        self.parent[a as usize] == b || self.parent[b as usize] == a
+    }
+
+    /// The slots at the other ends of a slot's edges.
+    fn ends(&self, slot: u32) -> impl Iterator<Item = u32> + '_ {
+        let there = |&slot: &u32| slot != NONE;
+        let first = Some(self.child[slot as usize]).filter(there);
+        let children = std::iter::successors(first, move |&child| Some(self.sibling[child as usize]).filter(there));
+        Some(self.parent[slot as usize]).filter(there).into_iter().chain(children)
     }
 }
 
-/// A row as it is written: links to slots in the file, then `NONE`, then zeros behind the degree.
-pub(super) fn encode_row(graph: &Graph, slot: Option<u32>, level: u32, states: &[u8], out: &mut Vec<u8>) {
-    out.clear();
-    let degree = graph.degree(level);
-    if let Some(slot) = slot {
-        let _still = graph.still(slot);
-        let cells =
-            graph.row(slot, level).iter().map(|cell| cell.load(Ordering::Acquire)).take_while(|&link| link != NONE);
-        let kept = cells.filter(|link| states.get((link & !KEEP) as usize).is_some_and(|&state| state != EMPTY));
-        kept.for_each(|link| out.extend_from_slice(&link.to_le_bytes()));
+/// Takes down the tree of kept links, and makes the snapshot of states fit it: a slot that is linked but was not published at the
+/// instant of the snapshot is saved as removed, because others may be reachable only through it. What is saved is what kept links
+/// lead to from any published slot; every published slot is among it, as its ancestors were linked before it and nobody unlinks
+/// meanwhile. (Whoever sees a link sees a whole vector behind it.)
+pub(crate) fn keep_linked(graph: &Graph, states: &mut [u8]) -> Result<Tree> {
+    let mut tree = Tree::of_none(states.len())?;
+    let Some(first) = states.iter().position(|&state| state != EMPTY) else { return Ok(tree) };
+    let mut reached = vec![false; states.len()];
+    graph.spread_along(first as u32, &mut reached, |parent, child| tree.add(parent, child));
+    for (state, _) in states.iter_mut().zip(reached).filter(|(state, reached)| **state == EMPTY && *reached) {
+        *state = REMOVED;
     }
+    Ok(tree)
+}
+
+/// A row as it is written: links to slots in the file, at level 0 the kept ones as they stand in the tree; then `NONE`, then zeros
+/// behind the degree.
+pub(super) fn encode_row(image: &Image<'_>, slot: Option<u32>, level: u32, links: &mut Vec<u32>, out: &mut Vec<u8>) {
+    let Image { graph: Some(graph), tree: Some(tree), states, .. } = image else { return };
+    let degree = graph.degree(level);
+    links.clear();
+    if let Some(slot) = slot {
+        {
+            let _still = graph.still(slot);
+            let cells = graph.row(slot, level).iter().map(|cell| cell.load(Ordering::Acquire));
+            links.extend(cells.take_while(|&link| link != NONE));
+        }
+        links.retain(|link| states.get((link & !KEEP) as usize).is_some_and(|&state| state != EMPTY));
+        if level == 0 {
+            mark_kept(tree, slot, degree, links);
+        }
+    }
+    out.clear();
+    links.iter().for_each(|link| out.extend_from_slice(&link.to_le_bytes()));
     out.resize(degree * 4, 0xff);
     out.resize(row_bytes(degree as u32), 0);
+}
+
+/// Leaves the mark of a kept link on the edges of the tree only, and adds those that the row has lost since.
+fn mark_kept(tree: &Tree, slot: u32, degree: usize, links: &mut Vec<u32>) {
+    links.iter_mut().filter(|link| !tree.joins(slot, **link & !KEEP)).for_each(|link| *link &= !KEEP);
+    for end in tree.ends(slot) {
+        if links.contains(&(end | KEEP)) {
+            continue;
+        }
+        if let Some(plain) = links.iter_mut().find(|link| **link == end) {
+            *plain |= KEEP;
+            continue;
+        }
+        if links.len() == degree
+            && let Some(plain) = links.iter().rposition(|link| link & KEEP == 0)
+        {
+            links.remove(plain);
+        }
+        links.push(end | KEEP);
+    }
 }
 
 /// The entry point as it is written: that of the graph, or, where it came after the snapshot, the highest slot in the file.

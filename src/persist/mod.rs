@@ -1,8 +1,8 @@
 //! How does an index get onto a disk and back?
 //!
 //! One self-describing little-endian file whose sections are the arrays of the index as they lie in memory, so that a file can be
-//! used in place. FORMAT.md has every byte; `header` decides which headers are believed, `write` and `replace` save, `source`,
-//! `read`, `content` and `links` open. `hostile` makes the files that tests and the fuzzer throw at the reader.
+//! used in place. FORMAT.md has every byte; `header` decides which headers are believed, `write` and `replace` save, `read`, `content`
+//! and `links` open. `hostile` makes the files that tests and the fuzzer throw at the reader.
 //!
 //! Any bytes are safe to open: the outcome is an index or an error, never a panic, a hang, or memory that the file does not fill.
 
@@ -14,24 +14,27 @@ pub(crate) mod hostile;
 pub(crate) mod links;
 mod read;
 mod replace;
-mod source;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub(crate) use header::format_for;
+pub(crate) use replace::{Replacement, is_beside};
+pub(crate) use write::Written;
 
+use crate::disk::{Disk, RegularFile, Source, System};
 use crate::graph::Graph;
-use crate::index::config::{Config, Info, Kind, OpenFlags};
+use crate::index::config::{Config, Info, OpenFlags};
 use crate::store::{Parts, Store};
-use crate::util::error::{Error, Result};
+use crate::util::error::{Error, Result, Status};
+use crate::util::memory::{Foreign, LINE};
 use crate::util::pool::Pool;
 use header::Header;
-use memmap2::{Mmap, MmapOptions};
-use source::{FileSource, Source};
+use memmap2::MmapOptions;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use write::{Keep, Serializer};
+use write::Serializer;
 
 /// What a save writes: an index as it was at one instant.
 #[derive(Debug)]
@@ -40,10 +43,12 @@ pub(crate) struct Image<'a> {
     /// Vectors, keys and scales are read from here while others go on; the caller holds a pin, so that those of slots which
     /// `states` has live or removed stay as they are.
     pub(crate) store: &'a Store,
-    /// The links, where the kind is graph; the caller sees to it that nobody unlinks slots meanwhile.
+    /// The links, where the kind is graph. Whatever happens to them while they are written: see `tree`.
     pub(crate) graph: Option<&'a Graph>,
     /// The state of every slot at that instant, as [`links::keep_linked`] left them where there is a graph.
     pub(crate) states: &'a [u8],
+    /// What [`links::keep_linked`] took down of the graph.
+    pub(crate) tree: Option<&'a links::Tree>,
 }
 
 /// What an open found.
@@ -60,32 +65,99 @@ pub(crate) struct Opened {
 
 /// Writes an index beside `path` and puts it in its place. On failure `path` is as it was.
 pub(crate) fn save(image: &Image<'_>, path: &Path) -> Result<()> {
-    check_byte_order()?;
-    let keep = match image.config.kind {
-        Kind::Auto | Kind::Flat => Keep::Live,
-        Kind::Graph => Keep::All,
-    };
-    let serializer = Serializer::new(image, keep)?;
-    replace::replace(path, |file| serializer.write(file))
+    replace::check_target(path)?;
+    save_on(Arc::new(System), image, path)
+}
+
+/// As [`save`], on another disk.
+pub(crate) fn save_on(disk: Arc<dyn Disk>, image: &Image<'_>, path: &Path) -> Result<()> {
+    let serializer = Serializer::of(image)?;
+    replace::replace(disk, path, |file| serializer.write(image, file))
+}
+
+/// Writes the bytes of a file to wherever `out` takes them.
+pub(crate) fn save_to(image: &Image<'_>, out: &mut impl Write) -> Result<()> {
+    let serializer = Serializer::of(image)?;
+    serializer.write(image, out).map_err(|cause| Error::new(Status::Io, format!("writing: {cause}")))
+}
+
+/// A save that goes on step by step. Every step gets the same image.
+#[derive(Debug)]
+pub(crate) struct Saving {
+    serializer: Serializer,
+    file: Replacement,
+    unsynced: u64,
+}
+
+/// Bytes after which a save in steps makes last what it has written, so that no step waits for all of it.
+const SYNC_EVERY: u64 = 16 << 20;
+
+impl Saving {
+    pub(crate) fn begin(disk: Arc<dyn Disk>, image: &Image<'_>, path: &Path) -> Result<Self> {
+        Ok(Self { serializer: Serializer::of(image)?, file: Replacement::begin(disk, path)?, unsynced: 0 })
+    }
+
+    /// Bytes of the file when it is done.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.serializer.file_bytes()
+    }
+
+    /// Writes on, about so many bytes.
+    pub(crate) fn step(&mut self, image: &Image<'_>, bytes: u64) -> io::Result<Written> {
+        let written = self.serializer.step(image, &mut self.file, bytes)?;
+        self.unsynced = self.unsynced.saturating_add(bytes);
+        if self.unsynced >= SYNC_EVERY {
+            self.unsynced = 0;
+            self.file.sync()?;
+        }
+        Ok(written)
+    }
+
+    /// Puts the file in its place, once all is written.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.file.finish()
+    }
 }
 
 /// Opens a file, checks it as far as `flags` say, and loads or maps it. Uses the cores through `pool` unless `flags` forbid it.
 pub(crate) fn open(path: &Path, flags: OpenFlags, pool: &Pool) -> Result<Opened> {
-    check_byte_order()?;
-    let file = FileSource::open(path)?;
-    let result = if flags.mapped {
-        map(&file).and_then(|map| read::attach(&map, flags, pool))
+    let file = RegularFile::open(path).map_err(|cause| Error::io("opening", path, &cause))?;
+    let opened = if flags.mapped {
+        map(&file).and_then(|map| open_in_place(&map, flags, pool))
     } else {
-        read::load(&file, flags, pool)
+        open_from(&file, flags, pool)
     };
-    let (header, parts, graph) = result.map_err(|error| at(path, &error))?;
-    Ok(Opened { config: header.config, parts, graph, format: header.format })
+    opened.map_err(|error| at(path, &error))
+}
+
+/// As [`open`], from anywhere, into memory.
+pub(crate) fn open_from(source: &(impl Source + ?Sized), flags: OpenFlags, pool: &Pool) -> Result<Opened> {
+    check_byte_order()?;
+    read::load(source, flags, pool).map(Opened::of)
+}
+
+/// As [`open`], from bytes that are used where they lie.
+pub(crate) fn open_in_place(bytes: &Arc<Foreign>, flags: OpenFlags, pool: &Pool) -> Result<Opened> {
+    check_byte_order()?;
+    if !bytes.as_ptr().addr().is_multiple_of(LINE) {
+        return Err(Error::argument(format!(
+            "data is {:p}, not a multiple of {LINE}: it cannot be used in place",
+            bytes.as_ptr()
+        )));
+    }
+    read::attach(bytes, flags, pool).map(Opened::of)
+}
+
+impl Opened {
+    fn of((header, parts, graph): read::Read) -> Self {
+        Self { config: header.config, parts, graph, format: header.format }
+    }
 }
 
 /// What the header of a file says about the index in it. `bytes` is the length of the file.
 pub(crate) fn file_info(path: &Path) -> Result<Info> {
     check_byte_order()?;
-    let file = FileSource::open(path)?;
+    let file = RegularFile::open(path).map_err(|cause| Error::io("opening", path, &cause))?;
     let header = read::read_header(&file).map_err(|error| at(path, &error))?;
     Ok(info_of(&header))
 }
@@ -100,7 +172,7 @@ fn info_of(header: &Header) -> Info {
     }
 }
 
-fn map(file: &FileSource) -> Result<Arc<Mmap>> {
+fn map(file: &RegularFile) -> Result<Arc<Foreign>> {
     if file.bytes() == 0 {
         return Err(Error::corrupt("not a kith file: it is empty"));
     }
@@ -108,8 +180,8 @@ fn map(file: &FileSource) -> Result<Arc<Mmap>> {
     // SAFETY: the mapping is only ever read. That nobody truncates or changes the file while it is mapped is asked of the user in
     // the manual (replacing it by a rename, as `save` does, is fine); no check of ours could keep that promise for them.
     let map = unsafe { MmapOptions::new().len(bytes).map(file.file()) };
-    map.map(Arc::new)
-        .map_err(|cause| Error::new(crate::util::error::Status::Io, format!("mapping {bytes} bytes: {cause}")))
+    map.map(|map| Arc::new(Foreign::Mapped(map)))
+        .map_err(|cause| Error::new(Status::Io, format!("mapping {bytes} bytes: {cause}")))
 }
 
 /// The error with the path of the file in front of its sentence.

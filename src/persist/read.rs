@@ -13,15 +13,14 @@
 use super::content::{Rows, StateCount, check_scales};
 use super::header::{BLOCK, Header, PAGE, Section, SectionKind, get_u32, scaled};
 use super::links::Links;
-use super::source::Source;
 use super::write::reserved;
+use crate::disk::Source;
 use crate::graph::{self, Entry, Graph};
 use crate::index::config::{Kind, OpenFlags};
 use crate::store::Parts;
 use crate::util::error::{Error, Result, Status};
-use crate::util::memory::Segments;
+use crate::util::memory::{Foreign, Segments};
 use crate::util::pool::{Pool, cores};
-use memmap2::Mmap;
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
@@ -80,7 +79,7 @@ impl Arrays {
     }
 
     /// The sections of a mapped file in their places.
-    fn in_file(header: &Header, map: &Arc<Mmap>) -> Result<Self> {
+    fn in_file(header: &Header, map: &Arc<Foreign>) -> Result<Self> {
         let of = |kind: SectionKind| -> Result<Segments> {
             let section = required(header, kind)?;
             Ok(Segments::in_file(map, section.offset as usize, section.record_bytes as usize))
@@ -161,8 +160,8 @@ pub(super) fn load(source: &(impl Source + ?Sized), flags: OpenFlags, pool: &Poo
     Ok((header, parts, graph))
 }
 
-/// Uses a mapped file in place.
-pub(super) fn attach(map: &Arc<Mmap>, flags: OpenFlags, pool: &Pool) -> Result<Read> {
+/// Uses a mapped file, or a file that lies in memory, in place.
+pub(super) fn attach(map: &Arc<Foreign>, flags: OpenFlags, pool: &Pool) -> Result<Read> {
     let bytes: &[u8] = map;
     let header = read_header(bytes)?;
     if !flags.unchecked {

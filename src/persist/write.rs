@@ -6,6 +6,7 @@ use super::content::FAR;
 use super::header::{BLOCK, Counts, Header, PAGE, SectionKind, get_u32, scaled};
 use super::{Image, links};
 use crate::graph::{Entry, level_of};
+use crate::index::config::Kind;
 use crate::store::{EMPTY, LIVE, REMOVED};
 use crate::util::error::{Error, Result};
 use std::io::{self, Write};
@@ -20,9 +21,9 @@ pub(super) enum Keep {
     All,
 }
 
-/// An image on its way into a file.
-pub(super) struct Serializer<'a> {
-    image: &'a Image<'a>,
+/// An image on its way into a file. Every call gets the same image.
+#[derive(Debug)]
+pub(super) struct Serializer {
     keep: Keep,
     header: Header,
     /// One block in the making. Allocated at its full size before anything is written.
@@ -31,10 +32,35 @@ pub(super) struct Serializer<'a> {
     checksums: Vec<u8>,
     /// Bytes written so far.
     position: u64,
+    /// Sections that are written, and slots of the next that are.
+    sections: usize,
+    slots: usize,
+    /// Upper rows of the slots so far, in the section that counts them.
+    upper: u32,
+    /// Buffers of a row.
+    links: Vec<u32>,
+    row: Vec<u8>,
 }
 
-impl<'a> Serializer<'a> {
-    pub(super) fn new(image: &'a Image<'a>, keep: Keep) -> Result<Self> {
+/// Whether there is more to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    Some,
+    All,
+}
+
+impl Serializer {
+    /// Exact indexes leave out what is not live; with a graph the links name every slot.
+    pub(super) fn of(image: &Image<'_>) -> Result<Self> {
+        super::check_byte_order()?;
+        let keep = match image.config.kind {
+            Kind::Auto | Kind::Flat => Keep::Live,
+            Kind::Graph => Keep::All,
+        };
+        Self::new(image, keep)
+    }
+
+    pub(super) fn new(image: &Image<'_>, keep: Keep) -> Result<Self> {
         let count = |state: u8| image.states.iter().filter(|&&other| other == state).count() as u64;
         let (live, removed) = (count(LIVE), count(REMOVED));
         let slots = match keep {
@@ -44,35 +70,72 @@ impl<'a> Serializer<'a> {
         let upper_rows = if image.graph.is_some() { links::upper_rows(image.config, slots.all) } else { 0 };
         let header = Header::plan(image.config, slots, upper_rows);
         let checksum_bytes = header.section(SectionKind::CHECKSUMS).map_or(0, |section| section.bytes) as usize;
-        Ok(Self { image, keep, header, block: reserved(BLOCK)?, checksums: reserved(checksum_bytes)?, position: 0 })
+        Ok(Self {
+            keep,
+            header,
+            block: reserved(BLOCK)?,
+            checksums: reserved(checksum_bytes)?,
+            position: 0,
+            sections: 0,
+            slots: 0,
+            upper: 0,
+            links: Vec::new(),
+            row: Vec::new(),
+        })
+    }
+
+    /// Bytes of the whole file.
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.header.file_bytes()
     }
 
     /// Writes the whole file.
-    pub(super) fn write(mut self, out: &mut impl Write) -> io::Result<()> {
-        let page = self.header.encode();
-        // The table of checksums begins with the header's, so that it belongs to this header only.
-        self.checksums.extend_from_slice(&get_u32(&page, super::header::at::CHECKSUM).to_le_bytes());
-        out.write_all(&page)?;
-        self.position = PAGE as u64;
-        for section in self.header.payload().to_vec() {
-            self.pad(section.offset, out)?;
-            self.section(section.kind, out)?;
+    pub(super) fn write(mut self, image: &Image<'_>, out: &mut impl Write) -> io::Result<()> {
+        while self.step(image, out, u64::MAX)? == Written::Some {}
+        Ok(())
+    }
+
+    /// Writes on, about so many bytes.
+    pub(super) fn step(&mut self, image: &Image<'_>, out: &mut impl Write, bytes: u64) -> io::Result<Written> {
+        let until = (self.position + self.block.len() as u64).saturating_add(bytes);
+        if self.position == 0 {
+            let page = self.header.encode();
+            // The table of checksums begins with the header's, so that it belongs to this header only.
+            self.checksums.extend_from_slice(&get_u32(&page, super::header::at::CHECKSUM).to_le_bytes());
+            out.write_all(&page)?;
+            self.position = PAGE as u64;
+        }
+        while let Some(section) = self.header.payload().get(self.sections).cloned() {
+            if self.slots == 0 && self.block.is_empty() {
+                self.pad(section.offset, out)?;
+            }
+            if self.section(image, section.kind, until, out)? == Written::Some {
+                return Ok(Written::Some);
+            }
             self.flush(out)?;
             debug_assert_eq!(self.position, section.end());
+            (self.sections, self.slots) = (self.sections + 1, 0);
         }
         self.pad(self.header.section(SectionKind::CHECKSUMS).map_or(self.position, |section| section.offset), out)?;
         let last = crc32c::crc32c(&self.checksums);
         self.checksums.extend_from_slice(&last.to_le_bytes());
-        out.write_all(&self.checksums)
+        out.write_all(&self.checksums)?;
+        Ok(Written::All)
     }
 
-    fn section(&mut self, kind: SectionKind, out: &mut impl Write) -> io::Result<()> {
-        let store = self.image.store;
+    fn section(
+        &mut self,
+        image: &Image<'_>,
+        kind: SectionKind,
+        until: u64,
+        out: &mut impl Write,
+    ) -> io::Result<Written> {
+        let store = image.store;
         match kind {
             SectionKind::VECTORS => {
                 // Only the vector is copied and the rest of the row is zeros by construction, whatever lies in memory.
                 let padding = vec![0; store.stride() - store.vector_bytes()];
-                self.each_slot(out, |this, slot, out| match slot {
+                self.each_slot(image, until, out, |this, slot, out| match slot {
                     Some(slot) => {
                         this.push(store.vector_slice(slot), out)?;
                         this.push(&padding, out)
@@ -80,72 +143,83 @@ impl<'a> Serializer<'a> {
                     None => this.push_zeros(store.stride(), out),
                 })
             }
-            SectionKind::KEYS => self.each_slot(out, |this, slot, out| {
+            SectionKind::KEYS => self.each_slot(image, until, out, |this, slot, out| {
                 this.push(&slot.map_or(0, |slot| store.key(slot)).to_le_bytes(), out)
             }),
-            SectionKind::STATES => {
-                let states = self.image.states;
-                self.each_slot(out, |this, slot, out| {
-                    this.push(&[slot.map_or(EMPTY, |slot| states[slot as usize])], out)
-                })
-            }
+            SectionKind::STATES => self.each_slot(image, until, out, |this, slot, out| {
+                this.push(&[slot.map_or(EMPTY, |slot| image.states[slot as usize])], out)
+            }),
             SectionKind::SCALES => {
-                debug_assert!(scaled(self.image.config));
-                self.each_slot(out, |this, slot, out| {
+                debug_assert!(scaled(image.config));
+                self.each_slot(image, until, out, |this, slot, out| {
                     let scale = slot.map_or(0.0, |slot| store.scale(slot));
                     this.push(&if scale.is_nan() { FAR } else { scale.to_bits() }.to_le_bytes(), out)
                 })
             }
-            SectionKind::ROWS => self.rows(|_| 0..=0, out),
-            SectionKind::UPPER => self.rows(|level| 1..=level, out),
+            SectionKind::ROWS => self.rows(image, |_| 0..=0, until, out),
+            SectionKind::UPPER => self.rows(image, |level| 1..=level, until, out),
             SectionKind::FIRST_UPPER => {
-                let mut next = 0;
-                let config = self.image.config;
-                for slot in 0..self.image.states.len() as u32 {
-                    self.push(&u32::to_le_bytes(next), out)?;
-                    next += level_of(config.seed, config.m, slot);
+                if self.slots == 0 {
+                    self.upper = 0;
                 }
-                Ok(())
+                let config = image.config;
+                self.each_slot(image, until, out, |this, _, out| {
+                    let next = this.upper;
+                    this.upper += level_of(config.seed, config.m, this.slots as u32);
+                    this.push(&next.to_le_bytes(), out)
+                })
             }
             SectionKind::ENTRY => {
-                let entry = self.image.graph.and_then(|graph| links::entry_of(graph, self.image.states));
-                self.push(&Entry::encode(entry).to_le_bytes(), out)
+                let entry = image.graph.and_then(|graph| links::entry_of(graph, image.states));
+                self.push(&Entry::encode(entry).to_le_bytes(), out)?;
+                Ok(Written::All)
             }
             other => Err(io::Error::other(format!("section {} was planned but cannot be written", other.name()))),
         }
     }
 
     /// The rows of every slot at the levels that `levels` picks of those up to the slot's own.
-    fn rows<W: Write>(&mut self, levels: impl Fn(u32) -> RangeInclusive<u32>, out: &mut W) -> io::Result<()> {
-        let Some(graph) = self.image.graph else { return Ok(()) };
-        let (states, mut row) = (self.image.states, Vec::new());
-        let mut number = 0;
-        self.each_slot(out, |this, slot, out| {
-            for level in levels(graph.level(number)) {
-                links::encode_row(graph, slot, level, states, &mut row);
+    fn rows<W: Write>(
+        &mut self,
+        image: &Image<'_>,
+        levels: impl Fn(u32) -> RangeInclusive<u32>,
+        until: u64,
+        out: &mut W,
+    ) -> io::Result<Written> {
+        let Some(graph) = image.graph else { return Ok(Written::All) };
+        let (mut links, mut row) = (std::mem::take(&mut self.links), std::mem::take(&mut self.row));
+        let written = self.each_slot(image, until, out, |this, slot, out| {
+            for level in levels(graph.level(this.slots as u32)) {
+                links::encode_row(image, slot, level, &mut links, &mut row);
                 this.push(&row, out)?;
             }
-            number += 1;
             Ok(())
-        })
+        });
+        (self.links, self.row) = (links, row);
+        written
     }
 
-    /// Calls `write` for every slot that goes into the file: with its number, or with `None` if the image has it empty (somebody
-    /// may be filling it now, so nothing of it is read).
+    /// Calls `write` for every slot that goes into the file and is not written yet, until so many bytes are out: with its number, or
+    /// with `None` if the image has it empty (somebody may be filling it now, so nothing of it is read).
     fn each_slot<W: Write>(
         &mut self,
+        image: &Image<'_>,
+        until: u64,
         out: &mut W,
         mut write: impl FnMut(&mut Self, Option<u32>, &mut W) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let states = self.image.states;
-        for (slot, &state) in states.iter().enumerate() {
+    ) -> io::Result<Written> {
+        while let Some(&state) = image.states.get(self.slots) {
+            if self.position + self.block.len() as u64 >= until {
+                return Ok(Written::Some);
+            }
             match (self.keep, state) {
-                (_, LIVE) | (Keep::All, REMOVED) => write(self, Some(slot as u32), out)?,
+                (_, LIVE) | (Keep::All, REMOVED) => write(self, Some(self.slots as u32), out)?,
                 (Keep::Live, _) => {}
                 (Keep::All, _) => write(self, None, out)?,
             }
+            self.slots += 1;
         }
-        Ok(())
+        Ok(Written::All)
     }
 
     /// Appends to the block in the making, and writes it each time it is full.

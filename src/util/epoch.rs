@@ -39,11 +39,41 @@ impl Epochs {
         let guard = ManuallyDrop::new(handle.0.pin());
         Pin { epochs: self, handle: ManuallyDrop::new(handle), guard }
     }
+
+    /// As [`Epochs::pin`], for a piece of work that goes on over several calls. What is unlinked meanwhile stays allocated.
+    pub(crate) fn hold(&self) -> Hold {
+        let handle = Handle(self.collector.register());
+        Hold { guard: handle.0.pin(), _handle: handle }
+    }
 }
 
 impl fmt::Debug for Epochs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Epochs").field("idle", &self.idle.len()).finish()
+    }
+}
+
+/// A reader that is inside for longer than a call, and may move to another thread.
+pub(crate) struct Hold {
+    // The guard goes first: what it points to belongs to the handle.
+    guard: Guard,
+    _handle: Handle,
+}
+
+// SAFETY: guard and handle are not Send only because the counters they point to, which are theirs alone, are plain cells. They move
+// together, and are used by whoever owns the Hold, one thread at a time; handing it over orders what the threads do.
+unsafe impl Send for Hold {}
+
+impl Deref for Hold {
+    type Target = Guard;
+    fn deref(&self) -> &Guard {
+        &self.guard
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hold")
     }
 }
 

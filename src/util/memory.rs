@@ -172,7 +172,47 @@ fn map_anonymous(_bytes: usize) -> Option<Result<Block>> {
     None
 }
 
-/// Records of one size that never move. Grows by blocks; or looks into a mapped file and never grows.
+/// Bytes that an array looks into without owning or changing them.
+#[derive(Debug)]
+pub(crate) enum Foreign {
+    /// A mapped file.
+    Mapped(memmap2::Mmap),
+    /// Memory of the host program.
+    Lent(Lent),
+}
+
+impl std::ops::Deref for Foreign {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            // SAFETY: readable and unchanged while the `Lent` lives, by the promise of `Lent::new`.
+            Self::Lent(lent) => unsafe { std::slice::from_raw_parts(lent.start, lent.bytes) },
+        }
+    }
+}
+
+/// Memory of the host program.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    start: *const u8,
+    bytes: usize,
+}
+
+// SAFETY: plain bytes that nobody changes, by the promise of `Lent::new`.
+unsafe impl Send for Lent {}
+// SAFETY: as above.
+unsafe impl Sync for Lent {}
+
+impl Lent {
+    /// # Safety
+    /// - `start` is not null and readable for `bytes` bytes, at most `isize::MAX`, which nobody changes while this lives.
+    pub(crate) unsafe fn new(start: *const u8, bytes: usize) -> Self {
+        Self { start, bytes }
+    }
+}
+
+/// Records of one size that never move. Grows by blocks; or looks into foreign bytes and never grows.
 #[derive(Debug)]
 pub(crate) struct Segments {
     /// Address of record 0 as if it lay in that segment; null until the segment exists.
@@ -180,7 +220,7 @@ pub(crate) struct Segments {
     stride: usize,
     blocks: Mutex<Vec<Block>>,
     /// Keeps a mapped file alive.
-    _file: Option<Arc<memmap2::Mmap>>,
+    _file: Option<Arc<Foreign>>,
 }
 
 #[inline(always)]
@@ -214,8 +254,8 @@ impl Segments {
         }
     }
 
-    /// An array that lies in a mapped file, `offset` bytes from its start.
-    pub(crate) fn in_file(file: &Arc<memmap2::Mmap>, offset: usize, stride: usize) -> Self {
+    /// An array that lies in foreign bytes, `offset` from their start.
+    pub(crate) fn in_file(file: &Arc<Foreign>, offset: usize, stride: usize) -> Self {
         let base = file.as_ptr().wrapping_add(offset).cast_mut();
         Self {
             biased: std::array::from_fn(|_| AtomicPtr::new(base)),

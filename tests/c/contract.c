@@ -40,6 +40,13 @@ static kith_status (*const f_describe)(const kith_index *, kith_info *) = kith_d
 static kith_status (*const f_distance)(kith_metric, kith_element, uint32_t, const void *, const void *, float *) = kith_distance;
 static kith_status (*const f_save)(const kith_index *, const char *) = kith_save;
 static kith_status (*const f_open)(const char *, uint64_t, kith_index **) = kith_open;
+static kith_status (*const f_save_to)(const kith_index *, kith_write_fn, void *) = kith_save_to;
+static kith_status (*const f_open_buffer)(const void *, size_t, uint64_t, kith_index **) = kith_open_buffer;
+static kith_status (*const f_open_directory)(const char *, const kith_options *, const kith_log_options *,
+                                             kith_index **) = kith_open_directory;
+static kith_status (*const f_sync_log)(kith_index *) = kith_sync_log;
+static kith_status (*const f_checkpoint)(kith_index *) = kith_checkpoint;
+static kith_status (*const f_describe_log)(const kith_index *, kith_log_info *) = kith_describe_log;
 static kith_status (*const f_file_info)(const char *, kith_info *) = kith_file_info;
 
 static int even(void *ctx, uint64_t key) {
@@ -61,6 +68,20 @@ static int cancel(void *ctx, uint64_t done, uint64_t total) {
     return 1;
 }
 
+struct bytes {
+    unsigned char *data;
+    size_t count, room;
+};
+
+static int collect(void *ctx, const void *bytes, size_t count) {
+    struct bytes *all = (struct bytes *)ctx;
+    if (count > all->room - all->count) return 7;
+    memcpy(all->data + all->count, bytes, count);
+    all->count += count;
+    return 0;
+}
+
+static kith_write_fn const as_write = collect;
 static kith_filter_fn const as_filter = even;
 static kith_progress_fn const as_progress = report;
 
@@ -82,6 +103,7 @@ static void constants(void) {
     const kith_element elements[] = {KITH_F32, KITH_F16, KITH_BF16, KITH_I8, KITH_U8, KITH_B1};
     const kith_kind kinds[] = {KITH_KIND_AUTO, KITH_KIND_FLAT, KITH_KIND_GRAPH};
     const kith_quantizer quantizers[] = {KITH_QUANTIZER_AUTO, KITH_QUANTIZER_NONE};
+    const kith_sync syncs[] = {KITH_SYNC_COMMIT, KITH_SYNC_INTERVAL, KITH_SYNC_NEVER};
     const uint64_t flags = KITH_OPEN_MAPPED | KITH_OPEN_READ_ONLY | KITH_OPEN_UNCHECKED | KITH_OPEN_ONE_THREAD;
     const char *unknown = f_status_text(-1000), *level = f_cpu_level();
     size_t i;
@@ -92,6 +114,7 @@ static void constants(void) {
     for (i = 0; i < 6; i++) CHECK(metrics[i] == i && elements[i] == i);
     for (i = 0; i < 3; i++) CHECK(kinds[i] == i);
     for (i = 0; i < 2; i++) CHECK(quantizers[i] == i);
+    for (i = 0; i < 3; i++) CHECK(syncs[i] == i + 1);
     CHECK(flags == 15 && KITH_FILTER_ANY_THREAD == 1 && KITH_UPSERT == 1 && KITH_NO_KEY == UINT64_MAX);
     CHECK(f_version() / 100 >= 1);
     CHECK(!strcmp(level, "portable") || !strcmp(level, "avx2") || !strcmp(level, "avx512") || !strcmp(level, "neon"));
@@ -225,6 +248,58 @@ static void disk(const kith_index *index, const char *path) {
     remove(path);
 }
 
+/* Where no directory can be; tests/c/durable.c has one. */
+static void directory(kith_index *index) {
+    kith_index *none = index;
+    kith_options options;
+    kith_log_options log;
+    kith_log_info info;
+    memset(&options, 0, sizeof options);
+    options.size = (uint32_t)sizeof options;
+    options.dimensions = 2;
+    memset(&log, 0, sizeof log);
+    log.size = (uint32_t)sizeof log;
+    log.sync = KITH_SYNC_COMMIT;
+    log.interval_ms = 50;
+    log.threads = 1;
+    log.checkpoint_bytes = 1 << 20;
+    log.flags = 0;
+    memset(&info, 0, sizeof info);
+    info.size = (uint32_t)sizeof info;
+    CHECK(f_open_directory("no/such/place", &options, &log, &none) == KITH_ERROR_IO && none == NULL);
+    CHECK(f_sync_log(index) == KITH_ERROR_ARGUMENT && f_checkpoint(index) == KITH_ERROR_ARGUMENT);
+    CHECK(f_describe_log(index, &info) == KITH_ERROR_ARGUMENT && info.last == 0 && info.durable == 0 && info.checkpoint == 0);
+    CHECK(info.sync == 0 && info.failed == 0 && info.flags == 0 && info.log_bytes == 0 && info.replayed == 0);
+    CHECK(info.cut_bytes == 0 && info.syncs == 0 && info.checkpoints == 0 && info.failed_checkpoints == 0);
+}
+
+/* The bytes of a save, handed over and opened from memory, copied and in place. */
+static void streams(const kith_index *index) {
+    const size_t room = 1 << 20;
+    unsigned char *memory = (unsigned char *)malloc(room + 64);
+    struct bytes all;
+    kith_index *again = NULL;
+    const float point[2] = {9, 9};
+    if (memory == NULL) exit(1);
+    all.data = memory + (64 - (size_t)memory % 64);
+    all.count = 0;
+    all.room = room;
+    CHECK(f_save_to(index, as_write, &all) == KITH_OK && all.count > 4096);
+    CHECK(f_open_buffer(all.data, all.count, 0, &again) == KITH_OK && again != NULL);
+    search(again);
+    CHECK(f_insert(again, 9, point) == KITH_OK);
+    f_free(again);
+    CHECK(f_open_buffer(all.data, all.count, KITH_OPEN_MAPPED, &again) == KITH_OK && again != NULL);
+    search(again);
+    CHECK(f_insert(again, 9, point) == KITH_ERROR_READ_ONLY);
+    f_free(again);
+    CHECK(f_open_buffer(all.data + 1, all.count, KITH_OPEN_MAPPED, &again) == KITH_ERROR_ARGUMENT && again == NULL);
+    CHECK(f_open_buffer(all.data, all.count - 1, 0, &again) == KITH_ERROR_CORRUPT && again == NULL);
+    all.room = all.count = 0;
+    CHECK(f_save_to(index, as_write, &all) == KITH_ERROR_IO && strstr(f_last_error(), "returned 7") != NULL);
+    free(memory);
+}
+
 int main(int argc, char **argv) {
     kith_index *index;
     size_t count = 9;
@@ -234,6 +309,8 @@ int main(int argc, char **argv) {
     search(index);
     reading(index);
     disk(index, argc > 1 ? argv[1] : "contract.kith");
+    streams(index);
+    directory(index);
     CHECK(f_clear(index) == KITH_OK);
     CHECK(f_keys(index, NULL, 0, &count) == KITH_OK && count == 0);
     f_free(index);

@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 /// The files of the C layer, in the order of the header.
-const SOURCES: [&str; 7] = ["types", "library", "life", "content", "search", "reading", "disk"];
+const SOURCES: [&str; 8] = ["types", "library", "life", "content", "search", "reading", "disk", "durable"];
 
 /// Chapters of the header: title, and the function that opens it.
-const CHAPTERS: [(&str, &str); 6] = [
+const CHAPTERS: [(&str, &str); 7] = [
     ("Library", "kith_version"),
     ("Life", "kith_create"),
     ("Content", "kith_insert"),
     ("Search", "kith_search"),
     ("Reading", "kith_get"),
     ("Disk", "kith_save"),
+    ("Durable directories", "kith_open_directory"),
 ];
 
 /// Where the package is.

@@ -109,9 +109,19 @@ fn a_graph_comes_back_link_by_link_loaded_and_mapped() {
         let Opened { config, parts, graph, format } = open(&path, flags, &Pool::default()).unwrap();
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin()).unwrap();
-        let states: Vec<u8> = (0..SLOTS).map(|slot| store.state(slot)).collect();
-        save(&Image { config: &config, store: &store, graph: graph.as_ref(), states: &states }, &again).unwrap();
+        let mut states: Vec<u8> = (0..SLOTS).map(|slot| store.state(slot)).collect();
+        let tree = graph.as_ref().map(|graph| crate::persist::links::keep_linked(graph, &mut states).unwrap());
+        let image =
+            Image { config: &config, store: &store, graph: graph.as_ref(), states: &states, tree: tree.as_ref() };
+        save(&image, &again).unwrap();
         assert!(std::fs::read(&again).unwrap() == file.bytes, "{flags:?}");
+        for step in [1, 700, 100_000] {
+            let mut saving = Saving::begin(Arc::new(System), &image, &again).unwrap();
+            assert_eq!(saving.file_bytes(), file.bytes.len() as u64);
+            while saving.step(&image, step).unwrap() == Written::Some {}
+            saving.finish().unwrap();
+            assert!(std::fs::read(&again).unwrap() == file.bytes, "in steps of {step}");
+        }
         assert_eq!(format, 2);
     }
 }

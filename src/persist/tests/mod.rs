@@ -6,8 +6,9 @@ mod round_trip;
 mod target;
 
 use super::hostile::Sample;
+use super::write::Keep;
 use super::*;
-use crate::index::config::check_shape;
+use crate::index::config::{Kind, check_shape};
 use crate::store::LIVE;
 use crate::util::epoch::Epochs;
 use crate::util::error::Status;
@@ -18,7 +19,7 @@ const UNCHECKED: OpenFlags = OpenFlags { unchecked: true, ..PLAIN };
 
 fn save_sample(sample: &Sample, path: &Path) -> Result<()> {
     let states = sample.states();
-    save(&Image { config: &sample.config, store: &sample.store, graph: None, states: &states }, path)
+    save(&Image { config: &sample.config, store: &sample.store, graph: None, states: &states, tree: None }, path)
 }
 
 /// Every live vector with its key and scale, in order.
