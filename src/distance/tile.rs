@@ -5,6 +5,9 @@
 //! lanes (`simd::Words`). A distance is a `u32` that orders as the metric does, and is the same on every level: sums of integers are
 //! exact, and floats are added in the order of the components.
 
+// Loops count to a const parameter and index several arrays at once: after unrolling every index is a constant.
+#![expect(clippy::needless_range_loop, reason = "iterators over several arrays hide which lane is meant")]
+
 use super::run::{LevelJob, run_on};
 use crate::simd::{Level, Words};
 
@@ -14,8 +17,6 @@ const GROUP: usize = 16;
 const COLUMNS: usize = 32;
 /// No distance: behind the last vector, and of a vector from itself where that is left out.
 pub const NOWHERE: u32 = u32::MAX;
-/// The most neighbours that [`nearest`] can be asked for.
-pub const MOST_NEAREST: usize = 16;
 
 /// What the words of a code mean, and the distance between two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -507,7 +508,8 @@ fn select<S: Words>(
         }
     }
     let mut bound = NOWHERE;
-    for _ in 0..count {
+    // With more than 16 there is no bound.
+    for _ in 0..if count <= GROUP { count } else { 0 } {
         bound = (0..registers).fold(NOWHERE, |bound, r| bound.min(s.least(least[r])));
         let known = s.splat(bound);
         for least in least.iter_mut().take(registers) {
@@ -537,11 +539,11 @@ fn select<S: Words>(
     }
 }
 
-/// The `count` codes that are nearest to each point, at most [`MOST_NEAREST`]: those of point `p` are `out[p * count..][..count]`, nearest
+/// The `count` codes that are nearest to each point (quick up to 16): those of point `p` are `out[p * count..][..count]`, nearest
 /// first, each its distance times 2^32 plus its number; `u64::MAX` where there are fewer.
 ///
 /// # Panics
-/// If codes differ in length, `out` is too short or `count` is 0 or too large.
+/// If codes differ in length, `out` is too short or `count` is 0.
 pub fn nearest(
     level: Level,
     form: Form,
@@ -551,7 +553,7 @@ pub fn nearest(
     selection: &mut Selection,
     out: &mut [u64],
 ) {
-    assert!((1..=MOST_NEAREST).contains(&count) && out.len() >= points.len() * count);
+    assert!(count > 0 && out.len() >= points.len() * count);
     assert!(own == Own::Other || points.len() <= side.count);
     selection.rows.resize(selection.rows.len().max(8 * side.stride()), 0);
     selection.values.resize(selection.values.len().max(side.stride() + GROUP), 0);

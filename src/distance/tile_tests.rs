@@ -123,7 +123,7 @@ fn the_nearest_are_those_of_a_sorted_row() {
     let mut state = 11;
     for &level in simd::available() {
         for form in [Form::Squares, Form::Hamming] {
-            for (columns, count) in [(1, 1), (3, 4), (16, 4), (40, 10), (200, 4), (512, 16), (1000, 10)] {
+            for (columns, count) in [(1, 1), (3, 4), (16, 4), (40, 10), (200, 4), (512, 16), (1000, 10), (90, 64)] {
                 // One word of two bits has many ties.
                 let words = if form == Form::Hamming { 1 } else { 3 };
                 let mut all = codes(form, columns, words, &mut state);

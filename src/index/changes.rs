@@ -36,10 +36,10 @@ enum Published {
 }
 
 /// A batch on its way in.
-struct Batch<'a> {
-    core: &'a Core,
-    first: u32,
-    keys: &'a [u64],
+pub(super) struct Batch<'a> {
+    pub(super) core: &'a Core,
+    pub(super) first: u32,
+    pub(super) keys: &'a [u64],
     vectors: Rows<'a>,
     present: Present,
 }
@@ -151,7 +151,10 @@ impl Index {
                     coded = self.code_if_due(core, threads_or_cores(options.threads), &pin)?;
                     Ok(())
                 })
-                .and_then(|()| self.link_batch(&batch, options, &pin));
+                .and_then(|()| match self.is_bulk(&batch) {
+                    true => self.link_in_bulk(&batch, options, &pin),
+                    false => self.link_batch(&batch, options, &pin),
+                });
             if let Err(error) = done {
                 self.forget_codes(core, coded, &pin);
                 for slot in first..first + count {

@@ -56,6 +56,28 @@ pub trait Words: Simd {
     /// `a * b`, rounded.
     fn mul_f(self, a: Self::F, b: Self::F) -> Self::F;
 
+    /// One bit per place: whether the number there is `value`.
+    #[inline(always)]
+    fn same(self, all: &[u16; 64], value: u16) -> u64 {
+        let mut mask = 0;
+        for (i, &one) in all.iter().enumerate() {
+            mask |= u64::from(one == value) << i;
+        }
+        mask
+    }
+
+    /// One bit per place: whether `a` is above `b` there, unsigned.
+    #[inline(always)]
+    fn above(self, a: &[u32; 16], b: &[u32; 16]) -> u32 {
+        let mut mask = 0;
+        for at in (0..16).step_by(Self::LANES) {
+            // SAFETY: 16 is a multiple of the lanes, so both have as many words from `at` on.
+            let (a, b) = unsafe { (self.load(a.as_ptr().add(at)), self.load(b.as_ptr().add(at))) };
+            mask |= self.at_most(a, b) << at;
+        }
+        !mask & 0xffff
+    }
+
     /// Writes the lanes of `values` that are at most `bound`, and the number of their column, behind each other, and says how many
     /// they were.
     /// # Safety
@@ -270,6 +292,16 @@ mod x86 {
             op!(_mm512_mul_ps(a, b))
         }
         #[inline(always)]
+        fn same(self, all: &[u16; 64], value: u16) -> u64 {
+            // SAFETY: token; 64 bytes at the start and in the middle of 128.
+            unsafe {
+                let value = _mm512_set1_epi16(value.cast_signed());
+                let (low, high): (__m512i, __m512i) = (read(all.as_ptr().cast()), read(all.as_ptr().add(32).cast()));
+                let low = _mm512_cmpeq_epi16_mask(low, value);
+                u64::from(low) | u64::from(_mm512_cmpeq_epi16_mask(high, value)) << 32
+            }
+        }
+        #[inline(always)]
         unsafe fn keep(self, values: Self::I, bound: Self::I, first: u32, out: *mut u32, columns: *mut u32) -> usize {
             op!({
                 let mask = _mm512_cmple_epu32_mask(values, bound);
@@ -381,6 +413,21 @@ mod x86 {
         #[inline(always)]
         fn mul_f(self, a: Self::F, b: Self::F) -> Self::F {
             op!(_mm256_mul_ps(a, b))
+        }
+        #[inline(always)]
+        fn same(self, all: &[u16; 64], value: u16) -> u64 {
+            let mut mask = 0;
+            for at in (0..64).step_by(32) {
+                // SAFETY: token; 64 bytes from places 0 and 32 of 64 numbers.
+                mask |= u64::from(unsafe {
+                    let value = _mm256_set1_epi16(value.cast_signed());
+                    let (low, high): (__m256i, __m256i) =
+                        (read(all.as_ptr().add(at).cast()), read(all.as_ptr().add(at + 16).cast()));
+                    let both = _mm256_packs_epi16(_mm256_cmpeq_epi16(low, value), _mm256_cmpeq_epi16(high, value));
+                    _mm256_movemask_epi8(_mm256_permute4x64_epi64::<0b11_01_10_00>(both)).cast_unsigned()
+                }) << at;
+            }
+            mask
         }
     }
 }
