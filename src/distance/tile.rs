@@ -419,7 +419,9 @@ impl LevelJob for Distances<'_> {
 /// # Panics
 /// If codes differ in length, or `out` is too short.
 pub fn distances(level: Level, form: Form, points: &[Point<'_>], side: &Side, out: &mut [u32]) {
-    run_on(level, Distances { form, points, side, out });
+    if side.count > 0 {
+        run_on(level, Distances { form, points, side, out });
+    }
 }
 
 /// Buffers of [`nearest`].
@@ -489,13 +491,7 @@ fn nearest_by<S: Words, F: Shape<S>>(
 /// The `count` least of a row, in order: without a branch that depends on a distance until few are left. The least of every 16th
 /// column are 16 numbers; the `count`-th of these is not below the `count`-th of all, so what is above it is out.
 #[inline(always)]
-fn select<S: Words>(
-    s: S,
-    row: std::ops::Range<usize>,
-    count: usize,
-    selection: &mut Selection,
-    found: &mut [u64],
-) {
+fn select<S: Words>(s: S, row: std::ops::Range<usize>, count: usize, selection: &mut Selection, found: &mut [u64]) {
     let Selection { rows, values, columns, keys } = selection;
     let row = &rows[row];
     let registers = GROUP / S::LANES;
@@ -562,5 +558,5 @@ pub fn nearest(
 }
 
 #[cfg(test)]
-#[path = "tile_tests.rs"]
+#[path = "tests/tile.rs"]
 mod tests;

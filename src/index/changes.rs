@@ -3,6 +3,7 @@
 //! Every insertion goes the same way: allocate a slot, write it, claim its key, (link it), publish it inside the gate. Whatever
 //! fails before the publication is undone, so an error leaves the index as it was.
 
+use super::bulk::filling;
 use super::coding::Coded;
 use super::config::{BuildOptions, NO_KEY};
 use super::{Core, Index, Rows};
@@ -197,7 +198,8 @@ impl Index {
         let lead = || {
             let pin = self.pin();
             let mut linker = self.linkers.take();
-            let mut meter = Meter::new(options.progress, total);
+            let part = if batch.core.graph.is_some() { filling(total) } else { total };
+            let mut meter = Meter::of_part(options.progress, 0..part, total);
             reentry::calling_back(self.name(), || {
                 while let Some(piece) = work.take() {
                     fill_piece(piece, &mut linker, &pin);
@@ -243,7 +245,7 @@ impl Index {
         };
         let lead = || {
             let mut linker = self.linkers.take();
-            let mut meter = Meter::new(options.progress, total);
+            let mut meter = Meter::of_part(options.progress, filling(total)..total, total);
             reentry::calling_back(self.name(), || {
                 while let Some(piece) = work.take() {
                     link_piece(piece, &mut linker);

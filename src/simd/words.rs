@@ -202,8 +202,8 @@ impl Words for Portable {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::super::{Avx2, Avx512, read};
     use super::Words;
+    use crate::simd::{Avx2, Avx512, read};
     use std::arch::x86_64::*;
 
     /// An expression of intrinsics that touch no memory.
@@ -434,8 +434,8 @@ mod x86 {
 
 #[cfg(target_arch = "aarch64")]
 mod arm {
-    use super::super::Neon;
     use super::Words;
+    use crate::simd::Neon;
     use std::arch::aarch64::*;
 
     /// An expression of intrinsics that touch no memory.

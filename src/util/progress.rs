@@ -77,11 +77,7 @@ impl<'a> Meter<'a> {
     }
 
     /// For work that is only part of what the host waits for.
-    pub(crate) fn of_part(
-        progress: Option<&'a dyn Fn(u64, u64) -> bool>,
-        part: Range<usize>,
-        total: usize,
-    ) -> Self {
+    pub(crate) fn of_part(progress: Option<&'a dyn Fn(u64, u64) -> bool>, part: Range<usize>, total: usize) -> Self {
         Self { progress, total, part, told: Instant::now() }
     }
 

@@ -9,12 +9,12 @@ use crate::distance::tile::{Own, Point, Selection, Side, nearest};
 use crate::graph::mix;
 use crate::util::error::Result;
 
-/// Vectors of a leaf, at most.
+/// Vectors of a leaf, at most; at least two.
 const LEAF: usize = 512;
 /// Vectors of a leaf, as aimed at.
 const AIM: usize = 200;
 /// So many are one leaf if they are all.
-pub(super) const ALL_AT_ONCE: usize = 2048;
+const ALL_AT_ONCE: usize = 2048;
 /// Leaders of the first level: one in so many vectors, up to a number.
 const FOLLOWERS: usize = 200;
 const MOST_LEADERS: usize = 1000;
@@ -40,6 +40,30 @@ pub(super) struct Clusters {
     members: Vec<u32>,
     /// Largest first.
     order: Vec<u32>,
+}
+
+/// Who leads whom on the first level.
+#[derive(Debug)]
+pub(super) struct Leaders {
+    leaders: Vec<u32>,
+    copies: usize,
+    /// Of each member the leaders nearest to it.
+    chosen: Vec<u16>,
+    /// And how far the last of these is.
+    reach: Vec<u32>,
+}
+
+impl Leaders {
+    /// The leaders nearest to a member.
+    pub(super) fn of(&self, i: u32) -> impl Iterator<Item = u32> + '_ {
+        let chosen = &self.chosen[i as usize * self.copies..][..self.copies];
+        chosen.iter().map(|&leader| self.leaders[usize::from(leader)])
+    }
+
+    /// How far the farthest of these is.
+    pub(super) fn reach(&self, i: u32) -> u32 {
+        self.reach[i as usize]
+    }
 }
 
 impl Clusters {
@@ -91,34 +115,46 @@ impl<'a> Carver<'a> {
     }
 }
 
-/// Carves all members of a layer once.
-pub(super) fn first(layer: Layer<'_>, carving: Carving, team: &Team<'_>, share: usize) -> Result<Clusters> {
-    let (count, copies) = (layer.len(), carving.copies.0);
-    if count <= ALL_AT_ONCE {
-        return Ok(Clusters { starts: vec![0, count], members: (0..count as u32).collect(), order: vec![0] });
-    }
+/// Chooses leaders of all members of a layer.
+pub(super) fn lead(layer: Layer<'_>, carving: Carving, team: &Team<'_>, share: usize) -> Result<Leaders> {
+    let count = layer.len();
     let all: Vec<u32> = (0..count as u32).collect();
     let leaders = leaders(&all, (count / FOLLOWERS).clamp(FEWEST_LEADERS, MOST_LEADERS), mix(carving.seed));
+    let copies = carving.copies.0.min(leaders.len());
     let mut packer = Carver::default();
     packer.pack(layer, &leaders);
     let side = &packer.side;
-    let mut chosen = zeros::<u16>(count * copies)?;
-    team.each(chosen.chunks_mut(PART * copies), share, |piece, chosen, carver: &mut Carver<'_>| {
+    let (mut chosen, mut reach) = (zeros::<u16>(count * copies)?, zeros::<u32>(count)?);
+    let parts = chosen.chunks_mut(PART * copies).zip(reach.chunks_mut(PART));
+    team.each(parts, share, |piece, (chosen, reach), carver: &mut Carver<'_>| {
         let first = (piece * PART) as u32;
-        carver.assign(layer, Some(side), first..first + (chosen.len() / copies) as u32, copies);
+        carver.assign(layer, Some(side), first..first + reach.len() as u32, copies);
         chosen.iter_mut().zip(&carver.keys).for_each(|(chosen, &key)| *chosen = key as u16);
+        reach
+            .iter_mut()
+            .zip(carver.keys.chunks(copies))
+            .for_each(|(reach, keys)| *reach = (keys[copies - 1] >> 32) as u32);
     })?;
-    let mut starts = vec![0_usize; leaders.len() + 1];
-    chosen.iter().for_each(|&leader| starts[usize::from(leader) + 1] += 1);
-    (0..leaders.len()).for_each(|i| starts[i + 1] += starts[i]);
+    Ok(Leaders { leaders, copies, chosen, reach })
+}
+
+/// The clusters of all members of a layer: one, if they are few, or those whom each leader leads.
+pub(super) fn clusters(leaders: &Leaders) -> Result<Clusters> {
+    let (count, copies) = (leaders.reach.len(), leaders.copies);
+    if count <= ALL_AT_ONCE {
+        return Ok(Clusters { starts: vec![0, count], members: (0..count as u32).collect(), order: vec![0] });
+    }
+    let mut starts = vec![0_usize; leaders.leaders.len() + 1];
+    leaders.chosen.iter().for_each(|&leader| starts[usize::from(leader) + 1] += 1);
+    (1..starts.len()).for_each(|i| starts[i] += starts[i - 1]);
     let (mut members, mut ends) = (zeros(count * copies)?, starts.clone());
-    for (i, chosen) in (0..).zip(chosen.chunks(copies)) {
+    for (i, chosen) in (0..).zip(leaders.chosen.chunks(copies)) {
         for &leader in chosen {
             members[ends[usize::from(leader)]] = i;
             ends[usize::from(leader)] += 1;
         }
     }
-    let mut order: Vec<u32> = (0..leaders.len() as u32).collect();
+    let mut order: Vec<u32> = (0..leaders.leaders.len() as u32).collect();
     let size = |&cluster: &u32| starts[cluster as usize + 1] - starts[cluster as usize];
     order.sort_by_key(|cluster| (usize::MAX - size(cluster), *cluster));
     Ok(Clusters { starts, members, order })
@@ -179,7 +215,8 @@ fn part<'a>(
 /// Leaves of vectors that a hash brings together.
 fn deal(list: &[u32], path: u64, leaf: &mut impl FnMut(&[u32])) {
     let mixed = leaders(list, list.len(), path);
-    for members in mixed.chunks(LEAF) {
+    // Of nearly equal size, so that none has a single member.
+    for members in mixed.chunks(list.len().div_ceil(list.len().div_ceil(LEAF))) {
         let mut members = members.to_vec();
         members.sort_unstable();
         leaf(&members);

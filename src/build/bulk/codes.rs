@@ -11,34 +11,17 @@
 //! Arithmetic on floats ends here, and what there is of it is done one operation at a time in a fixed order: codes are the same on every
 //! machine and with any number of threads.
 
+use super::source::{LARGEST, Pile, Sample, Source};
 use super::team::{Team, zeros};
 use crate::distance::tile::{Form, Point};
-use crate::distance::{self, Element, Metric};
+use crate::distance::{Element, Metric};
 use crate::search::Scoring;
 use crate::simd::Level;
-use crate::store::Store;
 use crate::util::error::Result;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Vectors that a thread codes at a time.
 const PART: usize = 512;
-/// Vectors that are looked at to choose centre and scale.
-const SAMPLE: usize = 4096;
-/// Of the components in the sample, one in this many is clipped.
-const CLIPPED: usize = 2000;
-/// The largest code of a component that is not a whole number.
-const LARGEST: f32 = 127.0;
-/// The largest last component: its square leaves room for those of the others.
-const LARGEST_LIFT: f64 = 32_000.0;
-
-/// Slots with their vectors, written and at rest.
-#[derive(Clone, Copy)]
-pub(crate) struct Pile<'a> {
-    pub(crate) store: &'a Store,
-    pub(crate) scoring: &'a Scoring,
-    /// Ascending.
-    pub(crate) slots: &'a [u32],
-}
 
 /// What is known of a code beside its words; see [`Point`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,6 +57,17 @@ impl Codes {
     #[inline]
     pub(super) fn words_of(&self, i: u32) -> &[u32] {
         &self.data[i as usize * self.words..][..self.words]
+    }
+
+    /// Whether one distance is `times` another; for sums that are no squares, the root of that.
+    pub(super) fn exceeds(&self, far: u32, near: u32, times: f64) -> bool {
+        let real = |distance| f64::from(f32::from_bits(distance));
+        match self.form {
+            Form::Squares | Form::Lifted => f64::from(near) * times < f64::from(far),
+            Form::RealSquares => real(near) * times < real(far),
+            Form::Differences | Form::Hamming => f64::from(near) * times.sqrt() < f64::from(far),
+            Form::RealDifferences | Form::Jaccard => real(near) * times.sqrt() < real(far),
+        }
     }
 
     /// Whether two codes are equal.
@@ -233,144 +227,5 @@ impl Known {
             Form::Jaccard => Self { norm: words.iter().map(|word| word.count_ones()).sum(), ..Self::default() },
             _ => Self::default(),
         }
-    }
-}
-
-/// Vectors as floats, of a length that suits the metric.
-struct Source<'a> {
-    pile: Pile<'a>,
-    dimensions: usize,
-    /// Inner product: the largest squared length of a vector.
-    longest: f64,
-    /// What codes are multiplied with.
-    factor: f64,
-}
-
-impl<'a> Source<'a> {
-    fn new(pile: Pile<'a>, team: &Team<'_>) -> Result<Self> {
-        let dimensions = pile.scoring.dimensions as usize;
-        let source = Self { pile, dimensions, longest: 0.0, factor: 1.0 };
-        if pile.scoring.metric != Metric::InnerProduct {
-            return Ok(source);
-        }
-        let mut longest = vec![0.0_f64; pile.slots.len().div_ceil(PART)];
-        team.each(longest.iter_mut().zip(pile.slots.chunks(PART)), 0, |_, (longest, slots), buffer| {
-            for &slot in slots {
-                source.components(slot, buffer);
-                *longest = longest.max(squares(buffer));
-            }
-        })?;
-        let longest = longest.into_iter().fold(0.0, f64::max);
-        Ok(Self { longest, ..source })
-    }
-
-    fn components(&self, slot: u32, out: &mut Vec<f32>) {
-        let Pile { store, scoring, .. } = self.pile;
-        out.clear();
-        out.resize(self.dimensions, 0.0);
-        let vector = store.vector_slice(slot);
-        distance::to_f32(scoring.element, vector, out);
-        if scoring.metric == Metric::Cosine {
-            let scale = store.scale(slot);
-            if scale.is_nan() {
-                let norm = distance::norm(scoring.element, vector);
-                out.iter_mut().for_each(|component| *component = (f64::from(*component) / norm) as f32);
-            } else {
-                out.iter_mut().for_each(|component| *component *= scale);
-            }
-        }
-    }
-
-    /// What a vector's squared length lacks to the longest.
-    fn missing(&self, components: &[f32]) -> f64 {
-        (self.longest - squares(components)).max(0.0)
-    }
-
-    /// The last component of a code under inner product, else 0.
-    fn lift(&self, components: &[f32]) -> u32 {
-        if self.pile.scoring.metric != Metric::InnerProduct {
-            return 0;
-        }
-        (self.missing(components).sqrt() * self.factor).round().min(LARGEST_LIFT) as u32
-    }
-}
-
-/// The sum of squares, added in an order of its own: eight sums side by side.
-fn squares(components: &[f32]) -> f64 {
-    let mut sums = [0.0_f64; 8];
-    for part in components.chunks(8) {
-        for (sum, component) in sums.iter_mut().zip(part) {
-            *sum += f64::from(*component) * f64::from(*component);
-        }
-    }
-    sums.iter().sum()
-}
-
-/// What a sample of the vectors says about all.
-struct Sample {
-    centre: Vec<f32>,
-    /// What a centred component is multiplied with so that nearly all fit a byte.
-    factor: f32,
-    /// A power of two that brings the largest component near 1.
-    unit: f32,
-    /// Where all components of the sample are whole numbers, their range.
-    whole: Option<(f32, f32)>,
-}
-
-impl Sample {
-    fn of(source: &Source<'_>) -> Self {
-        let slots = source.pile.slots;
-        let step = slots.len().div_ceil(SAMPLE).max(1);
-        let sample = || slots.iter().step_by(step).copied();
-        let mut sums = vec![0.0_f64; source.dimensions];
-        let mut components = Vec::new();
-        let (mut low, mut high, mut whole) = (f32::INFINITY, f32::NEG_INFINITY, true);
-        for slot in sample() {
-            source.components(slot, &mut components);
-            for (sum, &component) in sums.iter_mut().zip(&components) {
-                *sum += f64::from(component);
-                (low, high) = (low.min(component), high.max(component));
-                whole &= (component as i32) as f32 == component;
-            }
-        }
-        let centre: Vec<f32> = sums.iter().map(|sum| (sum / sample().count() as f64) as f32).collect();
-        // How often each size occurs: by the upper half of a float, so within one part in 128.
-        let mut sizes = vec![0_u32; 1 << 16];
-        for slot in sample() {
-            source.components(slot, &mut components);
-            for (component, centre) in components.iter().zip(&centre) {
-                sizes[((component - centre).abs().to_bits() >> 16) as usize] += 1;
-            }
-        }
-        let mut clipped = sample().count() * source.dimensions / CLIPPED;
-        let largest = (0..sizes.len()).rev().find(|&size| {
-            let found = sizes[size] as usize > clipped;
-            clipped = clipped.saturating_sub(sizes[size] as usize);
-            found
-        });
-        let largest = f32::from_bits((largest.unwrap_or(0) as u32 + 1) << 16).min(f32::MAX);
-        let exponent = (low.abs().max(high.abs()).to_bits() >> 23 & 0xff).clamp(1, 253);
-        Self {
-            centre,
-            factor: (LARGEST / largest).clamp(f32::MIN_POSITIVE, f32::MAX),
-            unit: f32::from_bits((254 - exponent) << 23),
-            whole: whole.then_some((low, high)),
-        }
-    }
-
-    /// What to take from whole numbers so that they fit a byte, if the sample's do and the metric bears it.
-    fn whole_numbers(&self, source: &Source<'_>) -> Option<f32> {
-        let (low, high) = self.whole?;
-        if !matches!(source.pile.scoring.metric, Metric::L2 | Metric::L1) || high - low > 255.0 {
-            return None;
-        }
-        // The ranges of bytes first: others may reach further than the sample does.
-        Some(if low >= 0.0 && high <= 255.0 {
-            0.0
-        } else if low >= -128.0 && high <= 127.0 {
-            -128.0
-        } else {
-            low - ((255.0 - (high - low)) / 2.0).trunc()
-        })
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Layer<'a> {
     pub(super) sketches: &'a [Sketch],
     /// Their places in the pile, ascending.
     pub(super) members: &'a [u32],
+    /// Whether a walk may be stuck at a member, so that its row should be full: it has many twins, which fill the breadth of a walk.
+    pub(super) sticky: &'a [bool],
 }
 
 impl<'a> Layer<'a> {

@@ -22,12 +22,15 @@ pub(super) struct Bench<'a> {
     starts: Vec<u32>,
 }
 
-/// Offers every member of a leaf its `near` nearest, and those to which it is among the nearest.
-pub(super) fn work<'a>(layer: Layer<'a>, leaf: &[u32], near: usize, reservoirs: &Reservoirs, bench: &mut Bench<'a>) {
-    let near = near.min(leaf.len() - 1);
-    if near == 0 {
-        return;
+impl Bench<'_> {
+    /// Of each member of the last leaf its nearest: distance and place in the leaf.
+    pub(super) fn nearest(&self) -> &[u64] {
+        &self.nearest
     }
+}
+
+/// Offers every member of a leaf its `near` nearest, and those to which it is among the nearest. There are at least `near` others.
+pub(super) fn work<'a>(layer: Layer<'a>, leaf: &[u32], near: usize, reservoirs: &Reservoirs, bench: &mut Bench<'a>) {
     let (level, form) = (layer.codes.level, layer.codes.form);
     let Bench { points, side, selection, nearest: found, .. } = bench;
     points.clear();

@@ -2,7 +2,7 @@
 //!
 //! | stage | file |
 //! |---|---|
-//! | vectors become codes, which integers compare exactly | `codes` |
+//! | vectors become codes, which integers compare exactly | `source`, `codes`, `guard` |
 //! | sketches, for directions | `sketch` |
 //! | equal vectors are set aside | `twins` |
 //! | the pile is carved into leaves; each vector is in about twenty | `carve` |
@@ -10,6 +10,7 @@
 //! | a vector keeps the nearest offers of different directions | `reservoir` |
 //! | of these it chooses neighbours, and gets links back | `prune` |
 //! | the upper levels, by the same stages | here |
+//! | tight clusters get links of another scale | `reach` |
 //! | a tree of kept links, which joins what is apart | `kept` |
 //! | rows are written into the graph, all at once | `install` |
 //!
@@ -19,18 +20,21 @@
 
 mod carve;
 mod codes;
+mod guard;
 mod install;
 mod kept;
 mod layer;
 mod leaf;
 mod prune;
+mod reach;
 mod reservoir;
 mod sketch;
+mod source;
 mod team;
 mod twins;
 
-pub(crate) use codes::Pile;
 pub(crate) use install::install;
+pub(crate) use source::Pile;
 pub(crate) use team::Team;
 
 use crate::graph::{Entry, Graph, mix};
@@ -39,6 +43,7 @@ use carve::{Carver, Carving};
 use codes::Codes;
 use layer::{Layer, Rows};
 use leaf::Bench;
+use reach::Noted;
 use reservoir::{Reservoirs, Sketch};
 use twins::Twins;
 
@@ -49,14 +54,16 @@ const NEAR: usize = 4;
 const NEAR_OF_ALL: usize = 48;
 
 /// How much work a graph is worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Quality {
-    /// As good as one by one, or better.
-    #[default]
-    Full,
-    /// Half the time; a walk needs some more distances.
-    Fast,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Effort {
+    /// Clusters that a vector goes to when the pile is carved, and within each.
+    copies: (usize, usize),
 }
+
+/// As good as one by one, or better.
+pub(crate) const FULL: Effort = Effort { copies: (10, 2) };
+/// Half the time; a walk needs some more distances.
+pub(crate) const FAST: Effort = Effort { copies: (8, 1) };
 
 /// The rows of one level; links and members are places in the pile.
 #[derive(Debug)]
@@ -74,33 +81,26 @@ pub(crate) struct Built {
 }
 
 /// Builds the graph of a pile that is not empty. `graph` gives seed, degrees and levels; nothing is written to it.
-pub(crate) fn build(pile: Pile<'_>, graph: &Graph, quality: Quality, team: &Team<'_>) -> Result<Built> {
+pub(crate) fn build(pile: Pile<'_>, graph: &Graph, effort: Effort, team: &Team<'_>) -> Result<Built> {
     let left = team.total - team.done.get();
     let share = |percent: usize| left * percent / 100;
-    let codes = Codes::of(pile, team, share(3))?;
-    let sketches = sketch::sketches(&codes, graph.seed(), team, share(2))?;
+    let codes = guard::codes(pile, team, share(3))?;
+    let twins = Twins::find(&codes, (0..codes.len() as u32).collect(), team)?;
+    let sketches = sketch::sketches(&codes, &twins.distinct, graph.seed(), team, share(2))?;
     let height = |place: u32| graph.level(pile.slots[place as usize]);
     let (top, entry) = (0..codes.len() as u32).map(|place| (height(place), u32::MAX - place)).max().unwrap_or_default();
     let entry = u32::MAX - entry;
-    let copies = match quality {
-        Quality::Full => (10, 2),
-        Quality::Fast => (8, 1),
+    let order = |level| {
+        let carving = Carving { copies: effort.copies, seed: mix(graph.seed() ^ u64::from(level)) };
+        Order { degree: graph.degree(level), carving, share: share(if level == 0 { 85 } else { 4 }) }
     };
-    let mut levels = Vec::new();
-    for level in 0..=top {
+    let mut levels = vec![whole_level(&codes, &sketches, twins, (graph.m(), entry), order(0), team)?];
+    for level in 1..=top {
         let members: Vec<u32> = (0..codes.len() as u32).filter(|&place| height(place) >= level).collect();
-        let seed = mix(graph.seed() ^ u64::from(level));
-        let order = Order { degree: graph.degree(level), carving: Carving { copies, seed }, share: share(LEVEL_SHARES[level.min(1) as usize]) };
-        levels.push(match level {
-            0 => whole_level(&codes, &sketches, members, (graph.m(), entry), order, team)?,
-            _ => upper_level(&codes, &sketches, members, order, team)?,
-        });
+        levels.push(upper_level(&codes, &sketches, members, order(level), team)?);
     }
     Ok(Built { levels, entry: Entry { slot: pile.slots[entry as usize], level: top } })
 }
-
-/// Percent of the work that level 0 is, and that each of the next is taken for.
-const LEVEL_SHARES: [usize; 2] = [85, 4];
 
 /// What is to be made of the vectors of a level.
 #[derive(Clone, Copy)]
@@ -114,13 +114,12 @@ struct Order {
 fn whole_level(
     codes: &Codes,
     sketches: &[Sketch],
-    members: Vec<u32>,
+    twins: Twins,
     (m, entry): (usize, u32),
     order: Order,
     team: &Team<'_>,
 ) -> Result<Level> {
-    let twins = Twins::find(codes, members, team)?;
-    let layer = Layer { codes, sketches, members: &twins.distinct };
+    let layer = Layer { codes, sketches, members: &twins.distinct, sticky: &twins.sticky };
     let mut rows = link(layer, order, team)?;
     kept::span(layer, &mut rows, m, twins.number(entry));
     let mut rows = twins.spread(rows);
@@ -129,15 +128,9 @@ fn whole_level(
 }
 
 /// A level above, where no more is asked of links than that they lead near.
-fn upper_level(
-    codes: &Codes,
-    sketches: &[Sketch],
-    members: Vec<u32>,
-    order: Order,
-    team: &Team<'_>,
-) -> Result<Level> {
+fn upper_level(codes: &Codes, sketches: &[Sketch], members: Vec<u32>, order: Order, team: &Team<'_>) -> Result<Level> {
     let twins = Twins::find(codes, members, team)?;
-    let layer = Layer { codes, sketches, members: &twins.distinct };
+    let layer = Layer { codes, sketches, members: &twins.distinct, sticky: &twins.sticky };
     let rows = twins.spread(link(layer, order, team)?);
     Ok(Level { members: twins.members, rows })
 }
@@ -145,16 +138,29 @@ fn upper_level(
 /// Links the vectors of a layer, no two of which are equal.
 fn link(layer: Layer<'_>, order: Order, team: &Team<'_>) -> Result<Rows> {
     let Order { degree, carving, share } = order;
+    if layer.len() <= reservoir::SIZE {
+        return Ok(prune::rows_of_few(layer, degree));
+    }
     let reservoirs = Reservoirs::new(layer.len(), team)?;
-    let clusters = carve::first(layer, carving, team, share / 8)?;
-    let near = if clusters.count() == 1 { NEAR_OF_ALL } else { NEAR };
+    let leaders = carve::lead(layer, carving, team, share / 8)?;
+    let clusters = carve::clusters(&leaders)?;
+    let (near, leaves) = match clusters.count() {
+        1 => (NEAR_OF_ALL, 1),
+        _ => (NEAR, carving.copies.0 * carving.copies.1),
+    };
+    let noted = Noted::default();
     team.run(clusters.count(), share * 5 / 8, |place, (carver, bench): &mut (Carver<'_>, Bench<'_>), hand| {
-        let mut leaf = |members: &[u32]| leaf::work(layer, members, near, &reservoirs, bench);
+        let mut leaf = |members: &[u32]| {
+            let near = near.min(members.len() - 1);
+            leaf::work(layer, members, near, &reservoirs, bench);
+            noted.look(layer, (&leaders, leaves), members, (near, bench.nearest()));
+        };
         carve::leaves(layer, carving, (&clusters, place), carver, hand, &mut leaf);
     })?;
     drop(clusters);
     let mut rows = prune::rows(layer, &reservoirs, degree, team, share / 8)?;
     drop(reservoirs);
     prune::link_back(layer, &mut rows, team, share / 16)?;
+    noted.link(layer, &mut rows, &leaders);
     Ok(rows)
 }

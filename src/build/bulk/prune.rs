@@ -24,7 +24,7 @@ pub(super) struct Chooser {
 
 impl Chooser {
     /// Chooses among candidates, nearest first, each its distance and number in one; writes as many as the row holds.
-    fn choose(&mut self, layer: Layer<'_>, ranked: &[u64], row: &mut [u32]) {
+    pub(super) fn choose(&mut self, layer: Layer<'_>, i: u32, ranked: &[u64], row: &mut [u32]) {
         let Self { side, row: between, dead, .. } = self;
         let (level, form) = (layer.codes.level, layer.codes.form);
         row.fill(NONE);
@@ -33,8 +33,8 @@ impl Chooser {
         dead.clear();
         dead.resize(ranked.len(), false);
         let mut taken = 0;
-        for (i, &key) in ranked.iter().enumerate() {
-            if dead[i] {
+        for (place, &key) in ranked.iter().enumerate() {
+            if dead[place] {
                 continue;
             }
             row[taken] = key as u32;
@@ -43,26 +43,45 @@ impl Chooser {
                 break;
             }
             distances(level, form, &[layer.point(key as u32)], side, between);
-            for ((dead, &between), &key) in dead.iter_mut().zip(between.iter()).zip(ranked).skip(i + 1) {
+            for ((dead, &between), &key) in dead.iter_mut().zip(between.iter()).zip(ranked).skip(place + 1) {
                 *dead |= between < (key >> 32) as u32;
             }
         }
+        if layer.sticky[i as usize] {
+            let others = ranked.iter().zip(dead.iter()).filter(|(_, dead)| **dead);
+            row[taken..].iter_mut().zip(others).for_each(|(link, (&key, _))| *link = key as u32);
+        }
     }
 
-    /// Chooses anew for a vector that has more neighbours than room.
-    fn choose_again(&mut self, layer: Layer<'_>, i: u32, all: &[u32], row: &mut [u32]) {
+    /// Chooses for a vector among others whose distances are not known.
+    pub(super) fn choose_among(&mut self, layer: Layer<'_>, i: u32, all: &[u32], row: &mut [u32]) {
+        let mut ranked = std::mem::take(&mut self.ranked);
+        self.rank(layer, i, all, &mut ranked);
+        self.choose(layer, i, &ranked, row);
+        self.ranked = ranked;
+    }
+
+    /// Others and their distances from a vector, nearest first.
+    pub(super) fn rank(&mut self, layer: Layer<'_>, i: u32, all: &[u32], ranked: &mut Vec<u64>) {
         let Self { side, row: between, .. } = self;
         let (level, form) = (layer.codes.level, layer.codes.form);
         side.pack(level, form, all.iter().map(|&other| layer.point(other)));
         between.resize(between.len().max(side.stride()), 0);
         distances(level, form, &[layer.point(i)], side, between);
-        let mut ranked = std::mem::take(&mut self.ranked);
         ranked.clear();
-        ranked.extend(self.row.iter().zip(all).map(|(&distance, &other)| u64::from(distance) << 32 | u64::from(other)));
+        ranked.extend(between.iter().zip(all).map(|(&distance, &other)| u64::from(distance) << 32 | u64::from(other)));
         ranked.sort_unstable();
-        self.choose(layer, &ranked, row);
-        self.ranked = ranked;
     }
+}
+
+/// Rows of so few vectors that each may choose among all.
+pub(super) fn rows_of_few(layer: Layer<'_>, degree: usize) -> Rows {
+    let (mut links, mut chooser) = (vec![NONE; layer.len() * degree], Chooser::default());
+    for (i, row) in (0..).zip(links.chunks_mut(degree)) {
+        let others: Vec<u32> = (0..layer.len() as u32).filter(|&other| other != i).collect();
+        chooser.choose_among(layer, i, &others, row);
+    }
+    Rows { degree, links }
 }
 
 /// Rows of chosen candidates.
@@ -85,7 +104,7 @@ pub(super) fn rows(
                 reservoirs.of(i + 1).lock().ranked(&mut next);
                 fetch(layer, &next);
             }
-            chooser.choose(layer, &ranked, row);
+            chooser.choose(layer, i, &ranked, row);
         }
         (chooser.ranked, chooser.next) = (ranked, next);
     })?;
@@ -136,7 +155,7 @@ pub(super) fn link_back(layer: Layer<'_>, rows: &mut Rows, team: &Team<'_>, shar
             if all.len() <= degree {
                 row[..all.len()].copy_from_slice(all);
             } else {
-                chooser.choose_again(layer, i, all, row);
+                chooser.choose_among(layer, i, all, row);
             }
         }
     })

@@ -116,7 +116,9 @@ impl Reservoirs {
         for start in (0..count).step_by(PART) {
             parts.push(roomy(PART.min(count - start))?);
         }
-        team.each(parts.iter_mut(), 0, |_, part: &mut Vec<_>, (): &mut ()| part.resize_with(part.capacity(), Mutex::default))?;
+        team.each(parts.iter_mut(), 0, |_, part: &mut Vec<_>, (): &mut ()| {
+            part.resize_with(part.capacity(), Mutex::default);
+        })?;
         Ok(Self(parts))
     }
 

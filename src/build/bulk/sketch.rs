@@ -15,11 +15,17 @@ const PART: usize = 512;
 /// Two for each direction.
 const DRAWN: usize = 32;
 
-/// The sketches of all codes.
-pub(super) fn sketches(codes: &Codes, seed: u64, team: &Team<'_>, share: usize) -> Result<Vec<Sketch>> {
+/// The sketches of all codes; planes are drawn from the distinct ones.
+pub(super) fn sketches(
+    codes: &Codes,
+    distinct: &[u32],
+    seed: u64,
+    team: &Team<'_>,
+    share: usize,
+) -> Result<Vec<Sketch>> {
     let count = codes.len();
     let mut sketches = zeros::<Sketch>(count)?;
-    let drawn = draw(count, seed);
+    let drawn = draw(distinct, seed);
     let mut side = Side::default();
     side.pack(codes.level, codes.form, drawn.iter().map(|&i| codes.point(i)));
     team.each(sketches.chunks_mut(PART), share, |piece, sketches, (points, rows): &mut (Vec<Point<'_>>, Vec<u32>)| {
@@ -39,11 +45,11 @@ pub(super) fn sketches(codes: &Codes, seed: u64, team: &Team<'_>, share: usize) 
 }
 
 /// As many codes as there are to be drawn, by a hash; some more than once where there are few.
-fn draw(count: usize, seed: u64) -> Vec<u32> {
+fn draw(distinct: &[u32], seed: u64) -> Vec<u32> {
     let mut state = mix(seed ^ 0x5eed);
     let next = |state: &mut u64| {
         *state = mix(*state);
-        (*state % count as u64) as u32
+        distinct[(*state % distinct.len() as u64) as usize]
     };
     (0..DRAWN).map(|_| next(&mut state)).collect()
 }

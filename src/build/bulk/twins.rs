@@ -3,9 +3,9 @@
 //! Linked like any other, twins would fill their rows with each other, and a walk that comes among them would find no way out.
 
 use super::codes::Codes;
-use super::team::{Team, zeros};
 use super::kept::{tie, with_room};
 use super::layer::Rows;
+use super::team::{Team, zeros};
 use crate::graph::{KEEP, NONE, mix};
 use crate::util::error::Result;
 
@@ -21,14 +21,22 @@ pub(super) struct Twins {
     firsts: Vec<u32>,
     /// Those that are the first, ascending.
     pub(super) distinct: Vec<u32>,
+    /// Of each of these, whether it has many twins.
+    pub(super) sticky: Vec<bool>,
 }
+
+/// So many equal vectors keep a walk of the usual breadth from seeing much else.
+const MANY: u32 = 8;
 
 impl Twins {
     pub(super) fn find(codes: &Codes, members: Vec<u32>, team: &Team<'_>) -> Result<Self> {
         let firsts = firsts(codes, &members, team)?;
         let own = (0..).zip(&firsts).filter(|(i, first)| i == *first);
         let distinct = own.map(|(i, _): (u32, _)| members[i as usize]).collect();
-        Ok(Self { members, firsts, distinct })
+        let mut equal = vec![0_u32; members.len()];
+        firsts.iter().for_each(|&first| equal[first as usize] += 1);
+        let sticky = equal.into_iter().filter(|&equal| equal > 0).map(|equal| equal > MANY).collect();
+        Ok(Self { members, firsts, distinct, sticky })
     }
 
     /// The number among the distinct ones of the first that equals the member at this place.
@@ -58,7 +66,9 @@ impl Twins {
             if first == i {
                 numbers[i as usize] = next;
                 next += 1;
-                links.extend(rows.links[numbers[i as usize] as usize * degree..][..degree].iter().map(|&link| rename(link)));
+                links.extend(
+                    rows.links[numbers[i as usize] as usize * degree..][..degree].iter().map(|&link| rename(link)),
+                );
             } else {
                 let row = &rows.links[numbers[first as usize] as usize * degree..][..degree - 1];
                 links.push(self.members[first as usize]);
@@ -95,7 +105,8 @@ fn firsts(codes: &Codes, members: &[u32], team: &Team<'_>) -> Result<Vec<u32>> {
             let words = codes.words_of(member).as_chunks::<2>();
             let tail = words.1.first().copied().unwrap_or(0);
             let pairs = words.0.iter().map(|pair| u64::from(pair[0]) << 32 | u64::from(pair[1]));
-            *hash = pairs.fold(u64::from(tail), |hash, pair| (hash.rotate_left(23) ^ pair).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            *hash = pairs
+                .fold(u64::from(tail), |hash, pair| (hash.rotate_left(23) ^ pair).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         }
     })?;
     // Open addressing at half load; the hash of the lower bits, mixed, is the place.

@@ -109,7 +109,8 @@ fn distances_are_exact_on_every_level_form_and_length() {
 #[test]
 fn the_largest_distances_fit() {
     for &level in simd::available() {
-        let (low, high) = (Code { words: vec![0x8080_8080; 16_384], lift: 0 }, Code { words: vec![0x7f7f_7f7f; 16_384], lift: 0 });
+        let (low, high) =
+            (Code { words: vec![0x8080_8080; 16_384], lift: 0 }, Code { words: vec![0x7f7f_7f7f; 16_384], lift: 0 });
         let mut side = Side::default();
         side.pack(level, Form::Squares, [point(Form::Squares, &low)].into_iter());
         let mut out = vec![0; side.stride()];
@@ -142,7 +143,11 @@ fn the_nearest_are_those_of_a_sorted_row() {
                             others.map(|(j, b)| u64::from(plainly(form, a, b)) << 32 | j as u64).collect();
                         wanted.sort_unstable();
                         wanted.resize(count, u64::MAX);
-                        assert_eq!(out[i * count..][..count], wanted, "{level:?} {form:?} {columns} {count} {own:?} {i}");
+                        assert_eq!(
+                            out[i * count..][..count],
+                            wanted,
+                            "{level:?} {form:?} {columns} {count} {own:?} {i}"
+                        );
                     }
                 }
             }
