@@ -62,6 +62,21 @@ fn status(field: &str) -> usize {
     line.split_whitespace().nth(1).and_then(|n| n.parse::<usize>().ok()).unwrap_or(0) * 1024
 }
 
+/// Distances that a query takes on average; known only with the feature `test-hooks`.
+fn distances(index: &Index, before: u64, queries: usize) -> f64 {
+    (scored(index) - before) as f64 / queries as f64
+}
+
+#[cfg(feature = "test-hooks")]
+fn scored(index: &Index) -> u64 {
+    index.scored()
+}
+
+#[cfg(not(feature = "test-hooks"))]
+fn scored(_index: &Index) -> u64 {
+    0
+}
+
 fn main() {
     let mut options = HashMap::new();
     let mut arguments = std::env::args().skip(1);
@@ -114,7 +129,7 @@ fn main() {
     })
     .unwrap();
     let (anonymous, resident) = (status("RssAnon"), status("VmRSS"));
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let build_threads =
         number("build-threads", threads.max(std::thread::available_parallelism().map_or(1, usize::from)));
     let bytes = index.vector_bytes();
@@ -140,7 +155,8 @@ fn main() {
     }
     let built = start.elapsed().as_secs_f64();
     println!(
-        "{{\"build_seconds\": {built:.4}, \"rss_bytes\": {}, \"peak_bytes\": {}, \"version\": \"{}\", \"held_bytes\": {}}}",
+        "{{\"build_seconds\": {built:.4}, \"build_cpu_seconds\": {:.3}, \"rss_bytes\": {}, \"peak_bytes\": {}, \"version\": \"{}\", \"held_bytes\": {}}}",
+        cpu_seconds() - cpu,
         status("RssAnon").saturating_sub(anonymous),
         status("VmHWM").saturating_sub(resident),
         env!("CARGO_PKG_VERSION"),
@@ -214,6 +230,7 @@ fn measure(index: &Index, queries: &[u8], bytes: usize, ef: usize, k: usize, thr
     index.search_batch(Rows::packed(queries, bytes), k, &mut keys, None, None, &options).unwrap();
     let qps = count as f64 / start.elapsed().as_secs_f64();
     let cpu_us = (cpu_seconds() - cpu) * 1e6 / count as f64;
+    let before = scored(index);
     let mut times: Vec<f64> = (0..count.min(2000))
         .map(|i| {
             let start = Instant::now();
@@ -222,6 +239,7 @@ fn measure(index: &Index, queries: &[u8], bytes: usize, ef: usize, k: usize, thr
             start.elapsed().as_secs_f64() * 1e6
         })
         .collect();
+    let distances = distances(index, before, times.len());
     times.sort_by(f64::total_cmp);
     let path = std::env::temp_dir().join(format!("kith-peer-{}-{ef}.npy", std::process::id()));
     let mut header = format!("{{'descr': '<i8', 'fortran_order': False, 'shape': ({count}, {k}), }}");
@@ -233,7 +251,7 @@ fn measure(index: &Index, queries: &[u8], bytes: usize, ef: usize, k: usize, thr
     file.extend(keys.iter().flat_map(|key| key.to_le_bytes()));
     std::fs::write(&path, file).unwrap();
     println!(
-        "{{\"param\": {ef}, \"qps\": {qps:.1}, \"ids_file\": \"{}\", \"p50_us\": {:.1}, \"p99_us\": {:.1}, \"cpu_us\": {cpu_us:.2}}}",
+        "{{\"param\": {ef}, \"qps\": {qps:.1}, \"ids_file\": \"{}\", \"p50_us\": {:.1}, \"p99_us\": {:.1}, \"cpu_us\": {cpu_us:.2}, \"distances\": {distances:.1}}}",
         path.display(),
         times[times.len() / 2],
         times[times.len() * 99 / 100]

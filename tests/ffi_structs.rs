@@ -77,6 +77,7 @@ fn rust_has_the_layout_of_the_table() {
     for (name, value) in [
         ("KITH_FILTER_ANY_THREAD", u64::from(KITH_FILTER_ANY_THREAD)),
         ("KITH_UPSERT", KITH_UPSERT.into()),
+        ("KITH_BUILD_FAST", KITH_BUILD_FAST.into()),
         ("KITH_OPEN_MAPPED", KITH_OPEN_MAPPED.into()),
         ("KITH_OPEN_READ_ONLY", KITH_OPEN_READ_ONLY.into()),
         ("KITH_OPEN_UNCHECKED", KITH_OPEN_UNCHECKED.into()),

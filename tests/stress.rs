@@ -126,7 +126,7 @@ impl Writer<'_> {
         let progress = |_, _| cancel;
         // ThreadSanitizer does not see how helping threads wait: by locks of std, which is not instrumented.
         let threads = if cfg!(kith_tsan) { 1 } else { 1 + self.random.below(2) as u32 };
-        let options = BuildOptions { threads, upsert, progress: Some(&progress) };
+        let options = BuildOptions { threads, upsert, progress: Some(&progress), ..Default::default() };
         let from = self.scene.clock.tick();
         let result = self.scene.index.insert_batch(&keys, Rows::packed(&data, DIMENSIONS * 4), &options);
         let to = self.scene.clock.tick();

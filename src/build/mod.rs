@@ -1,5 +1,6 @@
-//! How do vectors become a graph? Insertion, and taking a cancelled batch back.
+//! How do vectors become a graph? One by one (`insert`), many at once (`bulk`), and taking a cancelled batch back (`undo`).
 
+pub(crate) mod bulk;
 pub(crate) mod insert;
 pub(crate) mod undo;
 

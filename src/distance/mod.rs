@@ -12,6 +12,7 @@ mod kernel;
 mod nibbles;
 mod rows;
 mod run;
+pub mod tile;
 mod vectors;
 
 pub use kernel::*;

@@ -40,7 +40,7 @@
 use super::kernel::{self as k, Kernel};
 use super::rows::{self, Panel};
 use super::{Element, Metric};
-use crate::simd::{Level, Portable, Simd};
+use crate::simd::{Level, Portable, Simd, Words};
 use crate::util::error::{Error, Result};
 
 /// A loop over kernels, compiled once per level and kernel.
@@ -56,7 +56,7 @@ pub trait LevelJob {
     /// What it returns.
     type Output;
     /// The loop. Must be `#[inline(always)]`.
-    fn run<S: Simd>(self, s: S) -> Self::Output;
+    fn run<S: Words>(self, s: S) -> Self::Output;
 }
 
 /// Runs `job` on the level. A level the machine lacks falls back to portable.

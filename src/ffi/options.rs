@@ -5,8 +5,8 @@
 
 use super::durable::{kith_log_info, kith_log_options};
 use super::types::{
-    KITH_FILTER_ANY_THREAD, KITH_OPEN_MAPPED, KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED,
-    KITH_UPSERT, kith_build_options, kith_info, kith_options, kith_search_options,
+    KITH_BUILD_FAST, KITH_FILTER_ANY_THREAD, KITH_OPEN_MAPPED, KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY,
+    KITH_OPEN_UNCHECKED, KITH_UPSERT, kith_build_options, kith_info, kith_options, kith_search_options,
 };
 use crate::distance::{Element, Metric};
 use crate::index::config::{BuildOptions, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
@@ -226,9 +226,10 @@ pub(super) unsafe fn with_build_options<T>(
 ) -> Result<T> {
     // SAFETY: the caller's promise, passed on.
     let options = unsafe { read_optional(options, "options") }?;
-    check_flags(options.flags, KITH_UPSERT, "it knows KITH_UPSERT")?;
-    let upsert = options.flags & u64::from(KITH_UPSERT) != 0;
-    let mut build = BuildOptions { threads: options.threads, progress: None, upsert };
+    check_flags(options.flags, KITH_UPSERT | KITH_BUILD_FAST, "it knows KITH_UPSERT and KITH_BUILD_FAST")?;
+    let has = |flag: u32| options.flags & u64::from(flag) != 0;
+    let (upsert, fast) = (has(KITH_UPSERT), has(KITH_BUILD_FAST));
+    let mut build = BuildOptions { threads: options.threads, progress: None, upsert, fast };
     let Some(progress) = options.progress else {
         return body(&build);
     };

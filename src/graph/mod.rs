@@ -112,6 +112,10 @@ impl Graph {
         if level == 0 { 2 * self.m as usize } else { self.m as usize }
     }
 
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     pub(crate) fn m(&self) -> usize {
         self.m as usize
     }
@@ -262,7 +266,7 @@ pub(crate) fn level_of(seed: u64, m: u32, slot: u32) -> u32 {
 }
 
 /// `SplitMix64`'s finaliser.
-fn mix(value: u64) -> u64 {
+pub(crate) fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

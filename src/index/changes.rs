@@ -3,6 +3,7 @@
 //! Every insertion goes the same way: allocate a slot, write it, claim its key, (link it), publish it inside the gate. Whatever
 //! fails before the publication is undone, so an error leaves the index as it was.
 
+use super::bulk::filling;
 use super::coding::Coded;
 use super::config::{BuildOptions, NO_KEY};
 use super::{Core, Index, Rows};
@@ -38,11 +39,11 @@ enum Published {
 }
 
 /// A batch on its way in.
-struct Batch<'a> {
-    core: &'a Core,
-    first: u32,
-    keys: &'a [u64],
-    vectors: Rows<'a>,
+pub(super) struct Batch<'a> {
+    pub(super) core: &'a Core,
+    pub(super) first: u32,
+    pub(super) keys: &'a [u64],
+    pub(super) vectors: Rows<'a>,
     present: Present,
 }
 
@@ -156,7 +157,10 @@ impl Index {
                     coded = self.code_if_due(core, threads_or_cores(options.threads), &pin)?;
                     Ok(())
                 })
-                .and_then(|()| self.link_batch(&batch, options, &mut turn, &pin));
+                .and_then(|()| match self.is_bulk(&batch) {
+                    true => self.link_in_bulk(&batch, options, &mut turn, &pin),
+                    false => self.link_batch(&batch, options, &mut turn, &pin),
+                });
             if let Err(error) = done {
                 self.forget_codes(core, coded, &pin);
                 for slot in first..first + count {
@@ -199,7 +203,8 @@ impl Index {
         let lead = || {
             let pin = self.pin();
             let mut linker = self.linkers.take();
-            let mut meter = Meter::new(options.progress, total);
+            let part = if batch.core.graph.is_some() { filling(total) } else { total };
+            let mut meter = Meter::of_part(options.progress, 0..part, total);
             reentry::calling_back(self.name(), || {
                 while let Some(piece) = work.take() {
                     fill_piece(piece, &mut linker, &pin);
@@ -252,7 +257,7 @@ impl Index {
         };
         let lead = || {
             let mut linker = self.linkers.take();
-            let mut meter = Meter::new(options.progress, total);
+            let mut meter = Meter::of_part(options.progress, filling(total)..total, total);
             reentry::calling_back(self.name(), || {
                 while let Some(piece) = work.take() {
                     link_piece(piece, &mut linker);

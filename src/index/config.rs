@@ -263,6 +263,8 @@ pub struct BuildOptions<'a> {
     pub progress: Option<&'a dyn Fn(u64, u64) -> bool>,
     /// Present keys are replaced instead of refused.
     pub upsert: bool,
+    /// A batch that is built as a whole gets a graph for half the time, in which searches look at some more vectors.
+    pub fast: bool,
 }
 
 impl std::fmt::Debug for BuildOptions<'_> {
@@ -271,6 +273,7 @@ impl std::fmt::Debug for BuildOptions<'_> {
             .field("threads", &self.threads)
             .field("progress", &self.progress.is_some())
             .field("upsert", &self.upsert)
+            .field("fast", &self.fast)
             .finish()
     }
 }

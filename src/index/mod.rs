@@ -4,6 +4,7 @@
 //! epoch pin and take no lock. Changes prepare their slot unseen and then publish it inside the *gate*, which is shared among
 //! writers; only `clear` (a new core) and the instant of a snapshot hold it alone, both for microseconds.
 
+mod bulk;
 mod changes;
 mod checkpoint;
 mod coding;
@@ -137,6 +138,16 @@ impl Index {
         let Core { store, graph, .. } = self.core(&pin);
         let must = |slot| store.state(slot) == crate::store::LIVE;
         graph.as_ref().map(|graph| graph.audit(store.slots(), must))
+    }
+
+    /// Distances that walks have computed, of the searches of one thread; for comparisons of graphs.
+    #[cfg(any(test, feature = "test-hooks"))]
+    #[doc(hidden)]
+    pub fn scored(&self) -> u64 {
+        let scratch = self.scratches.take();
+        let scored = scratch.trail.scored;
+        self.scratches.give(scratch);
+        scored
     }
 
     fn pin(&self) -> Pin<'_> {

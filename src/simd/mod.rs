@@ -20,6 +20,7 @@ pub mod half;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+mod words;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
@@ -28,6 +29,7 @@ pub use avx512::Avx512;
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 pub use portable::Portable;
+pub use words::Words;
 
 use std::fmt::Debug;
 use std::sync::OnceLock;

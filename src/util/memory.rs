@@ -73,6 +73,24 @@ impl Lines {
     }
 }
 
+/// An empty vector with room for `count` items, on huge pages if it is large. Items must not be touched at random before these
+/// pages exist: a vector that was written once is read and written at random without a page walk for each access.
+pub(crate) fn roomy<T>(count: usize) -> Result<Vec<T>> {
+    let mut items: Vec<T> = Vec::new();
+    items.try_reserve_exact(count).map_err(|_| Error::memory(count.saturating_mul(size_of::<T>())))?;
+    #[cfg(target_os = "linux")]
+    {
+        let start = items.as_mut_ptr().cast::<u8>();
+        let (before, bytes) = (start.align_offset(HUGE_PAGE), items.capacity() * size_of::<T>());
+        if bytes > before + HUGE_PAGE {
+            let bytes = (bytes - before) / HUGE_PAGE * HUGE_PAGE;
+            // SAFETY: advice on whole pages inside an allocation of our own; it changes no content, and a refusal changes nothing.
+            unsafe { libc::madvise(start.wrapping_add(before).cast(), bytes, libc::MADV_HUGEPAGE) };
+        }
+    }
+    Ok(items)
+}
+
 /// A zeroed allocation that frees itself.
 #[derive(Debug)]
 pub(crate) struct Block {

@@ -52,6 +52,11 @@ impl Work {
         }
     }
 
+    /// Whether no more is handed out because of a failure.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.end.load(Ordering::Relaxed) < self.total
+    }
+
     pub(crate) fn into_result(self) -> Result<()> {
         self.failure.into_inner().map_or(Ok(()), |(_, error)| Err(error))
     }
@@ -61,12 +66,19 @@ impl Work {
 pub(crate) struct Meter<'a> {
     progress: Option<&'a dyn Fn(u64, u64) -> bool>,
     total: usize,
+    /// The part of the total that this work is.
+    part: Range<usize>,
     told: Instant,
 }
 
 impl<'a> Meter<'a> {
     pub(crate) fn new(progress: Option<&'a dyn Fn(u64, u64) -> bool>, total: usize) -> Self {
-        Self { progress, total, told: Instant::now() }
+        Self::of_part(progress, 0..total, total)
+    }
+
+    /// For work that is only part of what the host waits for.
+    pub(crate) fn of_part(progress: Option<&'a dyn Fn(u64, u64) -> bool>, part: Range<usize>, total: usize) -> Self {
+        Self { progress, total, part, told: Instant::now() }
     }
 
     /// Tells, if it is time; a host that cancels makes the work fail.
@@ -76,7 +88,8 @@ impl<'a> Meter<'a> {
             return;
         }
         self.told = Instant::now();
-        let done = work.done.load(Ordering::Relaxed);
+        let done = work.done.load(Ordering::Relaxed) as u128 * self.part.len() as u128 / work.total.max(1) as u128;
+        let done = self.part.start + done as usize;
         if progress(done as u64, self.total as u64) {
             work.fail(0, cancelled(done, self.total));
         }

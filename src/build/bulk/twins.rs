@@ -1,0 +1,133 @@
+//! What becomes of vectors that are equal? One of them, the *first*, is linked like any other; the others, its *twins*, have its links.
+//!
+//! Linked like any other, twins would fill their rows with each other, and a walk that comes among them would find no way out.
+
+use super::codes::Codes;
+use super::kept::{tie, with_room};
+use super::layer::Rows;
+use super::team::{Team, zeros};
+use crate::graph::{KEEP, NONE, mix};
+use crate::util::error::Result;
+
+/// Vectors that a thread hashes at a time.
+const PART: usize = 4096;
+
+/// The members of a level, and which of them are equal.
+#[derive(Debug)]
+pub(super) struct Twins {
+    /// Places in the pile, ascending.
+    pub(super) members: Vec<u32>,
+    /// Of each member, the number of the first that equals it; its own if it is that one.
+    firsts: Vec<u32>,
+    /// Those that are the first, ascending.
+    pub(super) distinct: Vec<u32>,
+    /// Of each of these, whether it has many twins.
+    pub(super) sticky: Vec<bool>,
+}
+
+/// So many equal vectors keep a walk of the usual breadth from seeing much else.
+const MANY: u32 = 8;
+
+impl Twins {
+    pub(super) fn find(codes: &Codes, members: Vec<u32>, team: &Team<'_>) -> Result<Self> {
+        let firsts = firsts(codes, &members, team)?;
+        let own = (0..).zip(&firsts).filter(|(i, first)| i == *first);
+        let distinct = own.map(|(i, _): (u32, _)| members[i as usize]).collect();
+        let mut equal = vec![0_u32; members.len()];
+        firsts.iter().for_each(|&first| equal[first as usize] += 1);
+        let sticky = equal.into_iter().filter(|&equal| equal > 0).map(|equal| equal > MANY).collect();
+        Ok(Self { members, firsts, distinct, sticky })
+    }
+
+    /// The number among the distinct ones of the first that equals the member at this place.
+    pub(super) fn number(&self, place: u32) -> u32 {
+        let number = |list: &[u32], place: u32| list.partition_point(|&other| other < place);
+        let first = self.firsts[number(&self.members, place)];
+        number(&self.distinct, self.members[first as usize]) as u32
+    }
+
+    /// Rows of all members from those of the distinct ones; links become places. A twin has the links of the first, which are not kept,
+    /// and one to it.
+    pub(super) fn spread(&self, rows: Rows) -> Rows {
+        let degree = rows.degree;
+        let rename = |link: u32| match link {
+            NONE => NONE,
+            _ => self.distinct[(link & !KEEP) as usize] | link & KEEP,
+        };
+        if self.distinct.len() == self.members.len() {
+            let links = rows.links.into_iter().map(rename).collect();
+            return Rows { degree, links };
+        }
+        let mut links = Vec::with_capacity(self.members.len() * degree);
+        // Of each member that is the first, its number among the distinct ones.
+        let mut numbers = vec![0; self.members.len()];
+        let mut next = 0;
+        for (i, &first) in (0..).zip(&self.firsts) {
+            if first == i {
+                numbers[i as usize] = next;
+                next += 1;
+                links.extend(
+                    rows.links[numbers[i as usize] as usize * degree..][..degree].iter().map(|&link| rename(link)),
+                );
+            } else {
+                let row = &rows.links[numbers[first as usize] as usize * degree..][..degree - 1];
+                links.push(self.members[first as usize]);
+                links.extend(row.iter().map(|&link| if link == NONE { NONE } else { rename(link) & !KEEP }));
+            }
+        }
+        Rows { degree, links }
+    }
+
+    /// Hangs the twins of level 0, whose members are the whole pile, below their firsts: one below it, and the others below that one.
+    pub(super) fn hang(&self, rows: &mut Rows, m: usize) {
+        if self.distinct.len() == self.members.len() {
+            return;
+        }
+        let children = (m / 2).max(2);
+        let mut groups: Vec<(u32, u32)> = (0..).zip(&self.firsts).map(|(i, &first)| (first, i)).collect();
+        groups.retain(|(first, twin)| first != twin);
+        groups.sort_unstable();
+        for group in groups.chunk_by(|a, b| a.0 == b.0) {
+            let (first, twin) = group[0];
+            tie(rows, with_room(rows, first, m, mix(u64::from(twin))), twin);
+            for (i, &(_, twin)) in group.iter().enumerate().skip(1) {
+                tie(rows, group[(i - 1) / children].1, twin);
+            }
+        }
+    }
+}
+
+/// Of each member of a list, the number of the first that equals it; its own if it is that one.
+fn firsts(codes: &Codes, members: &[u32], team: &Team<'_>) -> Result<Vec<u32>> {
+    let mut hashes = zeros::<u64>(members.len())?;
+    team.each(hashes.chunks_mut(PART).zip(members.chunks(PART)), 0, |_, (hashes, members), (): &mut ()| {
+        for (hash, &member) in hashes.iter_mut().zip(members) {
+            let words = codes.words_of(member).as_chunks::<2>();
+            let tail = words.1.first().copied().unwrap_or(0);
+            let pairs = words.0.iter().map(|pair| u64::from(pair[0]) << 32 | u64::from(pair[1]));
+            *hash = pairs
+                .fold(u64::from(tail), |hash, pair| (hash.rotate_left(23) ^ pair).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        }
+    })?;
+    // Open addressing at half load; the hash of the lower bits, mixed, is the place.
+    let mut table = vec![u32::MAX; (members.len() * 2).next_power_of_two()];
+    let mask = table.len() - 1;
+    let mut firsts = Vec::with_capacity(members.len());
+    for (i, &member) in (0..).zip(members) {
+        let mut at = mix(hashes[i as usize]) as usize & mask;
+        loop {
+            let there = table[at];
+            if there == u32::MAX {
+                table[at] = i;
+                firsts.push(i);
+                break;
+            }
+            if hashes[there as usize] == hashes[i as usize] && codes.are_equal(members[there as usize], member) {
+                firsts.push(there);
+                break;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+    Ok(firsts)
+}

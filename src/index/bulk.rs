@@ -1,0 +1,83 @@
+//! When is a batch built into the graph as a whole, and how does it get in?
+
+use super::Index;
+use super::changes::Batch;
+use super::config::BuildOptions;
+use super::durable::Turn;
+use crate::build::bulk::{self, Pile, Team};
+use crate::search::walk::Field;
+use crate::store::EMPTY;
+use crate::util::error::Result;
+use crate::util::pool::threads_or_cores;
+use crate::util::reentry;
+use crossbeam_epoch::Guard;
+use std::cell::Cell;
+
+/// Smaller batches are linked one by one, unless the graph is empty.
+const FROM: usize = 1000;
+/// So many times as many vectors may be in the graph already: all are linked anew, which costs a small part of linking the batch one by
+/// one.
+const LARGER: usize = 4;
+
+/// Of the vectors of a batch for a graph, as many as its filling counts for.
+pub(super) fn filling(total: usize) -> usize {
+    total / 20
+}
+
+impl Index {
+    /// Whether a batch is built as a whole.
+    pub(super) fn is_bulk(&self, batch: &Batch<'_>) -> bool {
+        let there = batch.core.store.live() + batch.core.store.removed();
+        let total = batch.keys.len();
+        batch.core.graph.as_ref().is_some_and(|graph| graph.m() <= bulk::MOST_M)
+            && (there == 0 || total >= FROM && there <= (total * LARGER) as u64)
+    }
+
+    /// Builds the graph of a batch, with all that is there, logs the batch and puts the graph in place. An error leaves the graph as it was.
+    pub(super) fn link_in_bulk(
+        &self,
+        batch: &Batch<'_>,
+        options: &BuildOptions<'_>,
+        turn: &mut Turn<'_>,
+        guard: &Guard,
+    ) -> Result<()> {
+        let core = batch.core;
+        let Some(graph) = &core.graph else { return Ok(()) };
+        let total = batch.keys.len();
+        let own = batch.first..batch.first + total as u32;
+        // What others have published is linked, and stays; what they have linked only is linked anew in the end.
+        let slots: Vec<u32> =
+            (0..core.store.slots()).filter(|slot| own.contains(slot) || core.store.state(*slot) != EMPTY).collect();
+        let pile = Pile { store: &core.store, scoring: &self.scoring, slots: &slots };
+        let team = Team {
+            pool: &self.pool,
+            threads: threads_or_cores(options.threads),
+            progress: options.progress,
+            total,
+            done: Cell::new(filling(total)),
+        };
+        let effort = if options.fast { bulk::FAST } else { bulk::FULL };
+        let built = reentry::calling_back(self.name(), || {
+            let built = bulk::build(pile, graph, effort, &team)?;
+            // The last word comes when all is built and nothing is in place yet.
+            team.tell_all()?;
+            Ok(built)
+        })?;
+        turn.put(batch.keys, |i| batch.vectors.row(i))?;
+        let _coding = core.coding.read();
+        let _alone = core.linking.write();
+        let mut linker = self.linkers.take();
+        let field = Field { scoring: &self.scoring, store: &core.store, graph, codes: core.codes(guard) };
+        let silent = Team { progress: None, ..team };
+        let ef = self.config.ef_construction as usize;
+        let mut install = |team: &Team<'_>| bulk::install(&built, pile, graph, (field, ef, &mut linker), team);
+        // Only starting threads can fail, and one thread is there.
+        let installed = install(&silent).or_else(|_| install(&Team { threads: 1, ..silent }));
+        self.linkers.give(linker);
+        installed
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/bulk.rs"]
+mod tests;
