@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use kith::distance::{Element, Metric};
-use kith::{Index, Kind, OpenFlags, Options, SearchOptions};
+use kith::{Index, Kind, OpenFlags, Options, Quantizer, SearchOptions};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -19,11 +19,12 @@ struct Fixture {
     metric: Metric,
     dimensions: u32,
     vectors: u64,
+    quantizer: Quantizer,
     /// The nearest to vector 17, by number; computed by another program.
     nearest: [u64; 4],
 }
 
-const FIXTURES: [Fixture; 4] = [
+const FIXTURES: [Fixture; 5] = [
     Fixture {
         name: "format1-f32-cosine",
         format: 1,
@@ -33,6 +34,7 @@ const FIXTURES: [Fixture; 4] = [
         metric: Metric::Cosine,
         dimensions: 6,
         vectors: 70,
+        quantizer: Quantizer::None,
         nearest: [17, 23, 59, 49],
     },
     Fixture {
@@ -44,6 +46,7 @@ const FIXTURES: [Fixture; 4] = [
         metric: Metric::L2,
         dimensions: 20,
         vectors: 40,
+        quantizer: Quantizer::None,
         nearest: [17, 16, 21, 11],
     },
     Fixture {
@@ -55,6 +58,7 @@ const FIXTURES: [Fixture; 4] = [
         metric: Metric::Hamming,
         dimensions: 64,
         vectors: 130,
+        quantizer: Quantizer::None,
         nearest: [17, 34, 58, 38],
     },
     // Rows of fewer links than fill a line, three levels, and removed vectors that links lead through.
@@ -67,7 +71,21 @@ const FIXTURES: [Fixture; 4] = [
         metric: Metric::L2,
         dimensions: 6,
         vectors: 60,
+        quantizer: Quantizer::None,
         nearest: [17, 23, 49, 59],
+    },
+    // With a codec and codes.
+    Fixture {
+        name: "format3-u8-l2-codes",
+        format: 3,
+        kind: Kind::Graph,
+        m: 4,
+        element: Element::U8,
+        metric: Metric::L2,
+        dimensions: 20,
+        vectors: 300,
+        quantizer: Quantizer::Projected4,
+        nearest: [17, 69, 43, 147],
     },
 ];
 
@@ -97,6 +115,7 @@ impl Fixture {
             metric,
             element,
             kind: self.kind,
+            quantizer: self.quantizer,
             seed: 42,
             m: self.m,
             ..Options::default()
@@ -121,7 +140,7 @@ fn fixtures_open_and_answer_as_ever() {
                 (fixture.dimensions, fixture.metric, fixture.element)
             );
             let (kind, m) = (fixture.kind, if fixture.kind == Kind::Flat { 0 } else { fixture.m });
-            assert_eq!((info.kind, info.m), (kind, m));
+            assert_eq!((info.kind, info.m, info.quantizer), (kind, m, fixture.quantizer));
             assert_eq!((info.seed, info.ef_construction, info.ef_search), (42, 200, 64));
             for i in 0..fixture.vectors {
                 assert_eq!(index.contains(Fixture::key(i)).unwrap(), i % 5 != 0);

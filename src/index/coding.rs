@@ -12,8 +12,9 @@ use crate::util::progress::Work;
 use crossbeam_epoch::{Guard, Owned};
 use std::sync::atomic::Ordering;
 
-/// Slots from which on an index has codes.
-pub(super) const CODES_FROM: u32 = 2048;
+/// Slots from which on an index has codes: by the library's choice, and where they were asked for.
+const BY_CHOICE: u32 = 2048;
+const ON_DEMAND: u32 = 256;
 /// Slots that a thread codes at a time.
 const PIECE: usize = 256;
 
@@ -24,11 +25,26 @@ pub(super) enum Coded {
     BeforeOrNot,
 }
 
+/// Slots from which on an index has codes.
+pub(super) fn codes_from(quantizer: Quantizer) -> u32 {
+    if quantizer == Quantizer::Projected4 { ON_DEMAND } else { BY_CHOICE }
+}
+
 impl Core {
     /// The codes of the index, if it has some.
     pub(super) fn codes<'g>(&self, guard: &'g Guard) -> Option<&'g Codes> {
         // SAFETY: codes that are taken away are freed through the index's collector, in which `guard` is pinned.
         unsafe { self.codes.load(Ordering::Acquire, guard).as_ref() }
+    }
+
+    /// Whether the index has codes; if so, they stay until all is cleared.
+    pub(super) fn keep_codes(&self, guard: &Guard) -> bool {
+        let _coding = self.coding.read();
+        let coded = self.codes(guard).is_some();
+        if coded {
+            self.codes_stay.store(true, Ordering::Relaxed);
+        }
+        coded
     }
 
     /// Writes the code of a slot that was just filled. The caller shares `coding`.
@@ -93,6 +109,9 @@ impl Index {
     pub(super) fn forget_codes(&self, core: &Core, coded: Coded, guard: &Guard) {
         if coded == Coded::Now {
             let _alone = core.coding.write();
+            if core.codes_stay.load(Ordering::Relaxed) {
+                return;
+            }
             let old = core.codes.swap(crossbeam_epoch::Shared::null(), Ordering::AcqRel, guard);
             if !old.is_null() {
                 // SAFETY: just unlinked, once; readers that still use it are pinned in the same collector.

@@ -19,19 +19,22 @@ use std::sync::Arc;
 pub(super) struct Snapshot {
     states: Vec<u8>,
     tree: Option<Tree>,
+    /// Whether it has codes.
+    coded: bool,
     /// Every record of the log up to this number is in it.
     pub(super) logged: u64,
 }
 
 impl Snapshot {
     /// What a save writes. `core` is the one that the snapshot was taken of.
-    pub(super) fn image<'a>(&'a self, index: &'a Index, core: &'a Core) -> Image<'a> {
+    pub(super) fn image<'a>(&'a self, index: &'a Index, core: &'a Core, guard: &'a Guard) -> Image<'a> {
         Image {
             config: &index.config,
             store: &core.store,
             graph: core.graph.as_ref(),
             states: &self.states,
             tree: self.tree.as_ref(),
+            codes: if self.coded { core.codes(guard) } else { None },
         }
     }
 }
@@ -45,10 +48,11 @@ impl Index {
             let core = self.core(guard);
             (core, core.store.copy_states()?, self.seen_up_to())
         };
+        let coded = core.keep_codes(guard);
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
-        Ok((core, Snapshot { states, tree, logged }))
+        Ok((core, Snapshot { states, tree, coded, logged }))
     }
 
     /// Writes the index as it is at one instant of the call: beside the file, synced, then renamed over it. Writers go on.
@@ -58,7 +62,7 @@ impl Index {
     pub fn save(&self, path: &Path) -> Result<()> {
         let pin = self.pin();
         let (core, snapshot) = self.snapshot(&pin)?;
-        persist::save(&snapshot.image(self, core), path)
+        persist::save(&snapshot.image(self, core, &pin), path)
     }
 
     /// As [`Index::save`], but the bytes go to `out`, front to back, in pieces of at most 1 MiB. `out` must not change the index.
@@ -68,7 +72,7 @@ impl Index {
     pub fn save_to(&self, out: &mut impl Write) -> Result<()> {
         let pin = self.pin();
         let (core, snapshot) = self.snapshot(&pin)?;
-        reentry::calling_back(self.name(), || persist::save_to(&snapshot.image(self, core), out))
+        reentry::calling_back(self.name(), || persist::save_to(&snapshot.image(self, core, &pin), out))
     }
 
     /// Opens a file written by [`Index::save`].
@@ -102,10 +106,11 @@ impl Index {
     }
 
     pub(super) fn opened(opened: Opened, flags: OpenFlags, pool: Pool) -> Result<Self> {
-        let Opened { config, parts, graph, format } = opened;
+        let Opened { config, parts, graph, codes, format } = opened;
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin())?;
-        let core = Core::around(store, graph);
+        let mut core = Core::around(&config, store, graph);
+        core.codes = codes.map_or_else(crossbeam_epoch::Atomic::null, crossbeam_epoch::Atomic::new);
         let mut index = Self::around(config, core)?;
         index.pool = pool;
         index.format = format;

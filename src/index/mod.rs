@@ -32,7 +32,7 @@ use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
 use parking_lot::RwLock;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 pub use crate::journal::{LogInfo, LogOptions, SyncPolicy};
 pub use rows::Rows;
@@ -49,6 +49,8 @@ struct Core {
     codes: Atomic<Codes>,
     /// Slots from which on there should be some.
     codes_from: AtomicU32,
+    /// Set when a save has begun to write them.
+    codes_stay: AtomicBool,
     /// Shared by whoever fills or links slots; exclusive while the index gets its codes.
     coding: RwLock<()>,
 }
@@ -57,12 +59,20 @@ impl Core {
     fn empty(config: &Config) -> Self {
         let store = Store::empty(config.vector_bytes(), config.metric == Metric::Cosine);
         let graph = (config.kind == Kind::Graph).then(|| Graph::new(config.m, config.seed));
-        Self::around(store, graph)
+        Self::around(config, store, graph)
     }
 
-    fn around(store: Store, graph: Option<Graph>) -> Self {
-        let codes_from = AtomicU32::new(coding::CODES_FROM);
-        Self { store, graph, linking: RwLock::new(()), codes: Atomic::null(), codes_from, coding: RwLock::new(()) }
+    fn around(config: &Config, store: Store, graph: Option<Graph>) -> Self {
+        let codes_from = AtomicU32::new(coding::codes_from(config.quantizer));
+        Self {
+            store,
+            graph,
+            linking: RwLock::new(()),
+            codes: Atomic::null(),
+            codes_from,
+            codes_stay: AtomicBool::new(false),
+            coding: RwLock::new(()),
+        }
     }
 }
 

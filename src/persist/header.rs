@@ -7,17 +7,20 @@
 use crate::distance::{Element, Metric};
 use crate::graph;
 use crate::index::config::{Config, Kind, Options, Quantizer};
+use crate::quant::{blob_bytes, is_code};
 use crate::store::{MAX_SLOTS, padded};
 use crate::util::error::{Error, Result, Status};
+use crate::util::memory::LINE;
 
 /// The newest format. Formats 1 to this one are read.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// The format that an index is written in: the oldest that can hold it, so that older versions of kith read what they can.
 pub(crate) fn format_for(config: &Config) -> u32 {
-    match config.kind {
-        Kind::Auto | Kind::Flat => 1,
-        Kind::Graph => 2,
+    match (config.kind, config.quantizer) {
+        (Kind::Auto | Kind::Flat, _) => 1,
+        (Kind::Graph, Quantizer::None) => 2,
+        (Kind::Graph, Quantizer::Auto | Quantizer::Projected4) => 3,
     }
 }
 
@@ -75,8 +78,12 @@ impl SectionKind {
     pub(super) const UPPER: Self = Self(7);
     /// The entry point.
     pub(super) const ENTRY: Self = Self(8);
+    /// What makes codes of vectors.
+    pub(super) const CODEC: Self = Self(9);
+    /// A code per slot.
+    pub(super) const CODES: Self = Self(10);
     /// The highest kind that this version knows but the checksums.
-    const LAST: Self = Self::ENTRY;
+    const LAST: Self = Self::CODES;
     /// Checksums of everything before it. Always the last section.
     pub(super) const CHECKSUMS: Self = Self(u32::MAX);
 
@@ -91,6 +98,8 @@ impl SectionKind {
             Self::FIRST_UPPER => "first upper rows".into(),
             Self::UPPER => "upper rows".into(),
             Self::ENTRY => "entry".into(),
+            Self::CODEC => "codec".into(),
+            Self::CODES => "codes".into(),
             Self::CHECKSUMS => "checksums".into(),
             Self(other) => format!("{other}"),
         }
@@ -147,9 +156,9 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The header of an image that is to be written.
-    pub(super) fn plan(config: &Config, slots: Counts, upper_rows: u64) -> Self {
-        let mut sections = known_sections(config, slots.all, upper_rows);
+    /// The header of an image that is to be written; `lines` of a code, if there are codes.
+    pub(super) fn plan(config: &Config, slots: Counts, upper_rows: u64, lines: Option<usize>) -> Self {
+        let mut sections = known_sections(config, slots.all, upper_rows, lines);
         let blocks: u64 = sections.iter().map(Section::blocks).sum();
         sections.push(Section::of(SectionKind::CHECKSUMS, blocks + 2, 4));
         let mut end = PAGE as u64;
@@ -295,7 +304,7 @@ fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
 }
 
 /// The payload sections that an index of this configuration must have, in order, not placed yet.
-fn known_sections(config: &Config, slots: u64, upper_rows: u64) -> Vec<Section> {
+fn known_sections(config: &Config, slots: u64, upper_rows: u64, lines: Option<usize>) -> Vec<Section> {
     let mut sections = vec![
         Section::of(SectionKind::VECTORS, slots, padded(config.vector_bytes())),
         Section::of(SectionKind::KEYS, slots, 8),
@@ -309,6 +318,11 @@ fn known_sections(config: &Config, slots: u64, upper_rows: u64) -> Vec<Section> 
         sections.push(Section::of(SectionKind::FIRST_UPPER, slots, 4));
         sections.push(Section::of(SectionKind::UPPER, upper_rows, graph::row_bytes(config.m)));
         sections.push(Section::of(SectionKind::ENTRY, 1, 8));
+    }
+    if let Some(lines) = lines {
+        let blob = blob_bytes(config.dimensions as usize, lines);
+        sections.push(Section::of(SectionKind::CODEC, (blob / LINE) as u64, LINE));
+        sections.push(Section::of(SectionKind::CODES, slots, lines * LINE));
     }
     sections
 }
@@ -327,7 +341,12 @@ fn decode_sections(page: &[u8; PAGE], config: &Config, slots: u64, file_bytes: u
     let most = slots * u64::from(graph::MAX_LEVEL);
     let stated = (0..count).map(|i| decode_section(page, at::SECTIONS + i * ENTRY));
     let upper_rows = stated.filter(|section| section.kind == SectionKind::UPPER).map(|section| section.count).next();
-    let mut expected = known_sections(config, slots, upper_rows.unwrap_or(0).min(most));
+    let mut stated = (0..count).map(|i| decode_section(page, at::SECTIONS + i * ENTRY));
+    let lines =
+        stated.find(|section| section.kind == SectionKind::CODES).map(|codes| codes.record_bytes as usize / LINE);
+    // Sections of codes where there cannot be any are then known, but not expected.
+    let lines = lines.filter(|&lines| format_for(config) >= 3 && is_code(lines));
+    let mut expected = known_sections(config, slots, upper_rows.unwrap_or(0).min(most), lines);
     let mut sections: Vec<Section> = Vec::with_capacity(count);
     let (mut end, mut blocks) = (PAGE as u64, 0);
     for i in 0..count {

@@ -7,7 +7,8 @@ use super::{Image, links, read};
 use crate::disk::Source;
 use crate::distance::{Element, Metric};
 use crate::graph::{Entry, Graph, KEEP};
-use crate::index::config::{Config, Kind, OpenFlags, Options};
+use crate::index::config::{Config, Kind, OpenFlags, Options, Quantizer};
+use crate::quant::{self, Codes, Workspace};
 use crate::store::{EMPTY, LIVE, Store};
 use crate::util::epoch::Epochs;
 use crate::util::error::{Result, Status};
@@ -46,6 +47,7 @@ pub(super) struct Sample {
     pub(super) epochs: Epochs,
     pub(super) store: Store,
     pub(super) graph: Option<Graph>,
+    pub(super) codes: Option<Codes>,
 }
 
 impl Sample {
@@ -54,7 +56,7 @@ impl Sample {
         let options = Options { element, metric, dimensions, kind: Kind::Flat, seed: 0x5eed, ..Options::default() };
         let config = Config::new(&options).expect("a valid shape");
         let store = Store::empty(config.vector_bytes(), super::header::scaled(&config));
-        let sample = Self { config, epochs: Epochs::new(), store, graph: None };
+        let sample = Self { config, epochs: Epochs::new(), store, graph: None, codes: None };
         let mut random = Random::new(u64::from(dimensions) << 32 | u64::from(vectors));
         for key in 0..u64::from(vectors) {
             sample.insert(1000 + key, &mut random);
@@ -86,7 +88,8 @@ impl Sample {
 
     /// What a save would write.
     pub(super) fn bytes(&self, keep: Keep) -> Vec<u8> {
-        serialize(&self.config, &self.store, self.graph.as_ref(), &self.states(), keep)
+        let parts = (&self.store, self.graph.as_ref(), self.codes.as_ref());
+        serialize(&self.config, parts, &self.states(), keep)
     }
 
     /// The same vectors with a graph of random links.
@@ -111,12 +114,32 @@ impl Sample {
         self.graph = Some(graph);
         self
     }
+
+    /// The same with codes. The vectors are not empty.
+    pub(super) fn coded(mut self) -> Self {
+        self.config.quantizer = Quantizer::Projected4;
+        let Config { metric, element, dimensions, .. } = self.config;
+        let slots = 0..self.store.slots();
+        let vectors = slots.clone().map(|slot| self.store.vector_slice(slot)).collect();
+        let sample = quant::Sample { metric, element, dimensions: dimensions as usize, vectors };
+        let codec =
+            quant::train(&sample, 1, 1, &Pool::default()).expect("memory for a codec").expect("vectors that vary");
+        let codes = Codes::new(codec);
+        codes.grow(slots.end as usize).expect("memory for codes");
+        let mut work = Workspace::default();
+        slots.for_each(|slot| codes.write(slot, self.store.vector_slice(slot), self.store.scale(slot), &mut work));
+        self.codes = Some(codes);
+        self
+    }
 }
 
-fn serialize(config: &Config, store: &Store, graph: Option<&Graph>, states: &[u8], keep: Keep) -> Vec<u8> {
+/// What a save of these parts writes.
+type Saved<'a> = (&'a Store, Option<&'a Graph>, Option<&'a Codes>);
+
+fn serialize(config: &Config, (store, graph, codes): Saved<'_>, states: &[u8], keep: Keep) -> Vec<u8> {
     let mut states = states.to_vec();
     let tree = graph.map(|graph| links::keep_linked(graph, &mut states).expect("memory for a tree"));
-    let image = Image { config, store, graph, states: &states, tree: tree.as_ref() };
+    let image = Image { config, store, graph, states: &states, tree: tree.as_ref(), codes };
     let mut bytes = Vec::new();
     Serializer::new(&image, keep).expect("memory for a block").write(&image, &mut bytes).expect("writing to memory");
     bytes
@@ -137,6 +160,7 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         removed.bytes(Keep::All),
         removed.linked(4, &mut Random::new(3)).bytes(Keep::All),
         Sample::new(Element::U8, Metric::Cosine, 8, 40).linked(2, &mut Random::new(4)).bytes(Keep::All),
+        Sample::new(Element::U8, Metric::L2, 24, 50).linked(3, &mut Random::new(6)).coded().bytes(Keep::All),
         Sample::new(Element::F32, Metric::L2, 2, 0).linked(16, &mut Random::new(5)).bytes(Keep::All),
         with_optional_section(&Sample::new(Element::U8, Metric::InnerProduct, 40, 2).bytes(Keep::Live)),
     ]
@@ -342,7 +366,7 @@ pub(super) fn open_bytes(bytes: &[u8], way: Way, flags: OpenFlags, pool: &Pool) 
 }
 
 /// Does with an opened index what a program may do, and saves it again.
-fn use_fully((header, parts, graph): read::Read, flags: OpenFlags) -> Result<()> {
+fn use_fully((header, read::Content { parts, graph, codes }): read::Read, flags: OpenFlags) -> Result<()> {
     let epochs = Epochs::new();
     let guard = epochs.pin();
     let store = Store::from_parts(parts, &guard)?;
@@ -358,6 +382,8 @@ fn use_fully((header, parts, graph): read::Read, flags: OpenFlags) -> Result<()>
         }
         sum = store.vector_slice(slot).iter().fold(sum, |sum, &byte| sum.wrapping_add(u64::from(byte)));
         sum = sum.wrapping_add(u64::from(store.scale(slot).to_bits()));
+        let code = codes.iter().flat_map(|codes| codes.code(slot));
+        sum = code.fold(sum, |sum, &byte| sum.wrapping_add(u64::from(byte)));
         if store.state(slot) == LIVE {
             assert_eq!(store.find(store.key(slot), &guard), Some(slot));
         }
@@ -366,8 +392,12 @@ fn use_fully((header, parts, graph): read::Read, flags: OpenFlags) -> Result<()>
     if let Some(graph) = &graph {
         follow(graph, &store);
     }
+    if let Some(codes) = &codes {
+        let query = vec![1; store.vector_bytes()];
+        let _ = codes.codec.prepare(&query, 1.0, &mut Workspace::default());
+    }
     if !flags.unchecked {
-        let again = serialize(&header.config, &store, graph.as_ref(), &states, Keep::All);
+        let again = serialize(&header.config, (&store, graph.as_ref(), codes.as_ref()), &states, Keep::All);
         let (other, ..) = read::load(&again[..], flags, &Pool::default()).expect("what was opened and saved opens");
         assert_eq!((&other.config, other.slots), (&header.config, header.slots));
         assert_eq!(Source::bytes(&again[..]), other.file_bytes());

@@ -24,13 +24,15 @@ pub(crate) use write::Written;
 
 use crate::disk::{Disk, RegularFile, Source, System};
 use crate::graph::Graph;
-use crate::index::config::{Config, Info, OpenFlags};
+use crate::index::config::{Config, Info, OpenFlags, Quantizer};
+use crate::quant::Codes;
 use crate::store::{Parts, Store};
 use crate::util::error::{Error, Result, Status};
 use crate::util::memory::{Foreign, LINE};
 use crate::util::pool::Pool;
-use header::Header;
+use header::{Header, SectionKind};
 use memmap2::MmapOptions;
+use read::Content;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +51,8 @@ pub(crate) struct Image<'a> {
     pub(crate) states: &'a [u8],
     /// What [`links::keep_linked`] took down of the graph.
     pub(crate) tree: Option<&'a links::Tree>,
+    /// The codes, if there were some at that instant.
+    pub(crate) codes: Option<&'a Codes>,
 }
 
 /// What an open found.
@@ -59,6 +63,7 @@ pub(crate) struct Opened {
     pub(crate) parts: Parts,
     /// Where the kind is graph; links are checked.
     pub(crate) graph: Option<Graph>,
+    pub(crate) codes: Option<Codes>,
     /// Format of the file.
     pub(crate) format: u32,
 }
@@ -149,8 +154,8 @@ pub(crate) fn open_in_place(bytes: &Arc<Foreign>, flags: OpenFlags, pool: &Pool)
 }
 
 impl Opened {
-    fn of((header, parts, graph): read::Read) -> Self {
-        Self { config: header.config, parts, graph, format: header.format }
+    fn of((header, Content { parts, graph, codes }): read::Read) -> Self {
+        Self { config: header.config, parts, graph, codes, format: header.format }
     }
 }
 
@@ -168,6 +173,7 @@ fn info_of(header: &Header) -> Info {
         removed: header.slots.removed,
         capacity: header.slots.all,
         bytes: header.file_bytes(),
+        quantizer: header.section(SectionKind::CODES).map_or(Quantizer::None, |_| Quantizer::Projected4),
         ..header.config.info(header.format)
     }
 }

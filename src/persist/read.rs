@@ -17,9 +17,10 @@ use super::write::reserved;
 use crate::disk::Source;
 use crate::graph::{self, Entry, Graph};
 use crate::index::config::{Kind, OpenFlags};
+use crate::quant::{Codec, Codes, check_codes};
 use crate::store::Parts;
 use crate::util::error::{Error, Result, Status};
-use crate::util::memory::{Foreign, Segments};
+use crate::util::memory::{Foreign, LINE, Segments};
 use crate::util::pool::{Pool, cores};
 use parking_lot::Mutex;
 use std::io;
@@ -54,6 +55,12 @@ pub(super) fn read_header(source: &(impl Source + ?Sized)) -> Result<Header> {
 struct Arrays {
     store: Parts,
     links: Option<LinkArrays>,
+    codes: Option<CodeArrays>,
+}
+
+struct CodeArrays {
+    codec: Segments,
+    codes: Segments,
 }
 
 struct LinkArrays {
@@ -75,7 +82,7 @@ impl Arrays {
             array.grow(section.count as usize)?;
             Ok(array)
         };
-        Ok(Self { store, links: LinkArrays::of(config.kind, of)? })
+        Ok(Self { store, links: LinkArrays::of(config.kind, of)?, codes: CodeArrays::of(header, of)? })
     }
 
     /// The sections of a mapped file in their places.
@@ -92,13 +99,15 @@ impl Arrays {
             scales: if scaled(&header.config) { Some(of(SectionKind::SCALES)?) } else { None },
             slots: 0,
         };
-        Ok(Self { store, links: LinkArrays::of(header.config.kind, of)? })
+        Ok(Self { store, links: LinkArrays::of(header.config.kind, of)?, codes: CodeArrays::of(header, of)? })
     }
 
     /// The array that a section fills.
     fn array(&self, kind: SectionKind) -> Option<&Segments> {
-        let links = self.links.as_ref();
+        let (links, codes) = (self.links.as_ref(), self.codes.as_ref());
         match kind {
+            SectionKind::CODEC => codes.map(|codes| &codes.codec),
+            SectionKind::CODES => codes.map(|codes| &codes.codes),
             SectionKind::VECTORS => Some(&self.store.vectors),
             SectionKind::KEYS => Some(&self.store.keys),
             SectionKind::STATES => Some(&self.store.states),
@@ -112,10 +121,13 @@ impl Arrays {
     }
 
     /// Checks what is checked across sections, and lets go of the arrays.
-    fn finish(mut self, header: &Header, flags: OpenFlags, pool: &Pool) -> Result<(Parts, Option<Graph>)> {
+    fn finish(mut self, header: &Header, flags: OpenFlags, pool: &Pool) -> Result<Content> {
         self.store.slots = header.slots.all as u32;
         count_states(&self.store, header)?;
-        let Some(LinkArrays { rows, first_upper, upper, entry }) = self.links else { return Ok((self.store, None)) };
+        let codes = self.codes.map(|codes| codes.finish(header)).transpose()?;
+        let Some(LinkArrays { rows, first_upper, upper, entry }) = self.links else {
+            return Ok(Content { parts: self.store, graph: None, codes });
+        };
         // SAFETY: the section has one record of eight bytes on an 8-byte boundary, and nobody writes it.
         let entry = Entry::decode(u64::from_le(unsafe { entry.address(0).cast::<u64>().read() }));
         let upper_used = required(header, SectionKind::UPPER)?.count;
@@ -127,7 +139,29 @@ impl Arrays {
         if !flags.mapped {
             graph.reserve(header.slots.all)?;
         }
-        Ok((self.store, Some(graph)))
+        Ok(Content { parts: self.store, graph: Some(graph), codes })
+    }
+}
+
+impl CodeArrays {
+    fn of(header: &Header, of: impl Fn(SectionKind) -> Result<Segments>) -> Result<Option<Self>> {
+        if header.section(SectionKind::CODES).is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Self { codec: of(SectionKind::CODEC)?, codes: of(SectionKind::CODES)? }))
+    }
+
+    fn finish(self, header: &Header) -> Result<Codes> {
+        let lines = required(header, SectionKind::CODEC)?.count as u32;
+        let mut blob = reserved(lines as usize * LINE)?;
+        for line in 0..lines {
+            // SAFETY: the section has that many records of a line each, all initialised, and nobody writes them.
+            blob.extend_from_slice(unsafe { std::slice::from_raw_parts(self.codec.address(line), LINE) });
+        }
+        let config = &header.config;
+        let lines = required(header, SectionKind::CODES)?.record_bytes as usize / LINE;
+        let codec = Codec::from_blob(config.metric, config.element, config.dimensions as usize, lines, &blob)?;
+        Ok(Codes::from_parts(codec, self.codes))
     }
 }
 
@@ -147,8 +181,16 @@ fn required(header: &Header, kind: SectionKind) -> Result<&Section> {
         .ok_or_else(|| Error::internal(format!("a header without section {} was believed", kind.name())))
 }
 
-/// What an open gives: the header, and the arrays of store and graph.
-pub(super) type Read = (Header, Parts, Option<Graph>);
+/// What the sections of a file became.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) parts: Parts,
+    pub(super) graph: Option<Graph>,
+    pub(super) codes: Option<Codes>,
+}
+
+/// What an open gives.
+pub(super) type Read = (Header, Content);
 
 /// Reads a file into memory of its own.
 pub(super) fn load(source: &(impl Source + ?Sized), flags: OpenFlags, pool: &Pool) -> Result<Read> {
@@ -156,8 +198,8 @@ pub(super) fn load(source: &(impl Source + ?Sized), flags: OpenFlags, pool: &Poo
     let check = Check::prepare(source, &header, flags)?;
     let arrays = Arrays::allocate(&header)?;
     Reader { source, header: &header, check, place: Place::Memory(&arrays) }.run(flags, pool)?;
-    let (parts, graph) = arrays.finish(&header, flags, pool)?;
-    Ok((header, parts, graph))
+    let content = arrays.finish(&header, flags, pool)?;
+    Ok((header, content))
 }
 
 /// Uses a mapped file, or a file that lies in memory, in place.
@@ -169,8 +211,8 @@ pub(super) fn attach(map: &Arc<Foreign>, flags: OpenFlags, pool: &Pool) -> Resul
         Reader { source: bytes, header: &header, check, place: Place::Map(bytes) }.run(flags, pool)?;
     }
     let flags = OpenFlags { mapped: true, ..flags };
-    let (parts, graph) = Arrays::in_file(&header, map)?.finish(&header, flags, pool)?;
-    Ok((header, parts, graph))
+    let content = Arrays::in_file(&header, map)?.finish(&header, flags, pool)?;
+    Ok((header, content))
 }
 
 fn count_states(parts: &Parts, header: &Header) -> Result<()> {
@@ -385,6 +427,7 @@ impl<S: Source + ?Sized> Reader<'_, S> {
                 Rows { element: config.element, vector_bytes: config.vector_bytes(), stride }.check(position, bytes)
             }
             SectionKind::SCALES => check_scales(position, bytes),
+            SectionKind::CODES => check_codes(block.section.record_bytes as usize, position, bytes),
             _ => Ok(()),
         }
     }

@@ -68,7 +68,8 @@ impl Serializer {
             Keep::All => Counts { all: image.states.len() as u64, live, removed },
         };
         let upper_rows = if image.graph.is_some() { links::upper_rows(image.config, slots.all) } else { 0 };
-        let header = Header::plan(image.config, slots, upper_rows);
+        let lines = image.codes.map(|codes| codes.codec.lines());
+        let header = Header::plan(image.config, slots, upper_rows, lines);
         let checksum_bytes = header.section(SectionKind::CHECKSUMS).map_or(0, |section| section.bytes) as usize;
         Ok(Self {
             keep,
@@ -173,6 +174,18 @@ impl Serializer {
                 let entry = image.graph.and_then(|graph| links::entry_of(graph, image.states));
                 self.push(&Entry::encode(entry).to_le_bytes(), out)?;
                 Ok(Written::All)
+            }
+            SectionKind::CODEC => {
+                let blob = image.codes.map(|codes| codes.codec.to_blob()).unwrap_or_default();
+                self.push(&blob, out)?;
+                Ok(Written::All)
+            }
+            SectionKind::CODES => {
+                let Some(codes) = image.codes else { return Err(io::Error::other("codes went away during a save")) };
+                self.each_slot(image, until, out, |this, slot, out| match slot {
+                    Some(slot) => this.push(codes.code(slot), out),
+                    None => this.push_zeros(codes.codec.stride(), out),
+                })
             }
             other => Err(io::Error::other(format!("section {} was planned but cannot be written", other.name()))),
         }

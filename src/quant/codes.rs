@@ -3,7 +3,7 @@
 use super::{Codec, FACTORS, Query, Workspace};
 use crate::distance::{nibbles, nibbles4};
 use crate::simd::Simd;
-use crate::util::error::Result;
+use crate::util::error::{Error, Result};
 use crate::util::memory::Segments;
 
 /// A codec and a code for every slot that is written.
@@ -17,6 +17,17 @@ impl Codes {
     pub(crate) fn new(codec: Codec) -> Self {
         let rows = Segments::new(codec.stride());
         Self { codec, rows }
+    }
+
+    /// Codes that were written before: by a save.
+    pub(crate) fn from_parts(codec: Codec, rows: Segments) -> Self {
+        Self { codec, rows }
+    }
+
+    /// The code of a slot that is live, removed or linked.
+    pub(crate) fn code(&self, slot: u32) -> &[u8] {
+        // SAFETY: the record has `stride` bytes, and is not written any more once the slot can be seen.
+        unsafe { std::slice::from_raw_parts(self.rows.address(slot), self.codec.stride()) }
     }
 
     /// Makes room for `slots` slots.
@@ -42,6 +53,19 @@ impl Codes {
     pub(crate) fn estimator<'a>(&'a self, query: &'a Query) -> Estimator<'a> {
         Estimator { codes: self, query }
     }
+}
+
+/// Checks bytes of codes of `stride` bytes that lie `position` bytes behind the start of all, a multiple of 4.
+pub(crate) fn check_codes(stride: usize, position: u64, bytes: &[u8]) -> Result<()> {
+    let (words, _) = bytes.as_chunks::<4>();
+    for (i, &word) in words.iter().enumerate() {
+        let at = position + 4 * i as u64;
+        let within = (at % stride as u64) as usize;
+        if within >= stride - FACTORS && !f32::from_le_bytes(word).is_finite() {
+            return Err(Error::corrupt(format!("section codes: record {} has no finite factors", at / stride as u64)));
+        }
+    }
+    Ok(())
 }
 
 /// Tells distances of slots from one query, nearly.

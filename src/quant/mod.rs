@@ -11,15 +11,17 @@
 //! A query is projected the same way and rounded to 8 bits; a distance is one integer product and two multiplications. The projection
 //! is an integer matrix, so encoding and estimating give the same bits on every level.
 //!
-//! `subspace` finds directions, `train` makes a [`Codec`] from a sample, `codes` holds a code per slot.
+//! `subspace` finds directions, `train` makes a [`Codec`] from a sample, `codes` holds a code per slot, `blob` is a codec in a file.
 
+mod blob;
 mod codes;
 mod subspace;
 #[cfg(test)]
 mod tests;
 mod train;
 
-pub(crate) use codes::{Codes, Estimator};
+pub(crate) use blob::{blob_bytes, is_code};
+pub(crate) use codes::{Codes, Estimator, check_codes};
 pub(crate) use train::{MOST_DIMENSIONS, Sample, is_possible, is_worth_it, train};
 
 use crate::distance::{self, Element, KernelId, LevelJob, Metric, Panel};

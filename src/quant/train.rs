@@ -9,7 +9,7 @@ use crate::util::pool::Pool;
 /// Share of the sample's variance that the kept directions must hold.
 pub(super) const ENOUGH: f32 = 0.95;
 /// Lines of the codes tried, fewest first.
-const LINES: [usize; 5] = [1, 2, 3, 4, 8];
+pub(super) const LINES: [usize; 5] = [1, 2, 3, 4, 8];
 /// Vectors of a sample, at least.
 const SAMPLE: usize = 4096;
 /// Dimensions up to which a covariance is computed.

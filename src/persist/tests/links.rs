@@ -106,13 +106,19 @@ fn a_graph_comes_back_link_by_link_loaded_and_mapped() {
     let (path, again) = (folder.path().join("graph.kith"), folder.path().join("again.kith"));
     std::fs::write(&path, &file.bytes).unwrap();
     for flags in [PLAIN, MAPPED, UNCHECKED] {
-        let Opened { config, parts, graph, format } = open(&path, flags, &Pool::default()).unwrap();
+        let Opened { config, parts, graph, format, .. } = open(&path, flags, &Pool::default()).unwrap();
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin()).unwrap();
         let mut states: Vec<u8> = (0..SLOTS).map(|slot| store.state(slot)).collect();
         let tree = graph.as_ref().map(|graph| crate::persist::links::keep_linked(graph, &mut states).unwrap());
-        let image =
-            Image { config: &config, store: &store, graph: graph.as_ref(), states: &states, tree: tree.as_ref() };
+        let image = Image {
+            config: &config,
+            store: &store,
+            graph: graph.as_ref(),
+            states: &states,
+            tree: tree.as_ref(),
+            codes: None,
+        };
         save(&image, &again).unwrap();
         assert!(std::fs::read(&again).unwrap() == file.bytes, "{flags:?}");
         for step in [1, 700, 100_000] {

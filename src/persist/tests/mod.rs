@@ -19,7 +19,10 @@ const UNCHECKED: OpenFlags = OpenFlags { unchecked: true, ..PLAIN };
 
 fn save_sample(sample: &Sample, path: &Path) -> Result<()> {
     let states = sample.states();
-    save(&Image { config: &sample.config, store: &sample.store, graph: None, states: &states, tree: None }, path)
+    save(
+        &Image { config: &sample.config, store: &sample.store, graph: None, states: &states, tree: None, codes: None },
+        path,
+    )
 }
 
 /// Every live vector with its key and scale, in order.
