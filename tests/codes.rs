@@ -1,0 +1,189 @@
+//! Indexes whose walks go by codes, through the public API: recall, exact distances, what a save keeps, data that changes its nature.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use kith::distance::{Element, Metric, exact};
+use kith::{BuildOptions, Index, Kind, OpenFlags, Options, Quantizer, Rows, SearchOptions};
+
+/// Numbers that look random, the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn uniform(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1 << 24) as f32
+    }
+
+    fn normal(&mut self) -> f32 {
+        (0..6).map(|_| self.uniform() - 0.5).sum::<f32>() * 1.4
+    }
+}
+
+/// Vectors of a curved surface of `rank` dimensions with a little noise: neighbours are meaningful, and codes cannot hold everything.
+fn vectors(seed: u64, count: usize, dimensions: usize, rank: usize) -> Vec<Vec<f32>> {
+    let mut basis = Numbers(11);
+    let basis: Vec<Vec<f32>> = (0..rank).map(|_| (0..dimensions).map(|_| basis.normal()).collect()).collect();
+    let mut numbers = Numbers(seed);
+    (0..count)
+        .map(|_| {
+            let mut vector: Vec<f32> = (0..dimensions).map(|_| 0.1 * numbers.normal()).collect();
+            for direction in &basis {
+                let along = numbers.normal();
+                vector.iter_mut().zip(direction).for_each(|(value, step)| *value += along * step);
+            }
+            vector
+        })
+        .collect()
+}
+
+fn bytes(vectors: &[Vec<f32>]) -> Vec<u8> {
+    vectors.iter().flatten().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn options(metric: Metric, dimensions: u32, quantizer: Quantizer) -> Options {
+    Options { metric, element: Element::F32, dimensions, kind: Kind::Graph, quantizer, ..Options::default() }
+}
+
+fn filled(options: &Options, vectors: &[Vec<f32>]) -> Index {
+    let index = Index::create(options).unwrap();
+    let keys: Vec<u64> = (0..vectors.len() as u64).collect();
+    let bytes = bytes(vectors);
+    index.insert_batch(&keys, Rows::packed(&bytes, index.vector_bytes()), &BuildOptions::default()).unwrap();
+    index
+}
+
+fn search(index: &Index, query: &[u8], k: usize, ef: u32) -> Vec<(u64, f32)> {
+    let (mut keys, mut distances) = (vec![0; k], vec![0.0; k]);
+    let options = SearchOptions { ef, ..SearchOptions::default() };
+    let count = index.search(query, &mut keys, Some(&mut distances), &options).unwrap();
+    keys.into_iter().zip(distances).take(count).collect()
+}
+
+/// The 10 nearest, by plain arithmetic.
+fn truth(metric: Metric, base: &[u8], query: &[u8]) -> Vec<u64> {
+    let dimensions = (query.len() / 4) as u32;
+    let mut all: Vec<(f32, u64)> = base
+        .chunks_exact(query.len())
+        .zip(0..)
+        .map(|(row, key)| (exact(metric, Element::F32, dimensions, query, row).unwrap(), key))
+        .collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    all.truncate(10);
+    all.into_iter().map(|(_, key)| key).collect()
+}
+
+#[test]
+fn recall_with_codes_is_that_of_plain_vectors_and_distances_are_exact() {
+    for (metric, dimensions, rank) in [(Metric::L2, 96, 12), (Metric::Cosine, 160, 16), (Metric::InnerProduct, 64, 10)]
+    {
+        let base = vectors(1, 6000, dimensions, rank);
+        let queries = vectors(2, 100, dimensions, rank);
+        let all = bytes(&base);
+        let truths: Vec<Vec<u64>> = queries.iter().map(|query| truth(metric, &all, &bytes(&[query.clone()]))).collect();
+        let mut recalls = Vec::new();
+        for quantizer in [Quantizer::None, Quantizer::Auto] {
+            let index = filled(&options(metric, dimensions as u32, quantizer), &base);
+            let coded = if quantizer == Quantizer::Auto { Quantizer::Projected4 } else { Quantizer::None };
+            assert_eq!(index.describe().quantizer, coded);
+            let mut found = 0;
+            for (query, truth) in queries.iter().zip(&truths) {
+                let query = bytes(&[query.clone()]);
+                let hits = search(&index, &query, 10, 32);
+                for &(key, distance) in &hits {
+                    let row = bytes(&[base[key as usize].clone()]);
+                    let wanted = exact(metric, Element::F32, dimensions as u32, &query, &row).unwrap();
+                    assert!(
+                        (distance - wanted).abs() <= 1e-4 * wanted.abs().max(1.0),
+                        "{metric:?}: {distance} for {wanted}"
+                    );
+                }
+                assert!(hits.is_sorted_by(|a, b| a.1 <= b.1));
+                found += hits.iter().filter(|hit| truth.contains(&hit.0)).count();
+            }
+            recalls.push(found as f32 / 1000.0);
+        }
+        assert!(recalls[1] > recalls[0] - 0.015 && recalls[1] > 0.9, "{metric:?}: plain and by codes {recalls:?}");
+    }
+}
+
+#[test]
+fn codes_come_with_the_vectors_that_are_enough_and_stay() {
+    let dimensions = 64;
+    let base = vectors(3, 3000, dimensions, 8);
+    let index = Index::create(&options(Metric::L2, dimensions as u32, Quantizer::Auto)).unwrap();
+    for (key, vector) in base.iter().enumerate() {
+        let coded = index.describe().quantizer;
+        // The call that finds so many in the index gives it codes.
+        assert_eq!(coded == Quantizer::Projected4, key > 2048, "{key} vectors");
+        index.insert(key as u64, &bytes(&[vector.clone()])).unwrap();
+    }
+    let near = |index: &Index| -> Vec<Vec<(u64, f32)>> {
+        base.iter().step_by(97).map(|vector| search(index, &bytes(&[vector.clone()]), 10, 24)).collect()
+    };
+    let before = near(&index);
+    assert!(before.iter().all(|hits| hits[0].1 == 0.0), "every vector finds itself");
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("coded.kith");
+    index.save(&path).unwrap();
+    let info = Index::file_info(&path).unwrap();
+    assert_eq!((info.format, info.quantizer), (3, Quantizer::Projected4));
+    for mapped in [false, true] {
+        let opened = Index::open(&path, OpenFlags { mapped, ..OpenFlags::default() }).unwrap();
+        assert_eq!(opened.describe().quantizer, Quantizer::Projected4);
+        assert_eq!(near(&opened), before, "the same codes give the same answers, mapped: {mapped}");
+        let again = folder.path().join("again.kith");
+        opened.save(&again).unwrap();
+        assert!(std::fs::read(&again).unwrap() == std::fs::read(&path).unwrap());
+        if !mapped {
+            opened.insert(9_000_000, &bytes(&[vec![0.5; dimensions]])).unwrap();
+            assert_eq!(search(&opened, &bytes(&[vec![0.5; dimensions]]), 1, 24), [(9_000_000, 0.0)]);
+        }
+    }
+}
+
+#[test]
+fn vectors_unlike_all_before_are_found() {
+    let dimensions = 64;
+    let index = filled(&options(Metric::L2, dimensions as u32, Quantizer::Auto), &vectors(4, 3000, dimensions, 6));
+    assert_eq!(index.describe().quantizer, Quantizer::Projected4);
+    // Far away, in directions that the codec leaves out, without extent.
+    let mut strange = vectors(5, 40, dimensions, 6);
+    strange[0] = vec![0.0; dimensions];
+    strange[1] = vec![3e3; dimensions];
+    strange[2] = vec![-3e3; dimensions];
+    for (i, vector) in strange.iter_mut().enumerate().skip(3) {
+        vector.iter_mut().enumerate().for_each(|(j, value)| *value = *value * 50.0 + ((i * j) % 7) as f32 * 90.0);
+    }
+    for (i, vector) in strange.iter().enumerate() {
+        index.insert(10_000 + i as u64, &bytes(&[vector.clone()])).unwrap();
+    }
+    for (i, vector) in strange.iter().enumerate() {
+        let hits = search(&index, &bytes(&[vector.clone()]), 1, 24);
+        assert_eq!(hits, [(10_000 + i as u64, 0.0)], "{i}");
+    }
+}
+
+#[test]
+fn a_batch_that_is_cancelled_leaves_no_codes() {
+    let index = Index::create(&options(Metric::L2, 64, Quantizer::Auto)).unwrap();
+    let base = bytes(&vectors(6, 3000, 64, 8));
+    let keys: Vec<u64> = (0..3000).collect();
+    let at_the_end = |done: u64, total: u64| done == total;
+    let build = BuildOptions { progress: Some(&at_the_end), ..BuildOptions::default() };
+    let error = index.insert_batch(&keys, Rows::packed(&base, 256), &build).unwrap_err();
+    assert_eq!(error.status(), kith::Status::Cancelled);
+    assert_eq!(index.describe().quantizer, Quantizer::None);
+}
+
+#[test]
+fn codes_that_cannot_be_are_refused_when_the_index_is_made() {
+    let refused = |options: &Options| Index::create(options).unwrap_err().status() == kith::Status::Unsupported;
+    assert!(refused(&options(Metric::L1, 64, Quantizer::Projected4)));
+    assert!(refused(&options(Metric::L2, 5000, Quantizer::Projected4)));
+    assert!(refused(&Options { kind: Kind::Flat, ..options(Metric::L2, 64, Quantizer::Projected4) }));
+    assert_eq!(
+        filled(&options(Metric::L1, 64, Quantizer::Auto), &vectors(7, 2500, 64, 8)).describe().quantizer,
+        Quantizer::None
+    );
+}
