@@ -5,7 +5,7 @@
 use crate::build::bulk::{self, Pile, Team};
 use crate::distance::{Element, Metric};
 use crate::index::Core;
-use crate::index::config::{BuildOptions, Filter, Kind, OpenFlags, Options, SearchOptions};
+use crate::index::config::{BuildOptions, Filter, Kind, OpenFlags, Options, Quantizer, SearchOptions};
 use crate::simd;
 use crate::util::pool::Pool;
 use crate::{Index, Rows, Status};
@@ -111,18 +111,19 @@ fn file_of(index: &Index) -> Vec<u8> {
 #[test]
 fn one_file_comes_out_whatever_the_number_of_threads() {
     let vectors = bytes(&surface(20_000, 24, 1));
-    let file = |threads| {
-        let index = Index::create(&options(Metric::L2, 24, Kind::Graph)).unwrap();
+    let file = |threads, quantizer| {
+        let index = Index::create(&Options { quantizer, ..options(Metric::L2, 24, Kind::Graph) }).unwrap();
         fill(&index, &vectors, threads);
         assert_whole(&index, "threads");
         file_of(&index)
     };
-    let one = file(1);
+    let one = file(1, Quantizer::None);
     // The graph that this version builds of these vectors, on every machine. A change of it is a change of the format of nothing, but
     // must be meant.
     let hash = one.iter().fold(0_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     assert_eq!(hash, GOLDEN, "{hash:#018x}");
-    assert!(file(2) == one && file(7) == one);
+    assert!(file(2, Quantizer::None) == one && file(7, Quantizer::None) == one);
+    assert!(file(1, Quantizer::Auto) == file(3, Quantizer::Auto));
 }
 
 const GOLDEN: u64 = 0x2706_8356_a37c_03c1;
