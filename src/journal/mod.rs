@@ -8,6 +8,9 @@
 
 mod commit;
 mod files;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::expect_used, reason = "tests and fuzzing end in a panic when something is not as it must be")]
+pub(crate) mod hostile;
 mod options;
 mod record;
 mod recover;
