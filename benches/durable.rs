@@ -55,12 +55,12 @@ fn some_vector(of: u64) -> Vec<u8> {
         .collect()
 }
 
-/// Seconds of processor time that this process has used.
-fn cpu() -> f64 {
+/// Seconds of processor time that this process has used, or (`RUSAGE_THREAD`) this thread.
+fn cpu(whose: libc::c_int) -> f64 {
     // SAFETY: a struct of numbers that the call fills.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
-        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, &raw mut usage), 0);
+        assert_eq!(libc::getrusage(whose, &raw mut usage), 0);
         usage
     };
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
@@ -137,9 +137,9 @@ fn recover(folder: &Path) {
         }
         let bytes = index.log_info().unwrap().log_bytes;
         drop(index);
-        let (began, used) = (Instant::now(), cpu());
+        let (began, used) = (Instant::now(), cpu(libc::RUSAGE_SELF));
         let index = Index::open_directory(&path, None, &log).unwrap();
-        let (seconds, used) = (began.elapsed().as_secs_f64(), cpu() - used);
+        let (seconds, used) = (began.elapsed().as_secs_f64(), cpu(libc::RUSAGE_SELF) - used);
         assert_eq!(index.describe().count, count);
         println!(
             "| {kind:?} | {} MB | {} | {count} | {seconds:.2} | {used:.2} | {:.0} |",
@@ -171,53 +171,75 @@ enum Beside {
     Save,
 }
 
-/// Inserts per CPU second and per second of one writer, while something goes on.
-fn writer(index: &Index, rows: Rows<'_>, from: &mut usize, beside: Beside, path: &Path) -> (f64, f64) {
-    let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
-    let began = Instant::now();
-    let (next, elapsed) = std::thread::scope(|scope| {
-        let (stop, done, first) = (&stop, &done, *from);
+/// Of one writer while something goes on.
+struct Pace {
+    /// Inserts per second, and per second of the writer's processor time.
+    rate: f64,
+    cpu_rate: f64,
+    seconds: f64,
+}
+
+fn writer(index: &Index, rows: Rows<'_>, from: &mut usize, beside: Beside, path: &Path) -> Pace {
+    let (stop, began) = (AtomicBool::new(false), Instant::now());
+    let first = *from;
+    let used = std::thread::scope(|scope| {
+        let stop = &stop;
         let writer = scope.spawn(move || {
-            let mut next = first;
+            let (mut next, used) = (first, cpu(libc::RUSAGE_THREAD));
             while !stop.load(Ordering::Relaxed) {
-                index.upsert(next as u64, rows.row(next % rows.count())).unwrap();
+                index.insert(next as u64, rows.row(next % rows.count())).unwrap();
                 next += 1;
-                done.fetch_add(1, Ordering::Relaxed);
             }
-            next
+            (next, cpu(libc::RUSAGE_THREAD) - used)
         });
         match beside {
-            Beside::Nothing => std::thread::sleep(Duration::from_millis(1500)),
+            Beside::Nothing => std::thread::sleep(Duration::from_millis(1000)),
             Beside::Save => index.save(path).unwrap(),
         }
-        let (made, elapsed) = (done.load(Ordering::Relaxed), began.elapsed().as_secs_f64());
         stop.store(true, Ordering::Relaxed);
-        (writer.join().unwrap(), (made, elapsed))
+        let (next, used) = writer.join().unwrap();
+        *from = next;
+        used
     });
-    *from = next;
-    (elapsed.0 as f64 / elapsed.1, elapsed.1)
+    let (made, seconds) = ((*from - first) as f64, began.elapsed().as_secs_f64());
+    Pace { rate: made / seconds, cpu_rate: made / used, seconds }
 }
 
 fn save(folder: &Path, data: &[u8]) {
     let rows = Rows::packed(data, DIMENSIONS as usize * 4);
     println!(
-        "| kind | writer alone, inserts per second | during a save | ratio | save, seconds |\n|---|---|---|---|---|"
+        "| kind | alone, per second | per CPU second | during a save, per second | per CPU second | ratios | save, seconds |"
     );
+    println!("|---|---|---|---|---|---|---|");
     for kind in [Kind::Flat, Kind::Graph] {
         let stored = folder.join(format!("saved-{kind:?}.kith"));
-        let index = Index::open(&stored, OpenFlags::default()).unwrap_or_else(|_| {
+        if Index::file_info(&stored).is_err() {
             let index = Index::create(&options(kind)).unwrap();
             let keys: Vec<u64> = (0..SAVED as u64).collect();
             let first = Rows::packed(&data[..SAVED * 512], 512);
             index.insert_batch(&keys, first, &BuildOptions::default()).unwrap();
             index.save(&stored).unwrap();
-            index
-        });
-        let (path, mut from) = (folder.join("beside.kith"), SAVED);
+        }
+        let path = folder.join("beside.kith");
         for _ in 0..4 {
-            let (alone, _) = writer(&index, rows, &mut from, Beside::Nothing, &path);
-            let (during, seconds) = writer(&index, rows, &mut from, Beside::Save, &path);
-            println!("| {kind:?} | {alone:.0} | {during:.0} | {:.2} | {seconds:.2} |", during / alone);
+            // Anew each time, so that what is saved is of the same size.
+            let index = Index::open(&stored, OpenFlags::default()).unwrap();
+            let mut from = SAVED;
+            // The first may bring codes.
+            index.insert(from as u64, rows.row(0)).unwrap();
+            from += 1;
+            let alone = writer(&index, rows, &mut from, Beside::Nothing, &path);
+            let during = writer(&index, rows, &mut from, Beside::Save, &path);
+            println!(
+                "| {kind:?} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2}, {:.2} | {:.2} |",
+                alone.rate,
+                alone.cpu_rate,
+                during.rate,
+                during.cpu_rate,
+                during.rate / alone.rate,
+                during.cpu_rate / alone.cpu_rate,
+                during.seconds
+            );
         }
         std::fs::remove_file(&path).unwrap();
     }
