@@ -6,7 +6,7 @@
 //! What a disk promises is little. Bytes of a file last from [`File::sync`] on, names from [`Folder::sync`] on; before that a crash
 //! keeps any part of them, in any order. A rename is whole or not at all.
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod simulated;
 #[cfg(feature = "test-hooks")]
 pub(crate) mod slow;

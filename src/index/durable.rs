@@ -74,7 +74,7 @@ impl Index {
 
     /// Waits until nobody else changes these keys, where there is a log that must tell of changes in their order.
     pub(super) fn turn(&self, keys: Keys<'_>) -> Result<Turn<'_>> {
-        let turn = self.durable.as_ref().map(|durable| durable.journal.turn(keys));
+        let turn = self.durable.as_ref().map(|durable| durable.journal.turn(keys)).transpose()?;
         Ok(Turn { index: self, turn })
     }
 

@@ -8,6 +8,9 @@
 
 mod commit;
 mod files;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::expect_used, reason = "tests and fuzzing end in a panic when something is not as it must be")]
+pub(crate) mod hostile;
 mod options;
 mod record;
 mod recover;
@@ -154,8 +157,8 @@ impl Journal {
     }
 
     /// Waits until nobody else changes these keys. To be taken before the index is looked at, and kept until the change is seen.
-    pub(crate) fn turn(&self, keys: Keys<'_>) -> Turn<'_> {
-        Turn { journal: self, logged: None, bytes: 0, _held: self.turns.take(keys) }
+    pub(crate) fn turn(&self, keys: Keys<'_>) -> Result<Turn<'_>> {
+        Ok(Turn { journal: self, logged: None, bytes: 0, _held: self.turns.take(keys)? })
     }
 
     /// Number of the last record such that it and all before can be seen.

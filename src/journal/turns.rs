@@ -4,9 +4,9 @@
 //! the order in which they were seen, a key has one change at a time, from before the index looks at it to after the change was
 //! published. Changes of different keys know nothing of each other.
 
+use crate::util::error::{Error, Result};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::HashSet;
-use std::collections::hash_map::RandomState;
 
 /// Keys that a change wants for itself.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ pub(crate) enum Keys<'a> {
 
 #[derive(Debug, Default)]
 struct Taken {
-    one: HashSet<u64, RandomState>,
+    one: HashSet<u64>,
     many: Vec<(u64, HashSet<u64>)>,
     all: bool,
     /// Changes that wait for all keys.
@@ -50,13 +50,13 @@ enum What {
 
 impl Turns {
     /// Waits until nobody else changes these keys.
-    pub(crate) fn take(&self, keys: Keys<'_>) -> Held<'_> {
+    pub(crate) fn take(&self, keys: Keys<'_>) -> Result<Held<'_>> {
         let what = match keys {
             Keys::One(key) => self.take_one(key),
-            Keys::Many(keys) => self.take_many(keys),
+            Keys::Many(keys) => self.take_many(keys)?,
             Keys::All => self.take_all(),
         };
-        Held { turns: self, what }
+        Ok(Held { turns: self, what })
     }
 
     fn take_one(&self, key: u64) -> What {
@@ -68,8 +68,10 @@ impl Turns {
         What::One(key)
     }
 
-    fn take_many(&self, keys: &[u64]) -> What {
-        let keys: HashSet<u64> = keys.iter().copied().collect();
+    fn take_many(&self, all: &[u64]) -> Result<What> {
+        let mut keys = HashSet::new();
+        keys.try_reserve(all.len()).map_err(|_| Error::memory(all.len().saturating_mul(16)))?;
+        keys.extend(all.iter().copied());
         let mut taken = self.taken.lock();
         while taken.is_closed() || taken.has_any(&keys) {
             self.given.wait(&mut taken);
@@ -77,7 +79,7 @@ impl Turns {
         let name = taken.next;
         taken.next += 1;
         taken.many.push((name, keys));
-        What::Many(name)
+        Ok(What::Many(name))
     }
 
     fn take_all(&self) -> What {
@@ -147,16 +149,16 @@ mod tests {
                         let key = (step * 5 + thread) % 8;
                         match (step + thread) % 11 {
                             0 => {
-                                let _held = turns.take(Keys::All);
+                                let _held = turns.take(Keys::All).unwrap();
                                 enter(&[0, 1, 2, 3, 4, 5, 6, 7]);
                             }
                             1..4 => {
                                 let keys = [key, (key + 3) % 8, key];
-                                let _held = turns.take(Keys::Many(&keys));
+                                let _held = turns.take(Keys::Many(&keys)).unwrap();
                                 enter(&keys[..2]);
                             }
                             _ => {
-                                let _held = turns.take(Keys::One(key));
+                                let _held = turns.take(Keys::One(key)).unwrap();
                                 enter(&[key]);
                             }
                         }
