@@ -1,6 +1,6 @@
 """`make bench`: kith beside the engines that a program could use instead, in one alternating run.
 
-    make bench                                              packages10k and lowrank, about ten minutes on two cores
+    make bench                                              packages10k and 10,000 of lowrank, minutes on two cores
     make bench ARGS="--sets siftsmall/ gist.hdf5:n=100000"  on your own files; see benches/peers/sets.py
     make bench ARGS="--engines kith kith:m=24 hnswlib faiss:codes=SQ8"
 
@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import os
 import shlex
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -33,7 +34,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--sets", nargs="+", default=["packages10k", "lowrank"], metavar="SET", help="NAME or PATH, with :key=value,...")
+    add("--sets", nargs="+", default=["packages10k", "lowrank:n=10000"], metavar="SET", help="NAME or PATH, with :key=value,...")
     add("--engines", nargs="+", metavar="ENGINE", default=["kith", "best"],
         help=f"NAME:key=value,... or a line-up ({', '.join(peers.LINE_UPS)}); default: kith best")
     add("--external", action="append", default=[], metavar="NAME=COMMAND", help="any command that speaks worker.py's protocol")
@@ -127,6 +128,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves by way of every `finally`
     try:
         main()
     except ValueError as error:
