@@ -145,7 +145,7 @@ def standing(found: dict[str, Any]) -> str:
 def page(results: list[dict[str, Any]], command: str) -> str:
     """The whole report."""
     first = results[0]
-    versions = {name.split(":")[0]: engine["version"] for found in results for name, engine in found["engines"].items()}
+    versions = {name.split(":")[0]: engine.get("version", "of unknown version") for found in results for name, engine in found["engines"].items()}
     lines = [
         "# kith beside other engines", "",
         f"`{command}`", "",

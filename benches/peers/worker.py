@@ -60,6 +60,12 @@ def time_calls(engine: Engine, queries: np.ndarray, k: int, param: Any) -> dict[
     return {f"{clock}p{share}_us": float(np.percentile(times, share)) * 1e6 for clock, times in clocks for share in (50, 99)}
 
 
+def give_back() -> None:
+    """What was freed goes back to the system, so that it is not counted."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+
+
 def prepare(args: argparse.Namespace, base: np.ndarray) -> tuple[Engine, dict[str, Any]]:
     """The engine with its index, built or loaded, and what that took."""
     os.environ["RAYON_NUM_THREADS"] = str(args.build_threads)  # kannolo has no other knob
@@ -68,7 +74,7 @@ def prepare(args: argparse.Namespace, base: np.ndarray) -> tuple[Engine, dict[st
         importlib.import_module(engine.module)
     kept = Path(args.keep) if args.keep and engine.keeps else None
     facts = kept.with_suffix(".json") if kept else None
-    gc.collect()
+    give_back()
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
     before, resident = memory("RssAnon", "RssShmem"), memory("VmRSS")
     start = time.perf_counter()
@@ -80,8 +86,7 @@ def prepare(args: argparse.Namespace, base: np.ndarray) -> tuple[Engine, dict[st
         engine.build(base, args.metric, args.build_threads)
         seconds = time.perf_counter() - start
     peak = memory("VmHWM") - resident
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
+    give_back()
     said = {"build_seconds": seconds, "loaded": loaded, "rss_bytes": memory("RssAnon", "RssShmem") - before,
             "peak_bytes": peak, "batched": engine.batched, "version": version(args.engine), "note": engine.note()}
     if kept and not loaded:
