@@ -278,10 +278,11 @@ fn measure(index: &Index, queries: &[u8], bytes: usize, ef: usize, k: usize, thr
     file.extend(keys.iter().flat_map(|key| key.to_le_bytes()));
     std::fs::write(&path, file).unwrap();
     println!(
-        "{{\"param\": {ef}, \"qps\": {qps:.1}, \"ids_file\": \"{}\", \"p50_us\": {:.1}, \"p99_us\": {:.1}, \"cpu_us\": {cpu_us:.2}, \"distances\": {distances:.1}}}",
+        "{{\"param\": {ef}, \"qps\": {qps:.1}, \"ids_file\": \"{}\", \"p50_us\": {:.1}, \"p99_us\": {:.1}, \"cpu_us\": {cpu_us:.2}, \"cpu_qps\": {:.1}, \"distances\": {distances:.1}}}",
         path.display(),
         times[times.len() / 2],
-        times[times.len() * 99 / 100]
+        times[times.len() * 99 / 100],
+        1e6 / cpu_us
     );
     std::io::stdout().flush().unwrap();
 }

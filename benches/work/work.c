@@ -2,7 +2,7 @@
  * How much work is a query? Counts that come out the same on every machine; work.sh holds them against what is recorded.
  *
  *     work DATA FOLDER build            builds the indexes on one thread and saves them in FOLDER
- *     work DATA FOLDER count            per set and breadth: recall@10 and, if the library counts them, distances per query
+ *     work DATA FOLDER count            per set and breadth: recall@10 and, if the library counts them, distances of the walk per query
  *     work DATA FOLDER search SET EF    searches only; for valgrind to count the instructions of kith_search()
  *
  * Sets, of the demo's data (DATA), every 20th vector being a query: `floats`, as they are, under cosine; `bytes`, rounded to whole

@@ -4,6 +4,8 @@
 #
 #   work.sh SOURCE LIBRARY HOOKS SCRATCH
 #
+# Distances are those of walks, by codes where there are any; ranking what they find shows in the instructions.
+#
 # LIBRARY: libkith.so as it ships, whose instructions are counted; HOOKS: where it lies with the feature test-hooks, which counts
 # distances (made here if it is missing). KITH_BLESS=1 writes the record anew: see what changes before it is committed.
 #
