@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 LIBDIR ?= lib
 INCLUDEDIR ?= include
-# names of packages for `make demo`, e.g. ARGS="gimp vlc"
+# for `make demo`: names of packages, e.g. ARGS="gimp vlc"; for `make bench`: options, e.g. ARGS="--sets my.fvecs"
 ARGS ?=
 
 # target/ unless CARGO_TARGET_DIR (which cargo reads too) says otherwise
@@ -15,7 +15,7 @@ TARGET = $${CARGO_TARGET_DIR:-target}
 SHIP = $(TARGET)/ship
 OUT = $(TARGET)/dist
 
-.PHONY: help lib demo test lint test-arm loom tsan install uninstall header clean
+.PHONY: help lib demo bench bench-peers work pgo test lint test-arm loom tsan install uninstall header clean
 
 help:
 	@echo 'make demo [ARGS="gimp vlc"]  build, index 10,000 package descriptions, show the nearest, save, open, compare'
@@ -23,6 +23,10 @@ help:
 	@echo 'make install [PREFIX=/usr/local] [DESTDIR=] [LIBDIR=lib]'
 	@echo '                             put library, header, CMake package and pkg-config file in place (needs no CMake)'
 	@echo 'make uninstall               take them away again (same variables)'
+	@echo 'make bench [ARGS="--sets my.fvecs"]'
+	@echo '                             beside hnswlib, faiss and others: tables and plots (ARGS=--help: all options)'
+	@echo 'make work                    work per query (distances, instructions, recall) beside what is recorded'
+	@echo 'make pgo                     build target/pgo/dist/libkith.so and libkith.a with profile feedback'
 	@echo 'make test                    Rust tests, C and C++ programs, symbols, install round trip'
 	@echo 'make test-arm                the Rust tests for 64-bit Arm in an emulator'
 	@echo 'make loom                    models of concurrent steps through every interleaving'
@@ -40,6 +44,19 @@ demo: lib
 	@$(CC) -std=c99 $(CFLAGS) -Iinclude -o "$(OUT)/quickstart" c_examples/quickstart.c \
 	    "$(OUT)/libkith.so" -Wl,-rpath,"$$(cd "$(OUT)" && pwd)" -lm
 	@"$(OUT)/quickstart" --data c_examples/data --file "$(OUT)/quickstart.kith" $(ARGS)
+
+bench: lib
+	@sh benches/peers/run.sh bench $(ARGS)
+
+bench-peers:
+	@sh benches/peers/run.sh install
+
+work: lib
+	@CARGO='$(CARGO)' CC='$(CC)' KITH_BLESS='$(KITH_BLESS)' sh benches/work/work.sh . "$(OUT)" "$(TARGET)/ctest/scratch/hooks" "$(TARGET)/work"
+
+pgo:
+	@CARGO='$(CARGO)' CC='$(CC)' sh cmake/require.sh cargo cc
+	@CARGO='$(CARGO)' CC='$(CC)' sh cmake/pgo.sh . "$(TARGET)/pgo" "$(TARGET)/pgo/dist"
 
 test:
 	@CARGO='$(CARGO)' CC='$(CC)' sh tests/package/test-all.sh

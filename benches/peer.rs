@@ -5,7 +5,8 @@
 //! `{"param", "qps", "ids_file", "p50_us", "p99_us"}`; then `{"end": true}`, and waits for a line with a JSON array of parameters to
 //! time again (`[]`: all), until standard input ends.
 //!
-//! Further options: `--m 16 --efc 200 --kind graph|flat --element f32|u8 --insert batch|single --build-threads N --efs 10,20,..`.
+//! Further options: `--m 16 --efc 200 --kind graph|flat --element f32|u8 --insert batch|single --build-threads N --efs 10,20,..`, and
+//! `--callers N`: queries per second are those of N host threads that make single calls, instead of one call for all queries.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::expect_used)]
 
@@ -105,7 +106,7 @@ fn main() {
         _ => Metric::L2,
     };
     let element = if metric == Metric::Hamming { Element::B1 } else { element };
-    let (k, threads) = (number("k", 10), number("threads", 1));
+    let (k, threads, callers) = (number("k", 10), number("threads", 1), number("callers", 0));
     let kind = if option("kind", "graph") == "flat" { Kind::Flat } else { Kind::Graph };
     let count = number("count", base.rows).min(base.rows);
     let load = |array: &Array, rows: usize| -> Vec<u8> {
@@ -187,7 +188,7 @@ fn main() {
             wanted = if listed.is_empty() { own.clone() } else { listed };
         }
         for &ef in if kind == Kind::Flat { &[0][..] } else { &wanted } {
-            measure(&index, &queries, bytes, ef, k, threads);
+            measure(&index, &queries, bytes, ef, k, threads, callers);
         }
         println!("{{\"end\": true}}");
         std::io::stdout().flush().unwrap();
@@ -221,13 +222,39 @@ fn cpu_seconds() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
+/// Host threads that make single calls, each for every n-th block of queries.
+fn call_beside_each_other(index: &Index, queries: &[u8], keys: &mut [u64], k: usize, callers: usize, ef: usize) {
+    const BLOCK: usize = 16;
+    let bytes = index.vector_bytes();
+    let mut shares: Vec<Vec<_>> = (0..callers).map(|_| Vec::new()).collect();
+    for (i, block) in queries.chunks(BLOCK * bytes).zip(keys.chunks_mut(BLOCK * k)).enumerate() {
+        shares[i % callers].push(block);
+    }
+    std::thread::scope(|scope| {
+        for share in shares {
+            scope.spawn(|| {
+                let options = SearchOptions { ef: ef as u32, ..Default::default() };
+                for (queries, keys) in share {
+                    for (query, keys) in queries.chunks(bytes).zip(keys.chunks_mut(k)) {
+                        index.search(query, keys, None, &options).unwrap();
+                    }
+                }
+            });
+        }
+    });
+}
+
 /// Times one search parameter and prints its line.
-fn measure(index: &Index, queries: &[u8], bytes: usize, ef: usize, k: usize, threads: usize) {
+fn measure(index: &Index, queries: &[u8], bytes: usize, ef: usize, k: usize, threads: usize, callers: usize) {
     let count = queries.len() / bytes;
     let mut keys = vec![0u64; count * k];
     let options = SearchOptions { ef: ef as u32, threads: threads as u32, ..Default::default() };
     let (start, cpu) = (Instant::now(), cpu_seconds());
-    index.search_batch(Rows::packed(queries, bytes), k, &mut keys, None, None, &options).unwrap();
+    if callers == 0 {
+        index.search_batch(Rows::packed(queries, bytes), k, &mut keys, None, None, &options).unwrap();
+    } else {
+        call_beside_each_other(index, queries, &mut keys, k, callers, ef);
+    }
     let qps = count as f64 / start.elapsed().as_secs_f64();
     let cpu_us = (cpu_seconds() - cpu) * 1e6 / count as f64;
     let before = scored(index);
@@ -251,10 +278,11 @@ fn measure(index: &Index, queries: &[u8], bytes: usize, ef: usize, k: usize, thr
     file.extend(keys.iter().flat_map(|key| key.to_le_bytes()));
     std::fs::write(&path, file).unwrap();
     println!(
-        "{{\"param\": {ef}, \"qps\": {qps:.1}, \"ids_file\": \"{}\", \"p50_us\": {:.1}, \"p99_us\": {:.1}, \"cpu_us\": {cpu_us:.2}, \"distances\": {distances:.1}}}",
+        "{{\"param\": {ef}, \"qps\": {qps:.1}, \"ids_file\": \"{}\", \"p50_us\": {:.1}, \"p99_us\": {:.1}, \"cpu_us\": {cpu_us:.2}, \"cpu_qps\": {:.1}, \"distances\": {distances:.1}}}",
         path.display(),
         times[times.len() / 2],
-        times[times.len() * 99 / 100]
+        times[times.len() * 99 / 100],
+        1e6 / cpu_us
     );
     std::io::stdout().flush().unwrap();
 }

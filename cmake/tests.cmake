@@ -89,3 +89,12 @@ foreach(_kith_name symbols lto second_rust roundtrip)
   set_tests_properties(package.${_kith_name} PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77
     ENVIRONMENT "CARGO=${KITH_CARGO};CC=${CMAKE_C_COMPILER};CMAKE=${CMAKE_COMMAND};KITH_HOOKS=${PROJECT_BINARY_DIR}/scratch/hooks")
 endforeach()
+
+# The benches: what a query costs in counts, beside what is recorded (after abi.defect, which makes the library that counts), and whether
+# the comparison with other engines measures what it says.
+add_test(NAME bench.work COMMAND sh "${PROJECT_SOURCE_DIR}/benches/work/work.sh" "${PROJECT_SOURCE_DIR}" "${KITH_LIBRARY_DIR}"
+  "${PROJECT_BINARY_DIR}/scratch/hooks" "${PROJECT_BINARY_DIR}/scratch/work")
+add_test(NAME bench.peers COMMAND sh "${PROJECT_SOURCE_DIR}/benches/peers/run.sh" test)
+set_tests_properties(bench.work bench.peers PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77
+  ENVIRONMENT "CARGO=${KITH_CARGO};CC=${CMAKE_C_COMPILER}")
+set_tests_properties(bench.work PROPERTIES DEPENDS abi.defect)

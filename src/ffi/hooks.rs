@@ -1,5 +1,7 @@
-//! How can a C program make kith panic? Only in a build with the feature `test-hooks`, which is never shipped.
+//! How can a C program make kith panic, or learn how much it computed? Only in a build with the feature `test-hooks`, which is never
+//! shipped. No header declares these functions.
 
+use super::arguments::borrow;
 use super::enter::change;
 use super::types::{kith_index, kith_status};
 
@@ -8,4 +10,11 @@ use super::types::{kith_index, kith_status};
 pub unsafe extern "C" fn kith_test_panic(index: *mut kith_index) -> kith_status {
     // SAFETY: `index` is NULL or a live handle: the room's safety chapter.
     unsafe { change("kith_test_panic", index, |_| panic!("asked to")) }
+}
+
+/// Distances that the searches of one thread computed on this index, all in all; for `benches/work`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_test_distances(index: *const kith_index) -> u64 {
+    // SAFETY: `index` is NULL or a live handle: the room's safety chapter.
+    unsafe { borrow(index) }.map_or(0, crate::Index::scored)
 }

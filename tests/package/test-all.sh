@@ -11,6 +11,7 @@ case $target in /*) ;; *) target=$PWD/$target ;; esac
 export CARGO CC
 unset MAKEFLAGS MFLAGS MAKELEVEL # what `make test` was called with is not for the makefiles of CMake
 sh cmake/require.sh cargo cc c++ cmake pkg-config
+sh cmake/require.sh valgrind || true # bench.work says so where it has to leave out the instructions
 
 result=0
 step() {
