@@ -68,33 +68,33 @@ pub struct Side {
 impl Side {
     /// Packs codes of equal length for use with this level and form.
     pub fn pack<'a>(&mut self, level: Level, form: Form, points: impl ExactSizeIterator<Item = Point<'a>>) {
-        struct Flip;
-        impl LevelJob for Flip {
-            type Output = u32;
-            #[inline(always)]
-            fn run<S: Words>(self, _s: S) -> u32 {
-                S::FLIP
-            }
-        }
-        let flip = if matches!(form, Form::Squares | Form::Lifted) { run_on(level, Flip) } else { 0 };
         self.count = points.len();
         self.norms.clear();
         self.lifts.clear();
-        self.lines.clear();
         self.words = 0;
-        for (i, point) in points.enumerate() {
-            if i == 0 {
-                self.words = point.words.len();
-                let groups = self.count.next_multiple_of(COLUMNS) / GROUP;
-                self.lines.resize(groups * self.words, Line([0; GROUP]));
+        let mut points = points.peekable();
+        if let Some(first) = points.peek() {
+            self.words = first.words.len();
+            let lines = self.stride() / GROUP * self.words;
+            if self.lines.len() < lines {
+                self.lines.resize(lines, Line([0; GROUP]));
             }
+        }
+        let mut group: [&[u32]; GROUP] = [&[]; GROUP];
+        let (mut held, mut number) = (0, 0);
+        while let Some(point) = points.next() {
             assert_eq!(point.words.len(), self.words, "codes of one length");
-            let lines = &mut self.lines[i / GROUP * self.words..][..self.words];
-            for (line, word) in lines.iter_mut().zip(point.words) {
-                line.0[i % GROUP] = word ^ flip;
-            }
             self.norms.push(point.norm);
             self.lifts.push(point.lift);
+            group[held] = point.words;
+            held += 1;
+            if held == GROUP || points.peek().is_none() {
+                // What stands in the columns behind the last code means nothing.
+                group[held..].fill(point.words);
+                let lines = &mut self.lines[number * self.words..][..self.words];
+                run_on(level, Pack { group: &group, form, lines });
+                (held, number) = (0, number + 1);
+            }
         }
         self.norms.resize(self.stride(), 0);
         self.lifts.resize(self.stride(), 0);
@@ -113,6 +113,38 @@ impl Side {
     /// Memory held.
     pub fn bytes(&self) -> usize {
         self.lines.capacity() * size_of::<Line>() + (self.norms.capacity() + self.lifts.capacity()) * 4
+    }
+}
+
+/// Packs 16 codes.
+struct Pack<'a> {
+    group: &'a [&'a [u32]; GROUP],
+    form: Form,
+    lines: &'a mut [Line],
+}
+
+impl LevelJob for Pack<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Words>(self, s: S) {
+        let Self { group, form, lines } = self;
+        let flip = if matches!(form, Form::Squares | Form::Lifted) { S::FLIP } else { 0 };
+        assert!(group.iter().all(|words| words.len() == lines.len()), "codes of one length");
+        let (mut squares, mut at) = (lines.chunks_exact_mut(GROUP), 0);
+        for square in &mut squares {
+            let mut starts = [group[0].as_ptr(); GROUP];
+            for v in 0..GROUP {
+                starts[v] = group[v].as_ptr().wrapping_add(at);
+            }
+            // SAFETY: every code has 16 words from `at` on, and 16 lines are 256 words.
+            unsafe { s.turn(starts, flip, square.as_mut_ptr().cast()) };
+            at += GROUP;
+        }
+        for (line, word) in squares.into_remainder().iter_mut().zip(at..) {
+            for v in 0..GROUP {
+                line.0[v] = group[v][word] ^ flip;
+            }
+        }
     }
 }
 

@@ -56,6 +56,19 @@ pub trait Words: Simd {
     /// `a * b`, rounded.
     fn mul_f(self, a: Self::F, b: Self::F) -> Self::F;
 
+    /// Writes 16 words of 16 vectors, word by word: those of vector `v` go to `out[v]`, `out[16 + v]` and on, xored with `flip`.
+    /// # Safety
+    /// - 64 bytes at every one of `vectors` are readable, and 1,024 at `out` are writable.
+    #[inline(always)]
+    unsafe fn turn(self, vectors: [*const u32; 16], flip: u32, out: *mut u32) {
+        for (v, vector) in vectors.into_iter().enumerate() {
+            for word in 0..16 {
+                // SAFETY: the caller vouches for 16 words here and 256 there.
+                unsafe { out.add(16 * word + v).write(vector.add(word).read() ^ flip) };
+            }
+        }
+    }
+
     /// One bit per place: whether the number there is `value`.
     #[inline(always)]
     fn same(self, all: &[u16; 64], value: u16) -> u64 {
@@ -290,6 +303,42 @@ mod x86 {
         #[inline(always)]
         fn mul_f(self, a: Self::F, b: Self::F) -> Self::F {
             op!(_mm512_mul_ps(a, b))
+        }
+        #[inline(always)]
+        unsafe fn turn(self, vectors: [*const u32; 16], flip: u32, out: *mut u32) {
+            op!({
+                // Squares of 1, 2, 4 and 8 words change places with those across the diagonal; four registers at a time.
+                let flip = _mm512_set1_epi32(flip.cast_signed());
+                let mut a = [flip; 16];
+                for v in 0..16 {
+                    // 64 bytes of a vector are readable, by the caller's promise.
+                    a[v] = _mm512_xor_si512(read(vectors[v].cast()), flip);
+                }
+                let mut b = a;
+                for i in 0..8 {
+                    b[2 * i] = _mm512_unpacklo_epi32(a[2 * i], a[2 * i + 1]);
+                    b[2 * i + 1] = _mm512_unpackhi_epi32(a[2 * i], a[2 * i + 1]);
+                }
+                for i in 0..4 {
+                    a[4 * i] = _mm512_unpacklo_epi64(b[4 * i], b[4 * i + 2]);
+                    a[4 * i + 1] = _mm512_unpackhi_epi64(b[4 * i], b[4 * i + 2]);
+                    a[4 * i + 2] = _mm512_unpacklo_epi64(b[4 * i + 1], b[4 * i + 3]);
+                    a[4 * i + 3] = _mm512_unpackhi_epi64(b[4 * i + 1], b[4 * i + 3]);
+                }
+                for i in 0..4 {
+                    b[i] = _mm512_shuffle_i32x4::<0x88>(a[i], a[i + 4]);
+                    b[i + 4] = _mm512_shuffle_i32x4::<0xdd>(a[i], a[i + 4]);
+                    b[i + 8] = _mm512_shuffle_i32x4::<0x88>(a[i + 8], a[i + 12]);
+                    b[i + 12] = _mm512_shuffle_i32x4::<0xdd>(a[i + 8], a[i + 12]);
+                }
+                for i in 0..8 {
+                    let (low, high) = (b[i], b[i + 8]);
+                    // 64 bytes for each word of 16 are writable, by the caller's promise.
+                    let to = |word: usize| out.add(16 * word).cast::<__m512i>();
+                    to(i).write_unaligned(_mm512_shuffle_i32x4::<0x88>(low, high));
+                    to(i + 8).write_unaligned(_mm512_shuffle_i32x4::<0xdd>(low, high));
+                }
+            });
         }
         #[inline(always)]
         fn same(self, all: &[u16; 64], value: u16) -> u64 {
