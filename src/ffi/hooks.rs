@@ -16,5 +16,5 @@ pub unsafe extern "C" fn kith_test_panic(index: *mut kith_index) -> kith_status 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_test_distances(index: *const kith_index) -> u64 {
     // SAFETY: `index` is NULL or a live handle: the room's safety chapter.
-    unsafe { borrow(index) }.map_or(0, crate::Index::scored)
+    unsafe { borrow(index) }.map_or(0, |index| index.scored())
 }
