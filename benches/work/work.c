@@ -1,12 +1,12 @@
 /*
  * How much work is a query? Counts that come out the same on every machine; work.sh holds them against what is recorded.
  *
- *     work DATA FOLDER build            builds the indexes on one thread and saves them in FOLDER
- *     work DATA FOLDER count            per set and breadth: recall@10 and, if the library counts them, distances of the walk per query
- *     work DATA FOLDER search SET EF    searches only; for valgrind to count the instructions of kith_search()
+ *     work DATA count            per set and breadth: recall@10 and, if the library counts them, distances of the walk per query
+ *     work DATA search SET EF    searches only, for valgrind to count the instructions of kith_search()
  *
  * Sets, of the demo's data (DATA), every 20th vector being a query: `floats`, as they are, under cosine; `bytes`, rounded to whole
- * numbers of 0 to 255, under L2. Default options.
+ * numbers of 0 to 255, under L2; `plain`, as floats, but inserted one by one and without codes. Otherwise default options, one batch on
+ * one thread.
  */
 #define _GNU_SOURCE /* RTLD_DEFAULT */
 #include <kith.h>
@@ -15,21 +15,24 @@
 
 #include <dlfcn.h>
 
-enum { K = 10, EVERY = 20, SETS = 2, BREADTHS = 4, INSTRUCTION_QUERIES = 200 };
-static const char *const NAMES[SETS] = {"floats", "bytes"};
-static const kith_metric METRICS[SETS] = {KITH_COSINE, KITH_L2};
+/* Under valgrind the build is left out of the instrumentation, which is slow. */
+#if defined(__has_include)
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#endif
+#endif
+#ifndef CALLGRIND_START_INSTRUMENTATION
+#define CALLGRIND_START_INSTRUMENTATION
+#endif
+
+enum { K = 10, EVERY = 20, SETS = 3, BYTES = 1, PLAIN = 2, BREADTHS = 4, INSTRUCTION_QUERIES = 200 };
+static const char *const NAMES[SETS] = {"floats", "bytes", "plain"};
 static const uint32_t EFS[BREADTHS] = {10, 24, 64, 128};
 
 static void must(kith_status status, const char *what) {
     if (status == KITH_OK) return;
     fprintf(stderr, "work: %s: %s\n", what, kith_last_error());
     exit(1);
-}
-
-static const char *path_of(const char *folder, int set) {
-    static char path[4096];
-    snprintf(path, sizeof path, "%s/%s.kith", folder, NAMES[set]);
-    return path;
 }
 
 static void round_to_bytes(struct packages *p) {
@@ -42,11 +45,28 @@ static void round_to_bytes(struct packages *p) {
 static const float *vector(const struct packages *p, size_t i) { return p->vectors + i * p->dimensions; }
 
 static kith_index *made(const struct packages *p, int set, kith_kind kind) {
-    const kith_options options = {.size = sizeof options, .dimensions = p->dimensions, .metric = METRICS[set], .kind = kind, .seed = 1};
+    kith_options options = {.size = sizeof options, .dimensions = p->dimensions, .kind = kind, .seed = 1};
+    const kith_build_options build = {.size = sizeof build, .threads = 1};
+    const size_t size = p->dimensions * sizeof(float);
+    uint64_t *keys = malloc(p->count * sizeof *keys);
+    float *vectors = malloc(p->count * size);
+    size_t count = 0;
     kith_index *index;
+    if (keys == NULL || vectors == NULL) exit(1);
+    for (size_t i = 0; i < p->count; i++) {
+        if (i % EVERY == 0) continue;
+        memcpy(vectors + count * p->dimensions, vector(p, i), size);
+        keys[count++] = i;
+    }
+    options.metric = set == BYTES ? KITH_L2 : KITH_COSINE;
+    options.quantizer = set == PLAIN ? KITH_QUANTIZER_NONE : KITH_QUANTIZER_AUTO;
     must(kith_create(&options, &index), "create");
-    for (size_t i = 0; i < p->count; i++)
-        if (i % EVERY != 0) must(kith_insert(index, i, vector(p, i)), "insert");
+    if (set == PLAIN && kind == KITH_KIND_GRAPH)
+        for (size_t i = 0; i < count; i++) must(kith_insert(index, keys[i], vectors + i * p->dimensions), "insert");
+    else
+        must(kith_insert_batch(index, count, keys, vectors, 0, &build), "insert");
+    free(keys);
+    free(vectors);
     return index;
 }
 
@@ -59,12 +79,11 @@ static void search(const kith_index *index, const float *query, uint32_t ef, uin
 /* What the library has counted on an index so far; NULL if it does not count. */
 typedef uint64_t (*counter)(const kith_index *);
 
-static void count(const struct packages *p, int set, const char *folder, counter distances) {
-    kith_index *exact = made(p, set, KITH_KIND_FLAT), *graph;
+static void count(const struct packages *p, int set, counter distances) {
+    kith_index *exact = made(p, set, KITH_KIND_FLAT), *graph = made(p, set, KITH_KIND_GRAPH);
     uint64_t (*truth)[K] = malloc(p->count / EVERY * sizeof *truth);
     if (truth == NULL) exit(1);
     for (size_t q = 0; q < p->count / EVERY; q++) search(exact, vector(p, q * EVERY), 0, truth[q]);
-    must(kith_open(path_of(folder, set), 0, &graph), "open");
     for (int b = 0; b < BREADTHS; b++) {
         size_t right = 0, queries = p->count / EVERY;
         const uint64_t before = distances ? distances(graph) : 0;
@@ -83,30 +102,28 @@ static void count(const struct packages *p, int set, const char *folder, counter
     kith_free(graph);
 }
 
+static void search_only(const struct packages *p, int set, uint32_t ef) {
+    kith_index *graph = made(p, set, KITH_KIND_GRAPH);
+    CALLGRIND_START_INSTRUMENTATION;
+    for (size_t q = 0; q < INSTRUCTION_QUERIES; q++) {
+        uint64_t keys[K];
+        search(graph, vector(p, q * EVERY), ef, keys);
+    }
+    kith_free(graph);
+}
+
 int main(int argc, char **argv) {
     struct packages packages;
     counter distances = NULL;
-    if (argc < 4) return fprintf(stderr, "usage: work DATA FOLDER build|count|search [SET EF]\n"), 2;
+    if (argc != 3 && argc != 5) return fprintf(stderr, "usage: work DATA count | work DATA search SET EF\n"), 2;
     *(void **)&distances = dlsym(RTLD_DEFAULT, "kith_test_distances"); /* in builds with the feature test-hooks */
-    if (load_packages(&packages, argv[1]) != 0) return 1;
     for (int set = 0; set < SETS; set++) {
-        kith_index *index;
-        if (set == 1) round_to_bytes(&packages);
-        if (strcmp(argv[3], "build") == 0) {
-            index = made(&packages, set, KITH_KIND_GRAPH);
-            must(kith_save(index, path_of(argv[2], set)), "save");
-            kith_free(index);
-        } else if (strcmp(argv[3], "count") == 0) {
-            count(&packages, set, argv[2], distances);
-        } else if (argc == 6 && strcmp(argv[4], NAMES[set]) == 0) {
-            must(kith_open(path_of(argv[2], set), KITH_OPEN_ONE_THREAD, &index), "open");
-            for (size_t q = 0; q < INSTRUCTION_QUERIES; q++) {
-                uint64_t keys[K];
-                search(index, vector(&packages, q * EVERY), (uint32_t)atoi(argv[5]), keys);
-            }
-            kith_free(index);
-        }
+        if (argc == 5 && strcmp(argv[3], NAMES[set]) != 0) continue;
+        if (load_packages(&packages, argv[1]) != 0) return 1;
+        if (set == BYTES) round_to_bytes(&packages);
+        if (argc == 3) count(&packages, set, distances);
+        else search_only(&packages, set, (uint32_t)atoi(argv[4]));
+        free_packages(&packages);
     }
-    free_packages(&packages);
     return 0;
 }

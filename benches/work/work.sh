@@ -10,7 +10,7 @@
 # distances (made here if it is missing). KITH_BLESS=1 writes the record anew: see what changes before it is committed.
 #
 # Nothing here is a time, so it means the same on a busy machine or a slow one. Instructions are valgrind's, of kith_search() alone
-# under KITH_CPU=avx2 (valgrind knows no AVX-512); they depend on the compiler, so with another rustc than the record's they are shown
+# at the default breadth under KITH_CPU=avx2 (valgrind knows no AVX-512); they depend on the compiler, so with another rustc than the record's they are shown
 # and not judged. Without valgrind they are left out. Skipped (77) where there is no AVX2: the graph's rounding would be another.
 set -eu
 
@@ -30,20 +30,19 @@ grep -qw avx2 /proc/cpuinfo || { echo "skipped: no AVX2"; exit 77; }
 "$CC" -std=c99 -O1 -I "$source/include" -o "$scratch/work" "$source/benches/work/work.c" -L "$library" -lkith -ldl -lm
 export KITH_CPU=avx2
 data=$source/c_examples/data
-LD_LIBRARY_PATH=$library "$scratch/work" "$data" "$scratch" build
-LD_LIBRARY_PATH=$hooks/lib "$scratch/work" "$data" "$scratch" count >"$scratch/counts"
+LD_LIBRARY_PATH=$hooks/lib "$scratch/work" "$data" count >"$scratch/counts"
 
 instructions() { # $1 set, $2 ef
     command -v valgrind >/dev/null || { echo -; return; }
-    LD_LIBRARY_PATH=$library valgrind --tool=callgrind --callgrind-out-file=/dev/null --collect-atstart=no \
-        --toggle-collect=kith_search "$scratch/work" "$data" "$scratch" search "$1" "$2" 2>"$scratch/valgrind.log" ||
+    LD_LIBRARY_PATH=$library valgrind --tool=callgrind --callgrind-out-file=/dev/null --instr-atstart=no \
+        --collect-atstart=no --toggle-collect=kith_search "$scratch/work" "$data" search "$1" "$2" 2>"$scratch/valgrind.log" ||
         { cat "$scratch/valgrind.log" >&2; exit 1; }
-    sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$scratch/valgrind.log" | awk '{ printf "%.0f\n", $1 / 200 }'
+    sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$scratch/valgrind.log" | awk '{ if ($1 > 0) printf "%.0f\n", $1 / 200; else print "-" }' # 0: no header of valgrind's
 }
 {
     echo "# work per query, written by \`make work KITH_BLESS=1\`: set, ef, recall@10, distances, instructions ($compiler)"
     while read -r set ef recall distances; do
-        case $ef in 24 | 128) count=$(instructions "$set" "$ef") ;; *) count=- ;; esac
+        case "$set $ef" in "floats 64" | "bytes 64") count=$(instructions "$set" "$ef") ;; *) count=- ;; esac
         echo "$set $ef $recall $distances $count"
     done <"$scratch/counts"
 } >"$scratch/now"
