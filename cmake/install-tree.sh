@@ -28,10 +28,18 @@ include=$DESTDIR$PREFIX/$INCLUDEDIR
 # "../" once for every directory in $1
 climb() { echo "$1" | sed 's|//*|/|g; s|/$||; s|[^/][^/]*|..|g'; }
 
+# Where each header is, and where it goes: those of other libraries' interfaces below kith, where nobody finds them by chance.
+headers() {
+    (cd "$source/include" && find . -type f \( -name '*.h' -o -name '*.hpp' \)) | sed 's|^\./||' |
+        sed 's|^compat/\(.*\)|compat/\1 kith/compat/\1|; /^compat/!s|.*|& &|'
+}
+
 uninstall() {
-    rm -f "$lib"/libkith.* "$lib/pkgconfig/kith.pc" "$lib"/cmake/kith/kith-config.cmake "$lib"/cmake/kith/kith-config-version.cmake
-    [ ! -d "$lib/cmake/kith" ] || rmdir "$lib/cmake/kith"
-    (cd "$source/include" && find . -type f \( -name '*.h' -o -name '*.hpp' \)) | while read -r header; do rm -f "$include/$header"; done
+    rm -f "$lib"/libkith.* "$lib/pkgconfig/kith.pc" "$lib/pkgconfig/kith-hnswlib.pc"
+    rm -f "$lib"/cmake/kith/kith-config.cmake "$lib"/cmake/kith/kith-config-version.cmake
+    rm -f "$lib"/cmake/kith-hnswlib/hnswlibConfig.cmake "$lib"/cmake/kith-hnswlib/hnswlibConfigVersion.cmake
+    for dir in kith kith-hnswlib; do [ ! -d "$lib/cmake/$dir" ] || rmdir "$lib/cmake/$dir"; done
+    headers | while read -r from to; do rm -f "$include/$to"; done
     [ ! -d "$include/kith" ] || find "$include/kith" -depth -type d -exec rmdir {} \;
     echo "removed kith from $DESTDIR$PREFIX"
 }
@@ -46,7 +54,7 @@ configure() {
 }
 
 install_all() {
-    mkdir -p "$lib/pkgconfig" "$lib/cmake/kith" "$include"
+    mkdir -p "$lib/pkgconfig" "$lib/cmake/kith" "$lib/cmake/kith-hnswlib" "$include"
     shared= soname=
     for file in "$built"/libkith.*; do
         name=${file##*/}
@@ -63,12 +71,16 @@ install_all() {
     case $shared in *.dylib) native=-lm soname=@rpath/$soname ;; *) native="-lpthread -ldl -lm" ;; esac
     pointer_bytes=$(echo __SIZEOF_POINTER__ | "$CC" -E -P - | tail -n 1)
 
-    (cd "$source/include" && find . -type f \( -name '*.h' -o -name '*.hpp' \)) | while read -r header; do
-        mkdir -p "$(dirname "$include/$header")"
-        cp "$source/include/$header" "$include/$header"
-        chmod 644 "$include/$header"
+    headers | while read -r from to; do
+        mkdir -p "$(dirname "$include/$to")"
+        cp "$source/include/$from" "$include/$to"
+        chmod 644 "$include/$to"
     done
     configure "$source/cmake/kith.pc.in" "$lib/pkgconfig/kith.pc"
+    configure "$source/cmake/kith-hnswlib.pc.in" "$lib/pkgconfig/kith-hnswlib.pc"
+    for file in hnswlibConfig.cmake hnswlibConfigVersion.cmake; do
+        configure "$source/cmake/$file.in" "$lib/cmake/kith-hnswlib/$file"
+    done
     configure "$source/cmake/kith-config.cmake.in" "$lib/cmake/kith/kith-config.cmake"
     configure "$source/cmake/kith-config-version.cmake.in" "$lib/cmake/kith/kith-config-version.cmake"
     echo "installed kith $version under $DESTDIR$PREFIX"

@@ -18,7 +18,7 @@ else()
 endif()
 
 set(_kith_made "${PROJECT_BINARY_DIR}/install")
-foreach(_kith_file kith.pc kith-config.cmake kith-config-version.cmake)
+foreach(_kith_file kith.pc kith-hnswlib.pc kith-config.cmake kith-config-version.cmake hnswlibConfig.cmake hnswlibConfigVersion.cmake)
   configure_file("cmake/${_kith_file}.in" "${_kith_made}/${_kith_file}" @ONLY)
 endforeach()
 
@@ -26,9 +26,13 @@ set(_kith_shared_files ${KITH_LIBRARY_FILES})
 list(FILTER _kith_shared_files EXCLUDE REGEX "\\.a$")
 install(PROGRAMS ${_kith_shared_files} DESTINATION "${KITH_LIBDIR}")
 install(FILES "${KITH_LIBRARY_DIR}/libkith.a" DESTINATION "${KITH_LIBDIR}")
-install(DIRECTORY include/ DESTINATION "${KITH_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
-install(FILES "${_kith_made}/kith.pc" DESTINATION "${KITH_LIBDIR}/pkgconfig")
+install(FILES include/kith.h include/kith.hpp DESTINATION "${KITH_INCLUDEDIR}")
+install(DIRECTORY include/compat DESTINATION "${KITH_INCLUDEDIR}/kith" FILES_MATCHING PATTERN "*.h")
+install(FILES "${_kith_made}/kith.pc" "${_kith_made}/kith-hnswlib.pc" DESTINATION "${KITH_LIBDIR}/pkgconfig")
 install(FILES "${_kith_made}/kith-config.cmake" "${_kith_made}/kith-config-version.cmake" DESTINATION "${KITH_LIBDIR}/cmake/kith")
+# Not where find_package(hnswlib) looks by itself: whoever wants kith in hnswlib's place says so with hnswlib_DIR.
+install(FILES "${_kith_made}/hnswlibConfig.cmake" "${_kith_made}/hnswlibConfigVersion.cmake"
+  DESTINATION "${KITH_LIBDIR}/cmake/kith-hnswlib")
 
 if(NOT TARGET uninstall)
   add_custom_target(uninstall

@@ -46,6 +46,13 @@ set_target_properties(kith::kith PROPERTIES
   INTERFACE_INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/include")
 add_dependencies(kith::kith kith_build)
 
+# hnswlib's interface: the same names, found by either of its spellings, <hnswlib/hnswlib.h> and <hnswlib.h>.
+add_library(kith_hnswlib INTERFACE)
+add_library(kith::hnswlib ALIAS kith_hnswlib)
+target_include_directories(kith_hnswlib INTERFACE "${PROJECT_SOURCE_DIR}/include/compat"
+  "${PROJECT_SOURCE_DIR}/include/compat/hnswlib")
+target_link_libraries(kith_hnswlib INTERFACE kith::kith)
+
 add_library(kith::static STATIC IMPORTED GLOBAL)
 set_target_properties(kith::static PROPERTIES
   IMPORTED_LOCATION "${KITH_LIBRARY_DIR}/libkith.a"

@@ -40,10 +40,10 @@ function(kith_expect name pattern)
   endforeach()
 endfunction()
 
-# Programs of tests/c: one file is one program.
+# Programs of tests/c and tests/cpp: one file is one program.
 set(_kith_patterns tests/c/*.c)
 if(CMAKE_CXX_COMPILER)
-  list(APPEND _kith_patterns tests/c/*.cpp)
+  list(APPEND _kith_patterns tests/c/*.cpp tests/cpp/*.cpp)
 endif()
 file(GLOB _kith_sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}" ${_kith_patterns})
 foreach(_kith_source IN LISTS _kith_sources)
@@ -53,6 +53,24 @@ foreach(_kith_source IN LISTS _kith_sources)
   kith_program("${_kith_language}.${_kith_name}" "${_kith_source}")
   kith_test("${_kith_language}.${_kith_name}" "${_kith_language}.${_kith_name}")
 endforeach()
+
+# Programs of tests/compat: against hnswlib's interface, in hnswlib's C++.
+if(CMAKE_CXX_COMPILER)
+  file(GLOB _kith_sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}" tests/compat/*.cpp)
+  foreach(_kith_source IN LISTS _kith_sources)
+    get_filename_component(_kith_name "${_kith_source}" NAME_WE)
+    kith_program("hnswlib.${_kith_name}" "${_kith_source}")
+    foreach(_kith_kind shared static)
+      set_target_properties("hnswlib.${_kith_name}.${_kith_kind}" PROPERTIES CXX_STANDARD 11)
+      target_include_directories("hnswlib.${_kith_name}.${_kith_kind}" PRIVATE include/compat)
+    endforeach()
+    set(_kith_arguments)
+    if(_kith_name STREQUAL "files")
+      set(_kith_arguments "${PROJECT_SOURCE_DIR}/tests/fixtures/foreign")
+    endif()
+    kith_test("hnswlib.${_kith_name}" "hnswlib.${_kith_name}" ${_kith_arguments})
+  endforeach()
+endif()
 
 # The examples. Where a pattern is given the output must hold it; elsewhere the program judges itself and returns 0.
 foreach(_kith_name hello filter batch_build save_load quickstart)
@@ -83,7 +101,7 @@ set_tests_properties(abi.old_clients abi.defect PROPERTIES TIMEOUT 900
   ENVIRONMENT "CARGO=${KITH_CARGO};CC=${CMAKE_C_COMPILER};LD=${CMAKE_LINKER};OBJCOPY=${CMAKE_OBJCOPY};STRIP=${CMAKE_STRIP};AR=${CMAKE_AR};NM=${CMAKE_NM}")
 
 # The built files and the installed tree.
-foreach(_kith_name symbols lto second_rust roundtrip)
+foreach(_kith_name symbols lto second_rust roundtrip cpp)
   add_test(NAME package.${_kith_name} COMMAND sh "${PROJECT_SOURCE_DIR}/tests/package/${_kith_name}.sh"
     "${PROJECT_SOURCE_DIR}" "${KITH_CARGO_TARGET_DIR}" "${KITH_LIBRARY_DIR}" "${PROJECT_BINARY_DIR}/package/${_kith_name}")
   set_tests_properties(package.${_kith_name} PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77

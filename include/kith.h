@@ -26,8 +26,8 @@
  *         return 0;
  *     }
  *
- * Chapters: library, life, content, search, reading, disk, durable directories. Before them the constants and structs, and first the rules that hold
- * for every function:
+ * Chapters: library, life, content, search, reading, disk, durable directories, exchange. Before them the constants and structs, and
+ * first the rules that hold for every function:
  *
  * Status
  *     A function that can fail returns a kith_status: KITH_OK (0) or a negative KITH_ERROR_ number. After a failure
@@ -119,6 +119,11 @@
  * the same recall. Changes nothing for small batches and flat indexes.
  */
 #define KITH_BUILD_FAST 2u
+ * kith_options.flags: vectors that are removed can be brought back with kith_undelete(), until their key gets another vector,
+ * kith_forget() gives them up, or the index is cleared. They keep their memory that long. Files that kith_save() writes do not know
+ * of them, those of kith_export() do.
+ */
+#define KITH_KEEP_REMOVED 1u
 
 /**
  * kith_open(): use the file in place, read-only, without loading it. Do not truncate or overwrite a mapped file: replace it, as
@@ -188,6 +193,8 @@ enum {
     KITH_HAMMING = 4,
     /** 1 - |a and b| / |a or b|, and 0 when both are empty. For KITH_B1 only. */
     KITH_JACCARD = 5,
+    /** The function in kith_options.distance. Goes with KITH_BYTES. */
+    KITH_CUSTOM = 6,
 };
 
 /** The type of a vector's components. */
@@ -207,6 +214,8 @@ enum {
     KITH_U8 = 4,
     /** Bits. `dimensions` is a multiple of 8; component 0 is the lowest bit of byte 0. */
     KITH_B1 = 5,
+    /** Bytes that mean something to kith_options.distance only; `dimensions` is their number. Goes with KITH_CUSTOM. */
+    KITH_BYTES = 6,
 };
 
 /** How an index finds neighbours. */
@@ -264,14 +273,38 @@ enum {
     KITH_SYNC_NEVER = 3,
 };
 
+/** Whose file something is, for kith_import() and kith_export(). */
+typedef uint32_t kith_format;
+
+/** Values of kith_format. */
+enum {
+    /** hnswlib 0.8, HierarchicalNSW::saveIndex(). Read and written. */
+    KITH_FORMAT_HNSWLIB = 1,
+    /** hnswlib 0.8, BruteforceSearch::saveIndex(). Read and written. */
+    KITH_FORMAT_HNSWLIB_FLAT = 2,
+    /** usearch 2, usearch_save(): 64-bit keys, one vector per key. Read only. */
+    KITH_FORMAT_USEARCH = 3,
+    /** faiss, faiss_write_index(): IndexHNSWFlat or IndexFlat, also in an IndexIDMap. Read only. */
+    KITH_FORMAT_FAISS = 4,
+};
+
 /** An index: its vectors, their keys and whatever finds them. Made by kith_create() or kith_open(), ended by kith_free(). */
 typedef struct kith_index kith_index;
+
+/**
+ * A distance of your own between two elements of KITH_BYTES. `a` is what is looked for: the query as it was passed (kith does not read
+ * it, so it may be of any length that the function copes with), or a stored element while the graph is built; `b` is a stored element,
+ * at a multiple of 32. Smaller is nearer, NaN is farther than everything; the same two elements must always get the same distance.
+ * Runs on every thread that calls kith with this index, and on helping threads of calls that have some: it must bear being
+ * called from several threads at once. See "Callbacks" above; it is called as long as the index lives.
+ */
+typedef double (*kith_distance_fn)(void *ctx, const void *a, const void *b);
 
 /** What an index is created with. Set `size` and `dimensions`; 0 in any other field means its default. */
 typedef struct kith_options {
     /** sizeof(kith_options). */
     uint32_t size;
-    /** Components per vector: 1 to 65,536, with KITH_B1 a multiple of 8. Has no default. */
+    /** Components per vector: 1 to 65,536, with KITH_B1 a multiple of 8, with KITH_BYTES up to 1,048,576. Has no default. */
     uint32_t dimensions;
     /** Distance. Default KITH_L2 (so KITH_B1 needs KITH_HAMMING or KITH_JACCARD to be set). */
     kith_metric metric;
@@ -293,7 +326,7 @@ typedef struct kith_options {
     uint32_t ef_construction;
     /** Breadth of a search that names none. 1 to 1,048,576, default 64. More: better recall, slower searches. */
     uint32_t ef_search;
-    /** Must be 0. */
+    /** 0 or KITH_KEEP_REMOVED. */
     uint32_t flags;
     /** Vectors to make room for at once. A hint: the index grows by itself. */
     uint64_t capacity;
@@ -302,6 +335,10 @@ typedef struct kith_options {
      * does one kith_insert_batch() into an empty index on any number of threads.
      */
     uint64_t seed;
+    /** The distance, with KITH_CUSTOM; else NULL. */
+    kith_distance_fn distance;
+    /** Handed to distance. */
+    void *distance_ctx;
 } kith_options;
 
 /**
@@ -331,6 +368,18 @@ typedef struct kith_build_options {
  */
 typedef int (*kith_filter_fn)(void *ctx, uint64_t key);
 
+/** What a search took. The caller sets `size` before the call; the rest is written. */
+typedef struct kith_search_stats {
+    /** sizeof(kith_search_stats), set by the caller. */
+    uint32_t size;
+    /** 0 in this version. */
+    uint32_t flags;
+    /** Distances computed, of all queries of a batch together. */
+    uint64_t distances;
+    /** Vectors whose links were followed. */
+    uint64_t hops;
+} kith_search_stats;
+
 /** How one search, or one batch of searches, runs. Set `size`; 0 in any other field means its default. */
 typedef struct kith_search_options {
     /** sizeof(kith_search_options). */
@@ -350,7 +399,40 @@ typedef struct kith_search_options {
     void *filter_ctx;
     /** 0 or KITH_FILTER_ANY_THREAD. */
     uint64_t flags;
+    /** Receives what the call took, when it succeeds; may be NULL. */
+    struct kith_search_stats *stats;
 } kith_search_options;
+
+/** Judges the distance of a candidate. The bound is the distance of the farthest hit kept, infinity while there is none. */
+typedef int (*kith_judge_fn)(void *ctx, double distance, double bound);
+
+/** Hears of a hit. The vector is the stored one, to be read during the call. */
+typedef void (*kith_hit_fn)(void *ctx, uint64_t key, const void *vector, double distance);
+
+/** Says whether there are more hits than wanted. */
+typedef int (*kith_excess_fn)(void *ctx);
+
+/** Watches a search and says when it ends: see kith_search_observed(). All functions must be set. See "Callbacks" above. */
+typedef struct kith_observer {
+    /** sizeof(kith_observer). */
+    uint32_t size;
+    /** Must be 0. */
+    uint32_t flags;
+    /** Handed to the functions. */
+    void *ctx;
+    /** Asked before the search goes on from the nearest candidate that is left; non-zero ends it. */
+    kith_judge_fn stop;
+    /** Asked for each vector that the search comes to; non-zero makes it a candidate. */
+    kith_judge_fn consider;
+    /** A candidate that may be returned became a hit. */
+    kith_hit_fn add;
+    /** The farthest hit was dropped because excess asked for it. */
+    kith_hit_fn drop;
+    /** Asked after each hit, and again after each one that was dropped; non-zero drops the farthest. */
+    kith_excess_fn excess;
+    /** Told the hits that are left at the end, nearest first. */
+    kith_hit_fn hit;
+} kith_observer;
 
 /**
  * What an index is and holds. The caller sets `size` before the call; nothing else is read. Bytes between the library's struct
@@ -390,6 +472,26 @@ typedef struct kith_info {
     /** 0 in this version. */
     uint64_t flags;
 } kith_info;
+
+/** What kith_check() found. The caller sets `size` before the call; the rest is written. Of a flat index all numbers are 0. */
+typedef struct kith_health {
+    /** sizeof(kith_health), set by the caller. */
+    uint32_t size;
+    /** 0 in this version. */
+    uint32_t flags;
+    /** Places that are part of the graph, those of removed vectors included. */
+    uint64_t linked;
+    /** Links between them at level 0. */
+    uint64_t links;
+    /** Places that a search could not come to. Always 0, but for defects of kith. */
+    uint64_t unreachable;
+    /** Links that must not be. Always 0, but for defects of kith. */
+    uint64_t faults;
+    /** Least links that lead to a place at level 0; 0 where there are fewer than two places. */
+    uint64_t min_inbound;
+    /** Most links that lead to a place at level 0. */
+    uint64_t max_inbound;
+} kith_health;
 
 /**
  * Takes the bytes of a file, one piece after the other: `count` bytes, 1 to 1,048,576, which may be read until this returns. 0 goes
@@ -448,6 +550,16 @@ typedef struct kith_log_info {
     /** Checkpoints that were given up because the disk or the memory was full, for example; the log goes on, and grows. */
     uint64_t failed_checkpoints;
 } kith_log_info;
+
+/** How a file of another library is written. Set `size`; 0 in any other field means its default. */
+typedef struct kith_export_options {
+    /** sizeof(kith_export_options). */
+    uint32_t size;
+    /** Must be 0. */
+    uint32_t flags;
+    /** Capacity that the file states for its reader (hnswlib's max_elements); raised to the number of vectors in it. */
+    uint64_t capacity;
+} kith_export_options;
 
 #ifdef __cplusplus
 extern "C" {
@@ -604,6 +716,29 @@ KITH_API kith_status kith_remove(kith_index *index, uint64_t key);
 KITH_API kith_status kith_remove_batch(kith_index *index, size_t count, const uint64_t *keys, size_t *removed);
 
 /**
+ * Brings back the vector that was removed last under a key, in an index with KITH_KEEP_REMOVED. A search that starts after this
+ * returned finds it.
+ *
+ * Errors:
+ * - KITH_ERROR_NOT_FOUND: there is none: never removed, given up by kith_forget(), or the index does not keep them
+ * - KITH_ERROR_EXISTS: the key has a vector
+ * - KITH_ERROR_ARGUMENT: index is NULL
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_undelete(kith_index *index,
+                                   uint64_t key);
+
+/**
+ * Gives up what kith_undelete() could bring back under a key.
+ *
+ * Errors:
+ * - KITH_ERROR_NOT_FOUND: there is nothing
+ * - KITH_ERROR_ARGUMENT: index is NULL
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_forget(kith_index *index, uint64_t key);
+
+/**
  * Removes every vector. Options, capacity and seed stay.
  *
  * Errors:
@@ -631,7 +766,7 @@ KITH_API kith_status kith_reserve(kith_index *index,
  * are equal, by key. Few or no hits are not an error.
  *
  * - index: the index
- * - query: `dimensions` components of the index's element type, at any address
+ * - query: `dimensions` components of the index's element type, at any address; with KITH_CUSTOM whatever the distance function takes
  * - k: hits wanted, 1 to 4,294,967,295
  * - options: breadth, threads, filter; may be NULL
  * - keys: `k` places; receives the keys of the hits, then KITH_NO_KEY
@@ -686,6 +821,46 @@ KITH_API kith_status kith_search_batch(const kith_index *index,
                                        float *distances,
                                        size_t *counts);
 
+/**
+ * As kith_search(), with distances in double precision: under KITH_CUSTOM just what the distance function returned, else the floats
+ * that kith_search() gives.
+ *
+ * - index, query, k, options, keys, count: as for kith_search()
+ * - distances: `k` places; receives the distances of the hits, then +infinity; may be NULL
+ *
+ * Errors: those of kith_search().
+ */
+KITH_API kith_status kith_search_double(const kith_index *index,
+                                        const void *query,
+                                        size_t k,
+                                        const kith_search_options *options,
+                                        uint64_t *keys,
+                                        double *distances,
+                                        size_t *count);
+
+/**
+ * Searches for as long as an observer lets it, for ends that are no number of hits: all vectors within a distance, vectors of
+ * so many different documents, a budget of time.
+ *
+ * - index: the index
+ * - query: `dimensions` components of the index's element type, at any address
+ * - observer: copied; its functions run on the calling thread and are told the hits at the end
+ * - options: filter and stats; the rest must be 0. May be NULL
+ *
+ * The search begins with one candidate near the query (on a flat index: with all vectors, nearest first). As long as a candidate is left
+ * and `stop` lets it, it takes the nearest one and looks at the vectors that are linked to it: what `consider` accepts is a candidate
+ * and, unless the filter refuses it, a hit, which `add` is told; then the farthest hits are dropped as long as `excess` asks for it.
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL that must not be; a component is NaN or infinite; under KITH_COSINE, the query is zero
+ * - KITH_ERROR_UNSUPPORTED: an unknown flag, an option that this call does not have, or options of a newer version
+ * - KITH_ERROR_MEMORY
+ */
+KITH_API kith_status kith_search_observed(const kith_index *index,
+                                          const void *query,
+                                          const kith_observer *observer,
+                                          const kith_search_options *options);
+
 /* ---- Reading --------------------------------------------------------------------------------------------- */
 
 /**
@@ -732,6 +907,34 @@ KITH_API kith_status kith_keys(const kith_index *index,
                                size_t *count);
 
 /**
+ * Copies out the keys whose removed vectors kith_undelete() can bring back, in no particular order.
+ *
+ * - index, keys, capacity, count: as for kith_keys()
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL that must not be; capacity x 8 bytes do not fit into memory
+ */
+KITH_API kith_status kith_removed_keys(const kith_index *index, uint64_t *keys, size_t capacity, size_t *count);
+
+/**
+ * Says where the vector of a key is stored, for reading it without a copy.
+ *
+ * - index: the index
+ * - key: its key, or one whose removed vector kith_undelete() can bring back
+ * - vector: receives the address of `dimensions` components of the index's element type; NULL on failure
+ *
+ * The bytes stay there, as they are, until the key gets another vector, or is removed for good (kith_remove() without KITH_KEEP_REMOVED,
+ * kith_forget()), or the index is cleared or freed. To be read only.
+ *
+ * Errors:
+ * - KITH_ERROR_NOT_FOUND: no vector has this key
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL
+ */
+KITH_API kith_status kith_row(const kith_index *index,
+                              uint64_t key,
+                              const void **vector);
+
+/**
  * Says what the index is and holds.
  *
  * - index: the index
@@ -746,6 +949,41 @@ KITH_API kith_status kith_keys(const kith_index *index,
  * ```
  */
 KITH_API kith_status kith_describe(const kith_index *index, kith_info *info);
+
+/**
+ * Copies out the keys of the vectors that a vector of a graph is linked to, in no particular order. Removed vectors are passed over.
+ *
+ * - index: the index
+ * - key: the vector's key
+ * - level: 0, where all vectors are, or a level above, where the vector is one of the few
+ * - keys: `capacity` places; receives as many keys as fit, the other places are left alone. May be NULL when capacity is 0
+ * - capacity: places; there are at most 2 m neighbours at level 0 and m above
+ * - count: receives the number of all there are; 0 on failure
+ *
+ * Errors:
+ * - KITH_ERROR_NOT_FOUND: no vector has this key, or it is not on that level
+ * - KITH_ERROR_UNSUPPORTED: the index is flat
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL that must not be; capacity x 8 bytes do not fit into memory
+ */
+KITH_API kith_status kith_neighbours(const kith_index *index,
+                                     uint64_t key,
+                                     uint32_t level,
+                                     uint64_t *keys,
+                                     size_t capacity,
+                                     size_t *count);
+
+/**
+ * Looks at the whole graph and counts. Meant for an index that rests: what is changed beside the call may be counted as it was,
+ * or as a fault.
+ *
+ * - index: the index
+ * - health: `size` must be set; the rest is written
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; health->size is 0 or no size of this struct
+ */
+KITH_API kith_status kith_check(const kith_index *index,
+                                kith_health *health);
 
 /**
  * The distance between two vectors, as searches report it. Needs no index.
@@ -941,6 +1179,109 @@ KITH_API kith_status kith_checkpoint(kith_index *index);
  */
 KITH_API kith_status kith_describe_log(const kith_index *index,
                                        kith_log_info *info);
+
+/* ---- Exchange -------------------------------------------------------------------------------------------- */
+
+/**
+ * Makes an index of another library's file: its vectors, keys and links. The graph is taken over, not built anew, and what it lacks is
+ * added (vectors that nothing links to are linked); so opening takes little longer than reading, and inserting goes on from there. The
+ * file may come from anywhere: sizes and ids are checked before use.
+ *
+ * - path: the file
+ * - format: whose file it is
+ * - options: as for kith_create(). KITH_FORMAT_HNSWLIB and KITH_FORMAT_HNSWLIB_FLAT: the file does not say what its vectors are, so
+ *   dimensions, metric and element must be right. KITH_FORMAT_USEARCH and KITH_FORMAT_FAISS: the file says it; dimensions may be 0,
+ *   metric and element are not looked at. m and ef_construction: 0 means those of the file. kind: KITH_KIND_FLAT leaves the
+ *   graph out
+ * - index: receives the handle, to be ended with kith_free(). NULL on failure
+ *
+ * Vectors that hnswlib has marked as deleted come back with kith_undelete(), if options has KITH_KEEP_REMOVED. Of a label that stands
+ * twice in the file one vector is taken.
+ *
+ * Errors:
+ * - KITH_ERROR_IO: the file cannot be read
+ * - KITH_ERROR_CORRUPT: truncated, impossible content, NaN or infinity, a label that is KITH_NO_KEY, other dimensions
+ * - KITH_ERROR_UNSUPPORTED: a metric, a type of component or a kind of index that kith does not have
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; path is empty; format is unknown; options are out of range or do not fit the file
+ * - KITH_ERROR_MEMORY
+ *
+ * ```c
+ * kith_options options = {.size = sizeof options, .dimensions = 384, .metric = KITH_INNER_PRODUCT};
+ * kith_index *index;
+ * if (kith_import("hnsw.bin", KITH_FORMAT_HNSWLIB, &options, &index)) { fprintf(stderr, "%s\n", kith_last_error()); exit(1); }
+ * ```
+ */
+KITH_API kith_status kith_import(const char *path,
+                                 kith_format format,
+                                 const kith_options *options,
+                                 kith_index **index);
+
+/**
+ * As kith_import(), from the bytes of a file.
+ *
+ * - data: the bytes; not needed any more when the call has returned
+ * - length: their number
+ * - format, options, index: as for kith_import()
+ *
+ * Errors: those of kith_import(), without KITH_ERROR_IO.
+ */
+KITH_API kith_status kith_import_buffer(const void *data,
+                                        size_t length,
+                                        kith_format format,
+                                        const kith_options *options,
+                                        kith_index **index);
+
+/**
+ * Writes the index as a file that another library loads, whole or not at all, as kith_save() does.
+ *
+ * - index: the index; searches and changes may go on meanwhile, and a change beside the call is in the file or not
+ * - path: UTF-8 on Windows, else the bytes of a path; ends with a zero byte
+ * - format: KITH_FORMAT_HNSWLIB for a graph, KITH_FORMAT_HNSWLIB_FLAT for a flat index. The components are written as they are, and
+ *   whoever loads the file needs a space of that type. Under KITH_COSINE (KITH_F32 only) the vectors are written normalised, for
+ *   hnswlib's inner product
+ * - options: may be NULL
+ *
+ * Removed vectors that kith_undelete() could bring back are in a KITH_FORMAT_HNSWLIB file, marked as deleted.
+ *
+ * Errors:
+ * - KITH_ERROR_IO: the system refused; the text holds path and cause, and a file that was there before is as it was
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; path is empty; format is unknown or not for the index's kind
+ * - KITH_ERROR_UNSUPPORTED: a format that kith only reads, or an index that it cannot hold
+ * - KITH_ERROR_MEMORY
+ */
+KITH_API kith_status kith_export(const kith_index *index,
+                                 const char *path,
+                                 kith_format format,
+                                 const kith_export_options *options);
+
+/**
+ * Hands the bytes that kith_export() would write to a function of yours, front to back.
+ *
+ * - index, format, options: as for kith_export()
+ * - write: gets the pieces in their order; may read the index, must not change it
+ * - ctx: handed to write; may be NULL
+ *
+ * Errors: those of kith_export(), where
+ * - KITH_ERROR_IO: write returned something else than 0; the text has the number
+ */
+KITH_API kith_status kith_export_to(const kith_index *index,
+                                    kith_write_fn write,
+                                    void *ctx,
+                                    kith_format format,
+                                    const kith_export_options *options);
+
+/**
+ * Says how many bytes kith_export() would write now.
+ *
+ * - index, format, options: as for kith_export()
+ * - bytes: receives the number; 0 on failure
+ *
+ * Errors: those of kith_export(), without KITH_ERROR_IO.
+ */
+KITH_API kith_status kith_export_size(const kith_index *index,
+                                      kith_format format,
+                                      const kith_export_options *options,
+                                      uint64_t *bytes);
 
 #ifdef __cplusplus
 }  // extern "C"

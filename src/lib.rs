@@ -7,6 +7,7 @@ mod build;
 mod disk;
 pub mod distance;
 pub mod ffi;
+mod foreign;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod graph;
@@ -19,9 +20,10 @@ pub mod simd;
 mod store;
 pub mod util;
 
+pub use distance::Custom;
 #[cfg(any(test, feature = "test-hooks"))]
 #[doc(hidden)]
 pub use graph::Audit;
-pub use index::config::{BuildOptions, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
-pub use index::{Index, LogInfo, LogOptions, Rows, SyncPolicy};
+pub use index::config::{BuildOptions, Counters, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
+pub use index::{Check, Format, Index, LogInfo, LogOptions, Observer, Opaque, Query, Rows, SyncPolicy};
 pub use util::error::{Error, Result, Status};

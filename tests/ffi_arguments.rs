@@ -18,7 +18,14 @@ fn bytes<T>(values: &[T]) -> *const c_void {
 }
 
 /// Every function and pointer argument that may be NULL; all others are in the table of the test below.
-const MAY_BE_NULL: [(&str, &str); 9] = [
+const MAY_BE_NULL: [(&str, &str); 16] = [
+    ("kith_search_double", "options"),
+    ("kith_search_double", "distances"),
+    ("kith_search_observed", "options"),
+    ("kith_export", "options"),
+    ("kith_export_to", "options"),
+    ("kith_export_to", "ctx"),
+    ("kith_export_size", "options"),
     ("kith_open_directory", "options"),
     ("kith_open_directory", "log_options"),
     ("kith_save_to", "ctx"),
@@ -56,6 +63,15 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
     unsafe { (*info).size = 88 };
     let mut log_info = [0u64; 11];
     let log_info = log_info.as_mut_ptr().cast::<kith_log_info>();
+    let (mut wide, mut row, mut bytes_there) = ([0f64; 4], null(), 0u64);
+    let (wide, row, bytes_place) = (wide.as_mut_ptr(), &raw mut row, &raw mut bytes_there);
+    let (mut health, mut observer) = ([0u64; 7], [0u64; 8]);
+    let health = health.as_mut_ptr().cast::<kith_health>();
+    let observer = observer.as_mut_ptr().cast::<kith_observer>();
+    unsafe {
+        (*health).size = 56;
+        (*observer).size = 64;
+    }
     let before = handle.contents();
     let table: Vec<Call<'_>> = vec![
         call!(kith_create, "options", null(), made),
@@ -108,12 +124,46 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
         call!(kith_open, "index", path, 0, null_mut()),
         call!(kith_file_info, "path", null(), info),
         call!(kith_file_info, "info", path, null_mut()),
+        call!(kith_search_double, "index", null(), vector, 2, null(), keys, wide, count),
+        call!(kith_search_double, "query", index, null(), 2, null(), keys, wide, count),
+        call!(kith_search_double, "keys", index, vector, 2, null(), null_mut(), wide, count),
+        call!(kith_search_double, "count", index, vector, 2, null(), keys, wide, null_mut()),
+        call!(kith_search_observed, "index", null(), vector, observer, null()),
+        call!(kith_search_observed, "query", index, null(), observer, null()),
+        call!(kith_search_observed, "observer", index, vector, null(), null()),
+        call!(kith_undelete, "index", null_mut(), 1),
+        call!(kith_forget, "index", null_mut(), 1),
+        call!(kith_row, "index", null(), 1, row),
+        call!(kith_row, "vector", index, 1, null_mut()),
+        call!(kith_removed_keys, "index", null(), keys, 4, count),
+        call!(kith_removed_keys, "keys", index, null_mut(), 4, count),
+        call!(kith_removed_keys, "count", index, keys, 4, null_mut()),
+        call!(kith_neighbours, "index", null(), 1, 0, keys, 4, count),
+        call!(kith_neighbours, "keys", index, 1, 0, null_mut(), 4, count),
+        call!(kith_neighbours, "count", index, 1, 0, keys, 4, null_mut()),
+        call!(kith_check, "index", null(), health),
+        call!(kith_check, "health", index, null_mut()),
+        call!(kith_import, "path", null(), 1, &raw const options, made),
+        call!(kith_import, "options", path, 1, null(), made),
+        call!(kith_import, "index", path, 1, &raw const options, null_mut()),
+        call!(kith_import_buffer, "data", null(), 8, 1, &raw const options, made),
+        call!(kith_import_buffer, "options", vector, 8, 1, null(), made),
+        call!(kith_import_buffer, "index", vector, 8, 1, &raw const options, null_mut()),
+        call!(kith_export, "index", null(), path, 1, null()),
+        call!(kith_export, "path", index, null(), 1, null()),
+        call!(kith_export_to, "index", null(), Some(discard), null_mut(), 1, null()),
+        call!(kith_export_size, "index", null(), 1, null(), bytes_place),
+        call!(kith_export_size, "bytes", index, 1, null(), null_mut()),
     ];
     for (function, argument, call) in &table {
         assert_eq!(call(), ARGUMENT, "{function} with {argument} NULL: {}", last_error());
         assert_eq!(last_error(), format!("{function}: {argument} is NULL"));
     }
     refused(unsafe { kith_save_to(index, None, null_mut()) }, ARGUMENT, "kith_save_to", &["write is NULL"]);
+    let exported = unsafe { kith_export_to(index, None, null_mut(), 1, null()) };
+    refused(exported, ARGUMENT, "kith_export_to", &["write is NULL"]);
+    let watched = unsafe { kith_search_observed(index, vector, observer, null()) };
+    refused(watched, ARGUMENT, "kith_search_observed", &["observer->stop is NULL"]);
     assert!(handle.contents() == before);
     let mut covered: Vec<(String, String)> = table.iter().map(|(f, a, _)| ((*f).into(), (*a).into())).collect();
     covered.extend(MAY_BE_NULL.iter().map(|(f, a)| ((*f).into(), (*a).into())));
@@ -173,9 +223,12 @@ fn options_of_create_that_cannot_be_are_refused() {
         (|o| o.dimensions = 0, ARGUMENT, &["dimensions is 0"]),
         (|o| o.dimensions = 65_537, ARGUMENT, &["dimensions is 65537"]),
         (|o| o.dimensions = u32::MAX, ARGUMENT, &["dimensions is 4294967295"]),
-        (|o| o.metric = 6, ARGUMENT, &["metric is 6"]),
+        (|o| o.metric = 7, ARGUMENT, &["metric is 7"]),
+        (|o| o.metric = 6, ARGUMENT, &["metric is custom with element f32"]),
         (|o| o.metric = u32::MAX, ARGUMENT, &["metric is 4294967295"]),
-        (|o| o.element = 6, ARGUMENT, &["element is 6"]),
+        (|o| o.element = 7, ARGUMENT, &["element is 7"]),
+        (|o| o.element = 6, ARGUMENT, &["metric is L2 with element bytes"]),
+        (|o| (o.metric, o.element) = (6, 6), ARGUMENT, &["distance and metric custom"]),
         (|o| o.kind = 3, ARGUMENT, &["kind is 3"]),
         (|o| o.quantizer = 999, UNSUPPORTED, &["quantizer is 999"]),
         (|o| o.flags = 4, UNSUPPORTED, &["flags is 0x4"]),

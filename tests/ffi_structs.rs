@@ -55,8 +55,13 @@ macro_rules! values {
 fn rust_has_the_layout_of_the_table() {
     let mut ours = BTreeMap::new();
     rust_side! {ours,
-        kith_options: size dimensions metric element kind quantizer m ef_construction ef_search flags capacity seed;
-        kith_search_options: size ef threads recall filter filter_ctx flags;
+        kith_options: size dimensions metric element kind quantizer m ef_construction ef_search flags capacity seed
+            distance distance_ctx;
+        kith_search_options: size ef threads recall filter filter_ctx flags stats;
+        kith_search_stats: size flags distances hops;
+        kith_observer: size flags ctx stop consider add drop excess hit;
+        kith_export_options: size flags capacity;
+        kith_health: size flags linked links unreachable faults min_inbound max_inbound;
         kith_build_options: size threads progress progress_ctx flags;
         kith_info: size dimensions metric element kind quantizer m ef_construction ef_search format count removed capacity bytes
             seed flags;
@@ -68,14 +73,16 @@ fn rust_has_the_layout_of_the_table() {
         kith_status_values: KITH_OK KITH_ERROR_ARGUMENT KITH_ERROR_MEMORY KITH_ERROR_IO KITH_ERROR_CORRUPT KITH_ERROR_VERSION
             KITH_ERROR_NOT_FOUND KITH_ERROR_EXISTS KITH_ERROR_READ_ONLY KITH_ERROR_UNSUPPORTED KITH_ERROR_CANCELLED
             KITH_ERROR_BUSY KITH_ERROR_INTERNAL;
-        kith_metric_values: KITH_L2 KITH_INNER_PRODUCT KITH_COSINE KITH_L1 KITH_HAMMING KITH_JACCARD;
-        kith_element_values: KITH_F32 KITH_F16 KITH_BF16 KITH_I8 KITH_U8 KITH_B1;
+        kith_metric_values: KITH_L2 KITH_INNER_PRODUCT KITH_COSINE KITH_L1 KITH_HAMMING KITH_JACCARD KITH_CUSTOM;
+        kith_element_values: KITH_F32 KITH_F16 KITH_BF16 KITH_I8 KITH_U8 KITH_B1 KITH_BYTES;
         kith_kind_values: KITH_KIND_AUTO KITH_KIND_FLAT KITH_KIND_GRAPH;
         kith_quantizer_values: KITH_QUANTIZER_AUTO KITH_QUANTIZER_NONE KITH_QUANTIZER_PROJECTED4;
         kith_sync_values: KITH_SYNC_COMMIT KITH_SYNC_INTERVAL KITH_SYNC_NEVER;
+        kith_format_values: KITH_FORMAT_HNSWLIB KITH_FORMAT_HNSWLIB_FLAT KITH_FORMAT_USEARCH KITH_FORMAT_FAISS;
     }
     for (name, value) in [
         ("KITH_FILTER_ANY_THREAD", u64::from(KITH_FILTER_ANY_THREAD)),
+        ("KITH_KEEP_REMOVED", KITH_KEEP_REMOVED.into()),
         ("KITH_UPSERT", KITH_UPSERT.into()),
         ("KITH_BUILD_FAST", KITH_BUILD_FAST.into()),
         ("KITH_OPEN_MAPPED", KITH_OPEN_MAPPED.into()),
@@ -143,13 +150,13 @@ fn the_numbers_of_c_are_those_of_rust() {
     assert_eq!(numbers, [-1, -2, -3, -4, -5, -6, -7, -8, -9, -10, -11, -99]);
 }
 
-/// kith_create with the first `size` bytes of (options with `dimensions`, then zeros), byte `at` set to 1.
+/// kith_create with the first `size` bytes of (options with `dimensions`, then zeros), byte `at` set to 2.
 fn create(size: u32, dimensions: u32, at: Option<usize>) -> i32 {
     let mut space = [0_u64; 1024];
     let options = kith_options { size, ..options(dimensions) };
     unsafe { space.as_mut_ptr().cast::<kith_options>().write(options) };
     if let Some(at) = at {
-        unsafe { space.as_mut_ptr().cast::<u8>().add(at).write(1) };
+        unsafe { space.as_mut_ptr().cast::<u8>().add(at).write(2) };
     }
     let mut index = null_mut();
     let status = unsafe { kith_create(space.as_ptr().cast(), &raw mut index) };
@@ -160,21 +167,21 @@ fn create(size: u32, dimensions: u32, at: Option<usize>) -> i32 {
 
 #[test]
 fn a_shorter_struct_has_zeros_for_the_missing_fields() {
-    for size in [8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 56] {
+    for size in [8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 56, 64, 72] {
         assert_eq!(create(size, 3, None), 0, "size {size}: {}", last_error());
     }
     // Beyond the size stands a flag that would be refused: it is not read.
     assert_eq!(create(36, 3, Some(36)), 0, "{}", last_error());
-    refused(create(40, 3, Some(36)), UNSUPPORTED, "kith_create", &["flags is 0x1"]);
+    refused(create(40, 3, Some(36)), UNSUPPORTED, "kith_create", &["flags is 0x2"]);
     refused(create(4, 3, None), ARGUMENT, "kith_create", &["dimensions is 0"]);
 }
 
 #[test]
 fn a_longer_struct_must_end_in_zeros() {
-    for size in [57, 64, 88, 4096] {
+    for size in [73, 80, 104, 4096] {
         assert_eq!(create(size, 3, None), 0, "size {size}: {}", last_error());
-        for at in [56, size as usize - 1] {
-            let parts = [&*format!("byte {at} of options is 1"), "56 bytes"];
+        for at in [72, size as usize - 1] {
+            let parts = [&*format!("byte {at} of options is 2"), "72 bytes"];
             refused(create(size, 3, Some(at)), UNSUPPORTED, "kith_create", &parts);
         }
         if size < 4096 {
@@ -185,7 +192,7 @@ fn a_longer_struct_must_end_in_zeros() {
 
 #[test]
 fn sizes_that_cannot_be_are_refused() {
-    for size in [0, 1, 3, 6, 44, 55, 4097, u32::MAX] {
+    for size in [0, 1, 3, 6, 44, 55, 60, 71, 4097, u32::MAX] {
         refused(
             create(size, 3, None),
             ARGUMENT,
@@ -195,7 +202,7 @@ fn sizes_that_cannot_be_are_refused() {
     }
     let handle = Handle::with_keys([1]);
     let search = kith_search_options { size: 0, ..search_options() };
-    refused(handle.search(&[0.0, 0.0], 1, Some(&search)).0, ARGUMENT, "kith_search", &["options->size is 0", "40"]);
+    refused(handle.search(&[0.0, 0.0], 1, Some(&search)).0, ARGUMENT, "kith_search", &["options->size is 0", "48"]);
     let build = kith_build_options { size: 0, ..build_options() };
     let status = unsafe { kith_insert_batch(handle.0, 0, std::ptr::null(), std::ptr::null(), 0, &raw const build) };
     refused(status, ARGUMENT, "kith_insert_batch", &["options->size is 0", "32"]);

@@ -318,7 +318,7 @@ fn every_metric_and_element_is_walked() {
                     // A half with a middling exponent.
                     Element::F16 => ((random.bits() as u16 & 0x83ff) | 0x3800).to_le_bytes().to_vec(),
                     Element::I8 => vec![(value * 30.0) as i8 as u8],
-                    Element::U8 => vec![(value * 30.0 + 128.0) as u8],
+                    Element::U8 | Element::Byte => vec![(value * 30.0 + 128.0) as u8],
                     Element::B1 => vec![random.bits() as u8],
                 }
             };

@@ -77,7 +77,7 @@ fn component(element: Element, draw: Draw, random: &mut Random, out: &mut Vec<u8
             };
             out.extend(bits.to_ne_bytes());
         }
-        Element::I8 | Element::U8 | Element::B1 => out.push(match draw {
+        Element::I8 | Element::U8 | Element::B1 | Element::Byte => out.push(match draw {
             Draw::Ordinary | Draw::Wide => r as u8,
             Draw::Extreme => [0, 1, 127, 128, 129, 255][r as usize % 6],
             Draw::Tiny => (r % 3) as u8,
@@ -135,6 +135,7 @@ fn reference(metric: Metric, element: Element, a: &[u8], b: &[u8]) -> Reference 
             Metric::L1 => (x - y).abs(),
             Metric::Hamming => f64::from(x != y),
             Metric::Jaccard => f64::from(*x + *y == 2.0),
+            Metric::Custom => unreachable!("kith does not compute it"),
         })
         .collect();
     let mixed = terms.iter().any(|t| *t < 0.0) && terms.iter().any(|t| *t > 0.0);

@@ -45,7 +45,7 @@ fn vector(of: u8, element: Element) -> Vec<u8> {
     };
     match element {
         Element::B1 => (0..DIMENSIONS / 8).map(|_| component().wrapping_mul(37)).collect(),
-        Element::I8 | Element::U8 => (0..DIMENSIONS).map(|_| component()).collect(),
+        Element::I8 | Element::U8 | Element::Byte => (0..DIMENSIONS).map(|_| component()).collect(),
         Element::F32 => (0..DIMENSIONS).flat_map(|_| f32::from(component()).to_le_bytes()).collect(),
         Element::Bf16 => {
             (0..DIMENSIONS).flat_map(|_| ((f32::from(component()).to_bits() >> 16) as u16).to_le_bytes()).collect()
@@ -63,7 +63,7 @@ fn widen(element: Element, vector: &[u8]) -> Vec<f64> {
     match element {
         Element::B1 => vector.iter().flat_map(|byte| (0..8).map(move |bit| f64::from(byte >> bit & 1))).collect(),
         Element::I8 => vector.iter().map(|&byte| f64::from(byte as i8)).collect(),
-        Element::U8 => vector.iter().map(|&byte| f64::from(byte)).collect(),
+        Element::U8 | Element::Byte => vector.iter().map(|&byte| f64::from(byte)).collect(),
         Element::F32 => vector.chunks(4).map(|c| f64::from(f32::from_le_bytes([c[0], c[1], c[2], c[3]]))).collect(),
         Element::Bf16 => vector.chunks(2).map(|c| f64::from(f32::from_le_bytes([0, 0, c[0], c[1]]))).collect(),
         Element::F16 => vector
@@ -84,6 +84,7 @@ fn plain_distance(metric: Metric, a: &[f64], b: &[f64]) -> f64 {
         Metric::Cosine => 1.0 - sum(|a, b| a * b) / (sum(|a, _| a * a) * sum(|_, b| b * b)).sqrt(),
         Metric::L1 | Metric::Hamming => sum(|a, b| (a - b).abs()),
         Metric::Jaccard => 1.0 - sum(|a, b| a * b) / sum(f64::max),
+        Metric::Custom => unreachable!("kith does not compute it"),
     }
 }
 

@@ -131,8 +131,8 @@ fn descend(field: Field<'_>, job: Descend<'_>, estimator: Option<Estimator<'_>>)
 /// squared distances.) When clusters are inserted one after the other, all candidates of a slot may come from two or three of them, so
 /// that the graph gets no other links than these.
 fn crowded(field: Field<'_>, candidates: &[(f32, u32)]) -> bool {
-    // Inner product is no measure of being apart.
-    field.scoring.metric != Metric::InnerProduct
+    // Inner product is no measure of being apart, and of a caller's distance nobody knows.
+    !matches!(field.scoring.metric, Metric::InnerProduct | Metric::Custom)
         && candidates.get(field.graph.m()).zip(candidates.last()).is_some_and(|(near, last)| near.0 * CROWDED < last.0)
 }
 
@@ -202,7 +202,7 @@ fn wander(row: &Locked<'_>, came_from: u32, choice: u32, links: &mut Vec<u32>) -
 }
 
 /// Puts a link into a locked row, pruning the row if it is full.
-fn connect(field: Field<'_>, row: &Locked<'_>, owner: u32, link: u32, level: u32, linker: &mut Linker) {
+pub(crate) fn connect(field: Field<'_>, row: &Locked<'_>, owner: u32, link: u32, level: u32, linker: &mut Linker) {
     if row.append(level, link) {
         return;
     }

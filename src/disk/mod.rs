@@ -81,6 +81,16 @@ pub(crate) trait Source: Send + Sync {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()>;
 }
 
+impl<T: Source + ?Sized> Source for &T {
+    fn bytes(&self) -> u64 {
+        (**self).bytes()
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        (**self).read_at(offset, into)
+    }
+}
+
 impl Source for [u8] {
     fn bytes(&self) -> u64 {
         self.len() as u64

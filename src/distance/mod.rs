@@ -8,6 +8,7 @@
 //! - [`nibbles`] (nibbles.rs): a query times rows of 4-bit codes, inside a [`LevelJob`].
 //! - vectors.rs: padding, checks, norms, the forms of inner product and cosine, [`exact`] for one pair.
 
+mod custom;
 mod kernel;
 mod nibbles;
 mod rows;
@@ -15,6 +16,7 @@ mod run;
 pub mod tile;
 mod vectors;
 
+pub use custom::Custom;
 pub use kernel::*;
 pub use nibbles::{nibbles, nibbles4};
 pub use rows::{PAD, Panel, four, one, padded_bytes, panel};
@@ -42,6 +44,8 @@ pub enum Metric {
     Hamming = 4,
     /// 1 - |and| / |or|, 0 when both are empty.
     Jaccard = 5,
+    /// A function of the caller's.
+    Custom = 6,
 }
 
 /// The type of a vector's components.
@@ -60,10 +64,12 @@ pub enum Element {
     U8 = 4,
     /// Bit; component 0 is the lowest bit of byte 0.
     B1 = 5,
+    /// Byte of an opaque element; goes with [`Metric::Custom`] only.
+    Byte = 6,
 }
 
 impl Metric {
-    /// Every metric.
+    /// Every metric that kith computes.
     pub const ALL: [Self; 6] = [Self::L2, Self::InnerProduct, Self::Cosine, Self::L1, Self::Hamming, Self::Jaccard];
 
     /// Its name in messages.
@@ -75,12 +81,13 @@ impl Metric {
             Self::L1 => "L1",
             Self::Hamming => "Hamming",
             Self::Jaccard => "Jaccard",
+            Self::Custom => "custom",
         }
     }
 }
 
 impl Element {
-    /// Every element type.
+    /// Every element type that kith knows how to compare.
     pub const ALL: [Self; 6] = [Self::F32, Self::F16, Self::Bf16, Self::I8, Self::U8, Self::B1];
 
     /// Its name in messages.
@@ -92,6 +99,7 @@ impl Element {
             Self::I8 => "i8",
             Self::U8 => "u8",
             Self::B1 => "b1",
+            Self::Byte => "bytes",
         }
     }
 
@@ -100,7 +108,7 @@ impl Element {
         match self {
             Self::F32 => 32,
             Self::F16 | Self::Bf16 => 16,
-            Self::I8 | Self::U8 => 8,
+            Self::I8 | Self::U8 | Self::Byte => 8,
             Self::B1 => 1,
         }
     }

@@ -101,8 +101,8 @@ pub enum KernelId {
 impl KernelId {
     /// The kernel behind a metric between elements; an argument error where there is none.
     pub fn new(metric: Metric, element: Element) -> Result<Self> {
-        use Element::{B1, Bf16, F16, F32, I8, U8};
-        use Metric::{Cosine, Hamming, InnerProduct, Jaccard, L1, L2};
+        use Element::{B1, Bf16, Byte, F16, F32, I8, U8};
+        use Metric::{Cosine, Custom, Hamming, InnerProduct, Jaccard, L1, L2};
         Ok(match (metric, element) {
             (L2, F32) => Self::L2F32,
             (L2, F16) => Self::L2F16,
@@ -121,7 +121,12 @@ impl KernelId {
             (L1, U8) => Self::L1U8,
             (Hamming, B1) => Self::HammingB1,
             (Jaccard, B1) => Self::JaccardB1,
-            (Hamming | Jaccard, F32 | F16 | Bf16 | I8 | U8) | (L2 | InnerProduct | Cosine | L1, B1) => {
+            // Names the copy of a loop that asks the caller's function instead of a kernel.
+            (Custom, Byte) => Self::L2U8,
+            (Hamming | Jaccard, F32 | F16 | Bf16 | I8 | U8)
+            | (L2 | InnerProduct | Cosine | L1, B1)
+            | (Custom, _)
+            | (_, Byte) => {
                 return Err(Error::argument(format!(
                     "metric is {}, element is {}: Hamming and Jaccard are for b1, the others for the rest",
                     metric.name(),

@@ -77,7 +77,7 @@ pub fn to_f32(element: Element, vector: &[u8], out: &mut [f32]) {
         Element::F16 => fill(out, vector.as_chunks::<2>().0, |b| f16_to_f32(u16::from_ne_bytes(*b))),
         Element::Bf16 => fill(out, vector.as_chunks::<2>().0, |b| bf16_to_f32(u16::from_ne_bytes(*b))),
         Element::I8 => fill(out, vector, |b| f32::from(b.cast_signed())),
-        Element::U8 => fill(out, vector, |b| f32::from(*b)),
+        Element::U8 | Element::Byte => fill(out, vector, |b| f32::from(*b)),
         Element::B1 => {
             for (i, o) in out.iter_mut().enumerate() {
                 *o = f32::from(vector[i / 8] >> (i % 8) & 1);
@@ -99,7 +99,7 @@ pub fn first_not_finite(element: Element, vector: &[u8]) -> Option<usize> {
         Element::F32 => first(vector.as_chunks::<4>().0, |b| u32::from_ne_bytes(*b) & 0x7f80_0000 == 0x7f80_0000),
         Element::F16 => first(vector.as_chunks::<2>().0, |b| u16::from_ne_bytes(*b) & 0x7c00 == 0x7c00),
         Element::Bf16 => first(vector.as_chunks::<2>().0, |b| u16::from_ne_bytes(*b) & 0x7f80 == 0x7f80),
-        Element::I8 | Element::U8 | Element::B1 => None,
+        Element::I8 | Element::U8 | Element::B1 | Element::Byte => None,
     }
 }
 
@@ -116,7 +116,7 @@ pub fn is_zero(element: Element, vector: &[u8]) -> bool {
     match element {
         Element::F32 => vector.as_chunks::<4>().0.iter().all(|b| u32::from_ne_bytes(*b) << 1 == 0),
         Element::F16 | Element::Bf16 => vector.as_chunks::<2>().0.iter().all(|b| u16::from_ne_bytes(*b) << 1 == 0),
-        Element::I8 | Element::U8 | Element::B1 => vector.iter().all(|b| *b == 0),
+        Element::I8 | Element::U8 | Element::B1 | Element::Byte => vector.iter().all(|b| *b == 0),
     }
 }
 
@@ -207,7 +207,7 @@ pub fn exact_on(level: Level, metric: Metric, element: Element, dimensions: u32,
     };
     let raw = one(&x, &y);
     Ok(match metric {
-        Metric::L2 | Metric::L1 | Metric::Hamming | Metric::Jaccard => raw,
+        Metric::L2 | Metric::L1 | Metric::Hamming | Metric::Jaccard | Metric::Custom => raw,
         Metric::InnerProduct => inner_product(raw),
         Metric::Cosine => match (cosine_scale(one(&x, &x)), cosine_scale(one(&y, &y))) {
             (far, other) if far == 0.0 || other == 0.0 => cosine_far(element, a, b),

@@ -166,6 +166,8 @@ unsafe impl Plain for u64 {}
 unsafe impl Plain for usize {}
 // SAFETY: see u8.
 unsafe impl Plain for f32 {}
+// SAFETY: see u8.
+unsafe impl Plain for f64 {}
 
 fn check<T>(pointer: *const T, name: &str) -> Result<()> {
     if pointer.is_null() {

@@ -128,6 +128,32 @@ pub unsafe extern "C" fn kith_remove_batch(
     }
 }
 
+/// Brings back the vector that was removed last under a key, in an index with KITH_KEEP_REMOVED. A search that starts after this
+/// returned finds it.
+///
+/// Errors:
+/// - KITH_ERROR_NOT_FOUND: there is none: never removed, given up by kith_forget(), or the index does not keep them
+/// - KITH_ERROR_EXISTS: the key has a vector
+/// - KITH_ERROR_ARGUMENT: index is NULL
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_undelete(index: *mut kith_index, key: u64) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe { change("kith_undelete", index, |index| index.undelete(key)) }
+}
+
+/// Gives up what kith_undelete() could bring back under a key.
+///
+/// Errors:
+/// - KITH_ERROR_NOT_FOUND: there is nothing
+/// - KITH_ERROR_ARGUMENT: index is NULL
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_BUSY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_forget(index: *mut kith_index, key: u64) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe { change("kith_forget", index, |index| index.forget(key)) }
+}
+
 /// Removes every vector. Options, capacity and seed stay.
 ///
 /// Errors:

@@ -81,9 +81,9 @@ pub unsafe extern "C" fn kith_save_to(index: *const kith_index, write: kith_writ
 }
 
 /// A host's function that takes bytes.
-struct Pieces {
-    write: unsafe extern "C-unwind" fn(ctx: *mut c_void, bytes: *const c_void, count: usize) -> c_int,
-    ctx: *mut c_void,
+pub(super) struct Pieces {
+    pub(super) write: unsafe extern "C-unwind" fn(ctx: *mut c_void, bytes: *const c_void, count: usize) -> c_int,
+    pub(super) ctx: *mut c_void,
 }
 
 impl io::Write for Pieces {
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn kith_open_buffer(
 pub unsafe extern "C" fn kith_file_info(path: *const c_char, info: *mut kith_info) -> kith_status {
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
     enter("kith_file_info", || unsafe {
-        let place = InfoPlace::new(info)?;
+        let place = InfoPlace::new(info, "info")?;
         place.fill(&Index::file_info(&checked_path(path)?)?);
         Ok(())
     })

@@ -175,7 +175,7 @@ pub unsafe extern "C" fn kith_describe_log(index: *const kith_index, info: *mut 
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
     enter("kith_describe_log", || unsafe {
         let index = borrow(index)?;
-        let place = Place::<kith_log_info>::new(info)?;
+        let place = Place::<kith_log_info>::new(info, "info")?;
         place.fill(&index.log_info()?);
         Ok(())
     })

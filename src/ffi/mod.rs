@@ -4,7 +4,8 @@
 //! programmers. `cbindgen.toml` holds the header's first chapter.
 //!
 //! - `types`: structs, constants and callback types, as C sees them
-//! - `library`, `life`, `content`, `search`, `reading`, `disk`, `durable`: the functions, by chapter of the header
+//! - `library`, `life`, `content`, `search`, `reading`, `disk`, `durable`, `exchange`: the functions, by
+//!   chapter of the header
 //! - `enter`: what surrounds every call: floating-point mode, the net under panics, the text of the last error
 //! - `arguments`: from C pointers to Rust references, with every check that is possible
 //! - `options`: from C structs to the options of [`crate::Index`]
@@ -29,6 +30,7 @@ mod content;
 mod disk;
 mod durable;
 mod enter;
+mod exchange;
 #[cfg(feature = "test-hooks")]
 mod hooks;
 mod library;
@@ -41,6 +43,7 @@ mod types;
 pub use content::*;
 pub use disk::*;
 pub use durable::*;
+pub use exchange::*;
 #[cfg(feature = "test-hooks")]
 pub use hooks::*;
 pub use library::*;

@@ -5,15 +5,17 @@
 
 use super::durable::{kith_log_info, kith_log_options};
 use super::types::{
-    KITH_BUILD_FAST, KITH_FILTER_ANY_THREAD, KITH_OPEN_MAPPED, KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY,
-    KITH_OPEN_UNCHECKED, KITH_UPSERT, kith_build_options, kith_info, kith_options, kith_search_options,
+    KITH_BUILD_FAST, KITH_FILTER_ANY_THREAD, KITH_KEEP_REMOVED, KITH_OPEN_MAPPED, KITH_OPEN_ONE_THREAD,
+    KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_UPSERT, kith_build_options, kith_export_options, kith_health,
+    kith_info, kith_observer, kith_options, kith_search_options, kith_search_stats,
 };
-use crate::distance::{Element, Metric};
-use crate::index::config::{BuildOptions, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
-use crate::index::{LogInfo, LogOptions, SyncPolicy};
+use crate::distance::{Custom, Element, Metric};
+use crate::index::config::{BuildOptions, Counters, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
+use crate::index::{Check, LogInfo, LogOptions, Observer, SyncPolicy};
 use crate::util::error::{Error, Result};
 use std::ffi::c_void;
 use std::mem::{MaybeUninit, offset_of, size_of};
+use std::sync::atomic::Ordering;
 
 /// Larger than any struct will ever be: a size beyond it is memory that nobody initialised, and is not followed.
 const MOST_SIZE: usize = 4096;
@@ -41,9 +43,14 @@ macro_rules! sized32 {
     };
 }
 
-sized32!(kith_options: size dimensions metric element kind quantizer m ef_construction ef_search flags capacity seed);
-sized32!(kith_search_options: size ef threads recall filter filter_ctx flags);
+sized32!(kith_options: size dimensions metric element kind quantizer m ef_construction ef_search flags capacity seed
+    distance distance_ctx);
+sized32!(kith_search_options: size ef threads recall filter filter_ctx flags stats);
+sized32!(kith_search_stats: size flags distances hops);
+sized32!(kith_health: size flags linked links unreachable faults min_inbound max_inbound);
+sized32!(kith_observer: size flags ctx stop consider add drop excess hit);
 sized32!(kith_build_options: size threads progress progress_ctx flags);
+sized32!(kith_export_options: size flags capacity);
 sized32!(kith_info: size dimensions metric element kind quantizer m ef_construction ef_search format count removed capacity bytes
     seed flags);
 sized32!(kith_log_options: size sync interval_ms threads checkpoint_bytes flags);
@@ -124,11 +131,11 @@ fn check_flags(flags: u64, known: u32, names: &str) -> Result<()> {
 pub(super) unsafe fn index_options(options: *const kith_options) -> Result<Options> {
     // SAFETY: the caller's promise, passed on.
     let options = unsafe { read(options, "options") }?;
-    check_flags(options.flags.into(), 0, "it knows none")?;
+    check_flags(options.flags.into(), KITH_KEEP_REMOVED, "it knows KITH_KEEP_REMOVED")?;
     Ok(Options {
         dimensions: options.dimensions,
-        metric: Metric::try_from(options.metric)?,
-        element: Element::try_from(options.element)?,
+        metric: if options.metric == Metric::Custom as u32 { Metric::Custom } else { options.metric.try_into()? },
+        element: if options.element == Element::Byte as u32 { Element::Byte } else { options.element.try_into()? },
         kind: Kind::try_from(options.kind)?,
         quantizer: Quantizer::try_from(options.quantizer)?,
         m: options.m,
@@ -136,6 +143,13 @@ pub(super) unsafe fn index_options(options: *const kith_options) -> Result<Optio
         ef_search: options.ef_search,
         capacity: options.capacity,
         seed: options.seed,
+        custom: options.distance.map(|distance| {
+            let ctx = Context(options.distance_ctx);
+            // SAFETY: distance and ctx belong together and may be used, from any thread, as long as the index lives, by promise; a
+            // is a query that the caller says it can read, or an element, and b is an element.
+            Custom::new(move |a, b| unsafe { distance(ctx.pointer(), a.cast(), b.cast()) })
+        }),
+        keep_removed: options.flags & KITH_KEEP_REMOVED != 0,
     })
 }
 
@@ -168,6 +182,17 @@ pub(super) unsafe fn log_options(options: *const kith_log_options) -> Result<Log
     })
 }
 
+/// The capacity that an exported file states.
+///
+/// # Safety
+/// - `options` is NULL or readable for as many bytes as its size field says.
+pub(super) unsafe fn export_capacity(options: *const kith_export_options) -> Result<u64> {
+    // SAFETY: the caller's promise, passed on.
+    let options = unsafe { read_optional(options, "options") }?;
+    check_flags(options.flags.into(), 0, "it knows none")?;
+    Ok(options.capacity)
+}
+
 /// A callback's `ctx`.
 #[derive(Clone, Copy)]
 struct Context(*mut c_void);
@@ -175,6 +200,8 @@ struct Context(*mut c_void);
 // SAFETY: kith never follows the pointer, it only hands it back. A filter is called from several threads only when the caller
 // set KITH_FILTER_ANY_THREAD, which promises that filter and ctx bear it.
 unsafe impl Sync for Context {}
+// SAFETY: as above; only a distance function's ctx moves to other threads, and its manual says that it must bear it.
+unsafe impl Send for Context {}
 
 impl Context {
     /// A method, so that closures capture the whole `Context` and not its pointer.
@@ -200,19 +227,44 @@ pub(super) unsafe fn with_search_options<T>(
             "recall is {recall}, which this version does not have yet; it must be 0"
         )));
     }
-    let mut search = SearchOptions { ef: options.ef, threads: options.threads, filter: None };
+    let place = if options.stats.is_null() {
+        None
+    } else {
+        // SAFETY: not NULL, so readable and writable for as many bytes as its size field says, by promise.
+        Some(unsafe { Place::new(options.stats, "options->stats") }?)
+    };
+    let counters = Counters::default();
+    let counted = place.is_some().then_some(&counters);
+    let search = SearchOptions { ef: options.ef, threads: options.threads, filter: None, counters: counted };
+    // SAFETY: the filter and its ctx may be used until this function returns, by promise.
+    let result = unsafe { with_filter(&options, search, body) }?;
+    if let Some(place) = place {
+        place.fill(&counters);
+    }
+    Ok(result)
+}
+
+/// Runs `body` with a search's options and its filter, if there is one.
+///
+/// # Safety
+/// - the filter may be called with its ctx until this returns.
+unsafe fn with_filter<T>(
+    options: &kith_search_options,
+    search: SearchOptions<'_>,
+    body: impl FnOnce(&SearchOptions<'_>) -> Result<T>,
+) -> Result<T> {
     let Some(filter) = options.filter else {
         return body(&search);
     };
     let ctx = Context(options.filter_ctx);
     // SAFETY: filter and ctx belong together and may be used until this function returns, by promise.
     let keep = move |key: u64| unsafe { filter(ctx.pointer(), key) } != 0;
-    search.filter = Some(if options.flags & u64::from(KITH_FILTER_ANY_THREAD) != 0 {
+    let filter = Some(if options.flags & u64::from(KITH_FILTER_ANY_THREAD) != 0 {
         Filter::AnyThread(&keep)
     } else {
         Filter::Caller(&keep)
     });
-    body(&search)
+    body(&SearchOptions { filter, ..search })
 }
 
 /// Reads the options of a batch insert and runs `body` with them.
@@ -238,6 +290,75 @@ pub(super) unsafe fn with_build_options<T>(
     let cancel = move |done: u64, total: u64| unsafe { progress(ctx, done, total) } != 0;
     build.progress = Some(&cancel);
     body(&build)
+}
+
+/// A caller's observer, every function of it there.
+pub(super) struct Watcher {
+    raw: kith_observer,
+}
+
+/// The observer of a search.
+///
+/// # Safety
+/// - `observer` is NULL or readable for as many bytes as its size field says; its functions may be called as long as the result lives.
+pub(super) unsafe fn watcher(observer: *const kith_observer) -> Result<Watcher> {
+    // SAFETY: the caller's promise, passed on.
+    let raw = unsafe { read(observer, "observer") }?;
+    check_flags(raw.flags.into(), 0, "it knows none")?;
+    for (name, missing) in [
+        ("stop", raw.stop.is_none()),
+        ("consider", raw.consider.is_none()),
+        ("add", raw.add.is_none()),
+        ("drop", raw.drop.is_none()),
+        ("excess", raw.excess.is_none()),
+        ("hit", raw.hit.is_none()),
+    ] {
+        if missing {
+            return Err(Error::argument(format!("observer->{name} is NULL")));
+        }
+    }
+    Ok(Watcher { raw })
+}
+
+impl Watcher {
+    pub(super) fn hit(&self, key: u64, vector: *const u8, distance: f64) {
+        if let Some(hit) = self.raw.hit {
+            // SAFETY: functions and ctx belong together and may be called as long as this lives, by promise; here and below. The
+            // vector is a stored one, and the search holds the epoch.
+            unsafe { hit(self.raw.ctx, key, vector.cast(), distance) }
+        }
+    }
+}
+
+impl Observer for &Watcher {
+    fn stop(&mut self, candidate: f64, bound: f64) -> bool {
+        // SAFETY: see `hit`.
+        self.raw.stop.is_none_or(|stop| unsafe { stop(self.raw.ctx, candidate, bound) } != 0)
+    }
+
+    fn consider(&mut self, distance: f64, bound: f64) -> bool {
+        // SAFETY: see `hit`.
+        self.raw.consider.is_some_and(|consider| unsafe { consider(self.raw.ctx, distance, bound) } != 0)
+    }
+
+    fn add(&mut self, key: u64, vector: *const u8, distance: f64) {
+        if let Some(add) = self.raw.add {
+            // SAFETY: see `hit`; the vector is a stored one, and the search holds the epoch.
+            unsafe { add(self.raw.ctx, key, vector.cast(), distance) }
+        }
+    }
+
+    fn drop(&mut self, key: u64, vector: *const u8, distance: f64) {
+        if let Some(drop) = self.raw.drop {
+            // SAFETY: see `add`.
+            unsafe { drop(self.raw.ctx, key, vector.cast(), distance) }
+        }
+    }
+
+    fn excess(&mut self) -> bool {
+        // SAFETY: see `hit`.
+        self.raw.excess.is_some_and(|excess| unsafe { excess(self.raw.ctx) } != 0)
+    }
 }
 
 /// The flags of `kith_open`.
@@ -266,14 +387,14 @@ pub(super) type InfoPlace = Place<kith_info>;
 #[allow(private_bounds, reason = "only the structs of this file have a size rule")]
 impl<T: Sized32> Place<T> {
     /// # Safety
-    /// - `info` is NULL, or its first 4 bytes are readable and as many bytes as they say are writable until the place is dropped.
-    pub(super) unsafe fn new(info: *mut T) -> Result<Self> {
-        if info.is_null() {
-            return Err(Error::argument("info is NULL"));
+    /// - `place` is NULL, or its first 4 bytes are readable and as many bytes as they say are writable until the place is dropped.
+    pub(super) unsafe fn new(place: *mut T, name: &str) -> Result<Self> {
+        if place.is_null() {
+            return Err(Error::argument(format!("{name} is NULL")));
         }
         // SAFETY: not NULL, so 4 bytes are readable by promise.
-        let size = unsafe { plausible_size(info, "info") }?;
-        Ok(Self { place: info, size })
+        let size = unsafe { plausible_size(place, name) }?;
+        Ok(Self { place, size })
     }
 
     /// Writes the fields that the caller's struct has, but for its size; bytes that this version does not know become 0.
@@ -309,6 +430,34 @@ impl Place<kith_info> {
             bytes: info.bytes,
             seed: info.seed,
             flags: 0,
+        });
+    }
+}
+
+impl Place<kith_health> {
+    /// As [`Place::<kith_info>::fill`].
+    pub(super) fn fill(self, check: &Check) {
+        self.write(&kith_health {
+            size: 0,
+            flags: 0,
+            linked: check.linked,
+            links: check.links,
+            unreachable: check.unreachable,
+            faults: check.faults,
+            min_inbound: check.min_inbound,
+            max_inbound: check.max_inbound,
+        });
+    }
+}
+
+impl Place<kith_search_stats> {
+    /// As [`Place::<kith_info>::fill`].
+    fn fill(self, counters: &Counters) {
+        self.write(&kith_search_stats {
+            size: 0,
+            flags: 0,
+            distances: counters.distances.load(Ordering::Relaxed),
+            hops: counters.hops.load(Ordering::Relaxed),
         });
     }
 }

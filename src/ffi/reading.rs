@@ -2,8 +2,8 @@
 
 use super::arguments::{borrow, output, slice_mut, vector as one_vector};
 use super::enter::enter;
-use super::options::InfoPlace;
-use super::types::{kith_element, kith_index, kith_info, kith_metric, kith_status};
+use super::options::{InfoPlace, Place};
+use super::types::{kith_element, kith_health, kith_index, kith_info, kith_metric, kith_status};
 use crate::distance::{Element, Metric};
 use crate::index::config::check_shape;
 use std::ffi::{c_int, c_void};
@@ -72,6 +72,50 @@ pub unsafe extern "C" fn kith_keys(
     })
 }
 
+/// Copies out the keys whose removed vectors kith_undelete() can bring back, in no particular order.
+///
+/// - index, keys, capacity, count: as for kith_keys()
+///
+/// Errors:
+/// - KITH_ERROR_ARGUMENT: a pointer is NULL that must not be; capacity x 8 bytes do not fit into memory
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_removed_keys(
+    index: *const kith_index,
+    keys: *mut u64,
+    capacity: usize,
+    count: *mut usize,
+) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    enter("kith_removed_keys", || unsafe {
+        let count = output(count, "count")?.write(0);
+        let index = borrow(index)?;
+        *count = index.removed_keys(slice_mut(keys, capacity, "keys")?)?;
+        Ok(())
+    })
+}
+
+/// Says where the vector of a key is stored, for reading it without a copy.
+///
+/// - index: the index
+/// - key: its key, or one whose removed vector kith_undelete() can bring back
+/// - vector: receives the address of `dimensions` components of the index's element type; NULL on failure
+///
+/// The bytes stay there, as they are, until the key gets another vector, or is removed for good (kith_remove() without KITH_KEEP_REMOVED,
+/// kith_forget()), or the index is cleared or freed. To be read only.
+///
+/// Errors:
+/// - KITH_ERROR_NOT_FOUND: no vector has this key
+/// - KITH_ERROR_ARGUMENT: a pointer is NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_row(index: *const kith_index, key: u64, vector: *mut *const c_void) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    enter("kith_row", || unsafe {
+        let place = output(vector, "vector")?.write(std::ptr::null());
+        *place = borrow(index)?.row(key)?.cast();
+        Ok(())
+    })
+}
+
 /// Says what the index is and holds.
 ///
 /// - index: the index
@@ -89,7 +133,56 @@ pub unsafe extern "C" fn kith_describe(index: *const kith_index, info: *mut kith
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
     enter("kith_describe", || unsafe {
         let index = borrow(index)?;
-        InfoPlace::new(info)?.fill(&index.describe());
+        InfoPlace::new(info, "info")?.fill(&index.describe());
+        Ok(())
+    })
+}
+
+/// Copies out the keys of the vectors that a vector of a graph is linked to, in no particular order. Removed vectors are passed over.
+///
+/// - index: the index
+/// - key: the vector's key
+/// - level: 0, where all vectors are, or a level above, where the vector is one of the few
+/// - keys: `capacity` places; receives as many keys as fit, the other places are left alone. May be NULL when capacity is 0
+/// - capacity: places; there are at most 2 m neighbours at level 0 and m above
+/// - count: receives the number of all there are; 0 on failure
+///
+/// Errors:
+/// - KITH_ERROR_NOT_FOUND: no vector has this key, or it is not on that level
+/// - KITH_ERROR_UNSUPPORTED: the index is flat
+/// - KITH_ERROR_ARGUMENT: a pointer is NULL that must not be; capacity x 8 bytes do not fit into memory
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_neighbours(
+    index: *const kith_index,
+    key: u64,
+    level: u32,
+    keys: *mut u64,
+    capacity: usize,
+    count: *mut usize,
+) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    enter("kith_neighbours", || unsafe {
+        let count = output(count, "count")?.write(0);
+        let index = borrow(index)?;
+        *count = index.neighbours(key, level, slice_mut(keys, capacity, "keys")?)?;
+        Ok(())
+    })
+}
+
+/// Looks at the whole graph and counts. Meant for an index that rests: what is changed beside the call may be counted as it was,
+/// or as a fault.
+///
+/// - index: the index
+/// - health: `size` must be set; the rest is written
+///
+/// Errors:
+/// - KITH_ERROR_ARGUMENT: a pointer is NULL; health->size is 0 or no size of this struct
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_check(index: *const kith_index, health: *mut kith_health) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    enter("kith_check", || unsafe {
+        let place = Place::new(health, "health")?;
+        place.fill(&borrow(index)?.check().unwrap_or_default());
         Ok(())
     })
 }

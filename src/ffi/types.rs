@@ -67,6 +67,8 @@ pub enum kith_metric_values {
     KITH_HAMMING = 4,
     /// 1 - |a and b| / |a or b|, and 0 when both are empty. For KITH_B1 only.
     KITH_JACCARD = 5,
+    /// The function in kith_options.distance. Goes with KITH_BYTES.
+    KITH_CUSTOM = 6,
 }
 
 /// The type of a vector's components.
@@ -88,6 +90,8 @@ pub enum kith_element_values {
     KITH_U8 = 4,
     /// Bits. `dimensions` is a multiple of 8; component 0 is the lowest bit of byte 0.
     KITH_B1 = 5,
+    /// Bytes that mean something to kith_options.distance only; `dimensions` is their number. Goes with KITH_CUSTOM.
+    KITH_BYTES = 6,
 }
 
 /// How an index finds neighbours.
@@ -127,6 +131,23 @@ pub enum kith_quantizer_values {
     KITH_QUANTIZER_PROJECTED4 = 2,
 }
 
+/// Whose file something is, for kith_import() and kith_export().
+pub type kith_format = u32;
+
+/// Values of kith_format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum kith_format_values {
+    /// hnswlib 0.8, HierarchicalNSW::saveIndex(). Read and written.
+    KITH_FORMAT_HNSWLIB = 1,
+    /// hnswlib 0.8, BruteforceSearch::saveIndex(). Read and written.
+    KITH_FORMAT_HNSWLIB_FLAT = 2,
+    /// usearch 2, usearch_save(): 64-bit keys, one vector per key. Read only.
+    KITH_FORMAT_USEARCH = 3,
+    /// faiss, faiss_write_index(): IndexHNSWFlat or IndexFlat, also in an IndexIDMap. Read only.
+    KITH_FORMAT_FAISS = 4,
+}
+
 /// Never a key. Fills the result places that a search had no hit for, with distance +infinity.
 pub const KITH_NO_KEY: u64 = u64::MAX;
 
@@ -141,6 +162,11 @@ pub const KITH_UPSERT: u32 = 1;
 /// the same recall. Changes nothing for small batches and flat indexes.
 pub const KITH_BUILD_FAST: u32 = 2;
 
+/// kith_options.flags: vectors that are removed can be brought back with kith_undelete(), until their key gets another vector,
+/// kith_forget() gives them up, or the index is cleared. They keep their memory that long. Files that kith_save() writes do not know
+/// of them, those of kith_export() do.
+pub const KITH_KEEP_REMOVED: u32 = 1;
+
 /// kith_open(): use the file in place, read-only, without loading it. Do not truncate or overwrite a mapped file: replace it, as
 /// kith_save() does. Cutting it short kills the process with SIGBUS. kith_open_buffer(): use the bytes where they lie.
 pub const KITH_OPEN_MAPPED: u32 = 1;
@@ -153,6 +179,14 @@ pub const KITH_OPEN_UNCHECKED: u32 = 4;
 
 /// kith_open(): use the calling thread only. Without it opening uses the cores to check and load.
 pub const KITH_OPEN_ONE_THREAD: u32 = 8;
+
+/// A distance of your own between two elements of KITH_BYTES. `a` is what is looked for: the query as it was passed (kith does not read
+/// it, so it may be of any length that the function copes with), or a stored element while the graph is built; `b` is a stored element,
+/// at a multiple of 32. Smaller is nearer, NaN is farther than everything; the same two elements must always get the same distance.
+/// Runs on every thread that calls kith with this index, and on helping threads of calls that have some: it must bear being
+/// called from several threads at once. See "Callbacks" above; it is called as long as the index lives.
+pub type kith_distance_fn =
+    Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, a: *const c_void, b: *const c_void) -> f64>;
 
 /// Which keys may a search return? Non-zero keeps the key. Called with keys of the index only, any number of times, in any
 /// order; the same key must get the same answer during one search. See "Callbacks" above.
@@ -174,7 +208,7 @@ pub type kith_write_fn =
 pub struct kith_options {
     /// sizeof(kith_options).
     pub size: u32,
-    /// Components per vector: 1 to 65,536, with KITH_B1 a multiple of 8. Has no default.
+    /// Components per vector: 1 to 65,536, with KITH_B1 a multiple of 8, with KITH_BYTES up to 1,048,576. Has no default.
     pub dimensions: u32,
     /// Distance. Default KITH_L2 (so KITH_B1 needs KITH_HAMMING or KITH_JACCARD to be set).
     pub metric: kith_metric,
@@ -192,13 +226,29 @@ pub struct kith_options {
     pub ef_construction: u32,
     /// Breadth of a search that names none. 1 to 1,048,576, default 64. More: better recall, slower searches.
     pub ef_search: u32,
-    /// Must be 0.
+    /// 0 or KITH_KEEP_REMOVED.
     pub flags: u32,
     /// Vectors to make room for at once. A hint: the index grows by itself.
     pub capacity: u64,
     /// Decides the levels of a graph. The same seed and the same inserts in the same order on one thread give the same graph; and so
     /// does one kith_insert_batch() into an empty index on any number of threads.
     pub seed: u64,
+    /// The distance, with KITH_CUSTOM; else NULL.
+    pub distance: kith_distance_fn,
+    /// Handed to distance.
+    pub distance_ctx: *mut c_void,
+}
+
+/// How a file of another library is written. Set `size`; 0 in any other field means its default.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct kith_export_options {
+    /// sizeof(kith_export_options).
+    pub size: u32,
+    /// Must be 0.
+    pub flags: u32,
+    /// Capacity that the file states for its reader (hnswlib's max_elements); raised to the number of vectors in it.
+    pub capacity: u64,
 }
 
 /// How one search, or one batch of searches, runs. Set `size`; 0 in any other field means its default.
@@ -220,6 +270,78 @@ pub struct kith_search_options {
     pub filter_ctx: *mut c_void,
     /// 0 or KITH_FILTER_ANY_THREAD.
     pub flags: u64,
+    /// Receives what the call took, when it succeeds; may be NULL.
+    pub stats: *mut kith_search_stats,
+}
+
+/// What a search took. The caller sets `size` before the call; the rest is written.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct kith_search_stats {
+    /// sizeof(kith_search_stats), set by the caller.
+    pub size: u32,
+    /// 0 in this version.
+    pub flags: u32,
+    /// Distances computed, of all queries of a batch together.
+    pub distances: u64,
+    /// Vectors whose links were followed.
+    pub hops: u64,
+}
+
+/// What kith_check() found. The caller sets `size` before the call; the rest is written. Of a flat index all numbers are 0.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct kith_health {
+    /// sizeof(kith_health), set by the caller.
+    pub size: u32,
+    /// 0 in this version.
+    pub flags: u32,
+    /// Places that are part of the graph, those of removed vectors included.
+    pub linked: u64,
+    /// Links between them at level 0.
+    pub links: u64,
+    /// Places that a search could not come to. Always 0, but for defects of kith.
+    pub unreachable: u64,
+    /// Links that must not be. Always 0, but for defects of kith.
+    pub faults: u64,
+    /// Least links that lead to a place at level 0; 0 where there are fewer than two places.
+    pub min_inbound: u64,
+    /// Most links that lead to a place at level 0.
+    pub max_inbound: u64,
+}
+
+/// Judges the distance of a candidate. The bound is the distance of the farthest hit kept, infinity while there is none.
+pub type kith_judge_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, distance: f64, bound: f64) -> c_int>;
+
+/// Hears of a hit. The vector is the stored one, to be read during the call.
+pub type kith_hit_fn =
+    Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, key: u64, vector: *const c_void, distance: f64)>;
+
+/// Says whether there are more hits than wanted.
+pub type kith_excess_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void) -> c_int>;
+
+/// Watches a search and says when it ends: see kith_search_observed(). All functions must be set. See "Callbacks" above.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct kith_observer {
+    /// sizeof(kith_observer).
+    pub size: u32,
+    /// Must be 0.
+    pub flags: u32,
+    /// Handed to the functions.
+    pub ctx: *mut c_void,
+    /// Asked before the search goes on from the nearest candidate that is left; non-zero ends it.
+    pub stop: kith_judge_fn,
+    /// Asked for each vector that the search comes to; non-zero makes it a candidate.
+    pub consider: kith_judge_fn,
+    /// A candidate that may be returned became a hit.
+    pub add: kith_hit_fn,
+    /// The farthest hit was dropped because excess asked for it.
+    pub drop: kith_hit_fn,
+    /// Asked after each hit, and again after each one that was dropped; non-zero drops the farthest.
+    pub excess: kith_excess_fn,
+    /// Told the hits that are left at the end, nearest first.
+    pub hit: kith_hit_fn,
 }
 
 /// How a batch is inserted. Set `size`; 0 in any other field means its default.

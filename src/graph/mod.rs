@@ -20,12 +20,14 @@
 
 #[cfg(any(test, feature = "test-hooks"))]
 mod audit;
+mod check;
 mod entry;
 mod lock;
 pub(crate) mod row;
 
 #[cfg(any(test, feature = "test-hooks"))]
 pub use audit::Audit;
+pub use check::Check;
 pub(crate) use entry::Entry;
 pub(crate) use lock::Locked;
 pub(crate) use row::{KEEP, NONE};

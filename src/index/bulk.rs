@@ -25,8 +25,11 @@ pub(super) fn filling(total: usize) -> usize {
 }
 
 impl Index {
-    /// Whether a batch is built as a whole.
+    /// Whether a batch is built as a whole. Under a caller's distance it is not: there are no codes to build by.
     pub(super) fn is_bulk(&self, batch: &Batch<'_>) -> bool {
+        if self.is_custom() {
+            return false;
+        }
         let there = batch.core.store.live() + batch.core.store.removed();
         let total = batch.keys.len();
         batch.core.graph.as_ref().is_some_and(|graph| graph.m() <= bulk::MOST_M)

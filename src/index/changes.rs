@@ -93,7 +93,9 @@ impl Index {
             if let Some(graph) = &core.graph {
                 let _linking = core.linking.read();
                 let field = Field { scoring: &self.scoring, store: &core.store, graph, codes: core.codes(&pin) };
-                insert::link(field, slot, self.config.ef_construction as usize, &mut linker, &mut NoJournal);
+                let ef = self.config.ef_construction as usize;
+                // A distance function of the caller's is a callback like others.
+                reentry::calling_back(self.name(), || insert::link(field, slot, ef, &mut linker, &mut NoJournal));
             }
             self.linkers.give(linker);
             if self.publish(core, slot, 1, present, &pin) == Published::Yes {
@@ -250,9 +252,11 @@ impl Index {
         };
         let help = |_| {
             let mut linker = self.linkers.take();
-            while let Some(piece) = work.take() {
-                link_piece(piece, &mut linker);
-            }
+            reentry::calling_back(self.name(), || {
+                while let Some(piece) = work.take() {
+                    link_piece(piece, &mut linker);
+                }
+            });
             self.linkers.give(linker);
         };
         let lead = || {
@@ -323,6 +327,38 @@ impl Index {
         let _gate = self.gate.read();
         let store = &self.core(&pin).store;
         Ok(keys.iter().filter(|&&key| store.remove(key, &pin)).count())
+    }
+
+    /// Brings back the vector that was removed last under a key, in an index that keeps removed vectors.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none (never removed, forgotten, or the index does not keep them); `Exists` if the key has a live vector;
+    /// `Memory`, `ReadOnly`, `Busy`, `Internal`.
+    pub fn undelete(&self, key: u64) -> Result<()> {
+        self.check_change()?;
+        let pin = self.pin();
+        let _gate = self.gate.read();
+        let store = &self.core(&pin).store;
+        if store.revive(key, &pin)? {
+            Ok(())
+        } else if store.find(key, &pin).is_some() {
+            Err(Error::new(Status::Exists, format!("key is {key}, whose vector is not removed")))
+        } else {
+            Err(Error::new(Status::NotFound, format!("key is {key}, under which no removed vector is kept")))
+        }
+    }
+
+    /// Gives up what [`Index::undelete`] could bring back under a key.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none; `ReadOnly`, `Busy`, `Internal`.
+    pub fn forget(&self, key: u64) -> Result<()> {
+        self.check_change()?;
+        let pin = self.pin();
+        if self.core(&pin).store.forget_removed(key) {
+            return Ok(());
+        }
+        Err(Error::new(Status::NotFound, format!("key is {key}, under which no removed vector is kept")))
     }
 
     /// Removes everything and gives the memory back once the last reader has left.

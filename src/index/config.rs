@@ -1,11 +1,15 @@
 //! What may a caller choose, and which choices are valid together? Options in, a checked `Config` out.
 
-use crate::distance::{Element, Metric};
+use crate::distance::{Custom, Element, Metric};
 use crate::quant;
+use crate::store::Removal;
 use crate::util::error::{Error, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Largest number of dimensions of a vector.
 pub const MAX_DIMENSIONS: u32 = 65_536;
+/// Most bytes of an element that only the caller's distance can read.
+pub const MAX_BYTES: u32 = 1 << 20;
 /// The reserved key: never a vector's, fills unused result slots.
 pub const NO_KEY: u64 = u64::MAX;
 /// Largest degree that can be asked for.
@@ -92,6 +96,10 @@ pub struct Options {
     pub capacity: u64,
     /// Decides levels; equal seeds and equal inserts in equal order on one thread give equal graphs.
     pub seed: u64,
+    /// Removed vectors can come back ([`crate::Index::undelete`]).
+    pub keep_removed: bool,
+    /// The distance, where the metric is [`Metric::Custom`].
+    pub custom: Option<Custom>,
 }
 
 impl Default for Options {
@@ -107,6 +115,8 @@ impl Default for Options {
             ef_search: 0,
             capacity: 0,
             seed: 0,
+            keep_removed: false,
+            custom: None,
         }
     }
 }
@@ -125,11 +135,18 @@ pub(crate) struct Config {
     pub(crate) ef_construction: u32,
     pub(crate) ef_search: u32,
     pub(crate) seed: u64,
+    /// Not in files.
+    pub(crate) removal: Removal,
+    /// Set if and only if the metric is [`Metric::Custom`]. Not in files.
+    pub(crate) custom: Option<Custom>,
 }
 
 impl Config {
     pub(crate) fn new(options: &Options) -> Result<Self> {
         check_shape(options.metric, options.element, options.dimensions)?;
+        if options.custom.is_some() != (options.metric == Metric::Custom) {
+            return Err(Error::argument("distance and metric custom go together: set both or none"));
+        }
         let kind = match options.kind {
             Kind::Flat => Kind::Flat,
             Kind::Auto | Kind::Graph => Kind::Graph,
@@ -173,6 +190,8 @@ impl Config {
             ef_construction: breadth("ef_construction", options.ef_construction, DEFAULT_EF_CONSTRUCTION)?,
             ef_search: breadth("ef_search", options.ef_search, DEFAULT_EF_SEARCH)?,
             seed: options.seed,
+            custom: options.custom.clone(),
+            removal: if options.keep_removed { Removal::Kept } else { Removal::Final },
         })
     }
 
@@ -204,8 +223,16 @@ impl Config {
 
 /// Checks that a distance of this kind between vectors of this shape exists.
 pub(crate) fn check_shape(metric: Metric, element: Element, dimensions: u32) -> Result<()> {
-    if dimensions == 0 || dimensions > MAX_DIMENSIONS {
-        return Err(Error::argument(format!("dimensions is {dimensions}, allowed are 1 to {MAX_DIMENSIONS}")));
+    let most = if element == Element::Byte { MAX_BYTES } else { MAX_DIMENSIONS };
+    if dimensions == 0 || dimensions > most {
+        return Err(Error::argument(format!("dimensions is {dimensions}, allowed are 1 to {most}")));
+    }
+    if (metric == Metric::Custom) != (element == Element::Byte) {
+        return Err(Error::argument(format!(
+            "metric is {} with element {}: custom goes with bytes, and bytes with no other metric",
+            metric.name(),
+            element.name()
+        )));
     }
     let of_bits = matches!(metric, Metric::Hamming | Metric::Jaccard);
     if of_bits != (element == Element::B1) {
@@ -243,6 +270,22 @@ impl std::fmt::Debug for Filter<'_> {
     }
 }
 
+/// What searches took, added up.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Distances computed.
+    pub distances: AtomicU64,
+    /// Vectors whose links were followed.
+    pub hops: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(&self, distances: u64, hops: u64) {
+        self.distances.fetch_add(distances, Ordering::Relaxed);
+        self.hops.fetch_add(hops, Ordering::Relaxed);
+    }
+}
+
 /// How one search (or batch) runs. The default: the index's breadth, no filter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SearchOptions<'a> {
@@ -252,6 +295,8 @@ pub struct SearchOptions<'a> {
     pub threads: u32,
     /// Keys that may be returned; the result is min(k, live keys that pass) hits, always.
     pub filter: Option<Filter<'a>>,
+    /// Told what the search took.
+    pub counters: Option<&'a Counters>,
 }
 
 /// How a batch is inserted.

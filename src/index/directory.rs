@@ -52,6 +52,10 @@ impl Index {
         log: &LogOptions,
     ) -> Result<Self> {
         let failed = |cause| Error::io("opening", path, &cause);
+        if options.is_some_and(|options| options.custom.is_some() || options.keep_removed) {
+            let text = "a directory can hold neither a distance function nor removed vectors that come back";
+            return Err(Error::unsupported(text));
+        }
         if options.is_some() {
             disk.create_folder(path).map_err(failed)?;
         }

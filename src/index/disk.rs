@@ -17,12 +17,14 @@ use std::sync::Arc;
 /// The index at one instant: what may change of it, as it was. The rest is read while it is written.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    states: Vec<u8>,
+    pub(super) states: Vec<u8>,
     tree: Option<Tree>,
     /// Whether it has codes.
     coded: bool,
     /// Every record of the log up to this number is in it.
     pub(super) logged: u64,
+    /// Slots of removed vectors that can come back, in order.
+    pub(super) kept: Vec<u32>,
 }
 
 impl Snapshot {
@@ -40,19 +42,28 @@ impl Snapshot {
 }
 
 impl Index {
+    /// Whether files can hold the index.
+    fn check_saving(&self) -> Result<()> {
+        if self.is_custom() {
+            return Err(Error::unsupported("a file cannot hold the distance function; export it as a file of hnswlib"));
+        }
+        Ok(())
+    }
+
     /// Takes down the index at one instant. What the states name stays as it is while `guard` is pinned.
     pub(super) fn snapshot<'a>(&self, guard: &'a Guard) -> Result<(&'a Core, Snapshot)> {
         // The instant: no publication is under way while the states are copied.
-        let (core, mut states, logged) = {
+        let (core, mut states, kept, logged) = {
             let _alone = self.gate.write();
             let core = self.core(guard);
-            (core, core.store.copy_states()?, self.seen_up_to())
+            let kept = core.store.all_removed().into_iter().map(|(_, slot)| slot).collect();
+            (core, core.store.copy_states()?, kept, self.seen_up_to())
         };
         let coded = core.keep_codes(guard);
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
-        Ok((core, Snapshot { states, tree, coded, logged }))
+        Ok((core, Snapshot { states, tree, coded, kept, logged }))
     }
 
     /// Writes the index as it is at one instant of the call: beside the file, synced, then renamed over it. Writers go on.
@@ -60,6 +71,7 @@ impl Index {
     /// # Errors
     /// `Io` with path and cause; the file that was there is then untouched.
     pub fn save(&self, path: &Path) -> Result<()> {
+        self.check_saving()?;
         let pin = self.pin();
         let (core, snapshot) = self.snapshot(&pin)?;
         persist::save(&snapshot.image(self, core, &pin), path)
@@ -70,6 +82,7 @@ impl Index {
     /// # Errors
     /// `Io` with what `out` said.
     pub fn save_to(&self, out: &mut impl Write) -> Result<()> {
+        self.check_saving()?;
         let pin = self.pin();
         let (core, snapshot) = self.snapshot(&pin)?;
         reentry::calling_back(self.name(), || persist::save_to(&snapshot.image(self, core, &pin), out))

@@ -12,6 +12,9 @@ pub mod config;
 mod directory;
 pub(crate) mod disk;
 mod durable;
+mod exchange;
+mod observed;
+mod opaque;
 mod reading;
 mod rows;
 #[cfg(test)]
@@ -34,8 +37,12 @@ use parking_lot::RwLock;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+pub use crate::foreign::Format;
+pub use crate::graph::Check;
 pub use crate::journal::{LogInfo, LogOptions, SyncPolicy};
-pub use rows::Rows;
+pub use crate::search::observed::Observer;
+pub use observed::Query;
+pub use rows::{Opaque, Rows};
 
 /// What `clear` replaces: everything that depends on the vectors.
 #[derive(Debug)]
@@ -57,7 +64,7 @@ struct Core {
 
 impl Core {
     fn empty(config: &Config) -> Self {
-        let store = Store::empty(config.vector_bytes(), config.metric == Metric::Cosine);
+        let store = Store::empty(config.vector_bytes(), config.metric == Metric::Cosine).with_removal(config.removal);
         let graph = (config.kind == Kind::Graph).then(|| Graph::new(config.m, config.seed));
         Self::around(config, store, graph)
     }
@@ -111,7 +118,8 @@ impl Index {
     }
 
     fn around(config: Config, core: Core) -> Result<Self> {
-        let scoring = Scoring::new(config.metric, config.element, config.dimensions, core.store.stride())?;
+        let mut scoring = Scoring::new(config.metric, config.element, config.dimensions, core.store.stride())?;
+        scoring.custom.clone_from(&config.custom);
         let format = crate::persist::format_for(&config);
         Ok(Self {
             config,

@@ -1,7 +1,8 @@
 //! Calls that read the index: search, batches, get, contains, keys, describe. They take no lock.
 
 use super::config::{Filter, Info, MAX_EF, NO_KEY, Quantizer, SearchOptions};
-use super::{Core, Index, Rows};
+use super::{Core, Index, Opaque, Rows};
+use crate::graph::Check;
 use crate::search::flat::{self, Span};
 use crate::search::nearest::{Hit, drop_older};
 use crate::search::walk::Field;
@@ -34,6 +35,14 @@ impl Index {
         let k = keys.len();
         self.check_search(k, options)?;
         let scale = self.scoring.check("query", query)?;
+        if self.is_custom() {
+            let mut wide = vec![0.0; k];
+            let count = self.search_opaque(Opaque::of(query), keys, Some(&mut wide), options)?;
+            if let Some(distances) = distances {
+                distances.iter_mut().zip(wide).for_each(|(place, distance)| *place = distance as f32);
+            }
+            return Ok(count);
+        }
         let mut scratch = self.scratches.take();
         let count = match options.filter {
             None => self.search_one((query, scale), k, options, &Admit::All, &mut scratch)?,
@@ -45,7 +54,29 @@ impl Index {
             })?,
         };
         put(&scratch.hits, keys, distances);
-        self.scratches.give(scratch);
+        self.give(scratch, options.counters);
+        Ok(count)
+    }
+
+    /// As [`Index::search`], with distances in double precision.
+    ///
+    /// # Errors
+    /// As [`Index::search`].
+    pub fn search_wide(
+        &self,
+        query: &[u8],
+        keys: &mut [u64],
+        distances: Option<&mut [f64]>,
+        options: &SearchOptions<'_>,
+    ) -> Result<usize> {
+        if self.is_custom() {
+            self.scoring.check("query", query)?;
+            return self.search_opaque(Opaque::of(query), keys, distances, options);
+        }
+        let Some(distances) = distances else { return self.search(query, keys, None, options) };
+        let mut narrow = vec![0.0; keys.len()];
+        let count = self.search(query, keys, Some(&mut narrow), options)?;
+        distances.iter_mut().zip(narrow).for_each(|(wide, distance)| *wide = f64::from(distance));
         Ok(count)
     }
 
@@ -160,6 +191,7 @@ impl Index {
         let out = Out::new(k, keys, distances, counts);
         let work = Work::new(total, QUERIES.min(total.div_ceil(threads_or_cores(options.threads)).max(1)));
         let ef = self.breadth(options);
+        let counters = options.counters;
         let search_pieces = |admit: &Admit<'_>| {
             let mut scratch = self.scratches.take();
             while let Some(piece) = work.take() {
@@ -167,7 +199,7 @@ impl Index {
                     work.fail(piece.start, error);
                 }
             }
-            self.scratches.give(scratch);
+            self.give(scratch, counters);
         };
         let threads = threads_or_cores(options.threads).min(total.max(1));
         match options.filter {
@@ -194,6 +226,17 @@ impl Index {
         scratch: &mut Scratch,
         out: &Out<'_>,
     ) -> Result<()> {
+        if self.is_custom() {
+            for i in piece {
+                let options = SearchOptions { ef: ef as u32, ..SearchOptions::default() };
+                let found = self.quest(Opaque::of(queries.rows.row(i)), k, &options, admit, scratch)?;
+                scratch.hits.clear();
+                let hits = found.into_iter().map(|(key, distance)| Hit { distance: distance as f32, key, slot: 0 });
+                scratch.hits.extend(hits);
+                out.put(i, &scratch.hits);
+            }
+            return Ok(());
+        }
         let pin = self.pin();
         let core = self.core(&pin);
         let store = &core.store;
@@ -221,11 +264,11 @@ impl Index {
         Ok(())
     }
 
-    fn breadth(&self, options: &SearchOptions<'_>) -> usize {
+    pub(super) fn breadth(&self, options: &SearchOptions<'_>) -> usize {
         if options.ef == 0 { self.config.ef_search as usize } else { options.ef as usize }
     }
 
-    fn check_search(&self, k: usize, options: &SearchOptions<'_>) -> Result<()> {
+    pub(super) fn check_search(&self, k: usize, options: &SearchOptions<'_>) -> Result<()> {
         if k == 0 {
             return Err(Error::argument("k is 0, at least 1 hit must be asked for"));
         }
@@ -254,6 +297,30 @@ impl Index {
         };
         vector.copy_from_slice(store.vector_slice(slot));
         Ok(())
+    }
+
+    /// Where the vector of a key is stored: live, or removed and kept. The bytes stay as they are until the vector is replaced, or removed
+    /// for good, or the index is cleared or dropped.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub fn row(&self, key: u64) -> Result<*const u8> {
+        let pin = self.pin();
+        let store = &self.core(&pin).store;
+        let slot = store.find(key, &pin).or_else(|| store.find_removed(key));
+        slot.map(|slot| store.vector(slot))
+            .ok_or_else(|| Error::new(Status::NotFound, format!("key is {key}, which the index does not hold")))
+    }
+
+    /// Fills `keys` with as many keys as fit whose removed vectors can come back; says how many there are in all.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn removed_keys(&self, keys: &mut [u64]) -> Result<usize> {
+        let pin = self.pin();
+        let removed = self.core(&pin).store.all_removed();
+        keys.iter_mut().zip(&removed).for_each(|(place, &(key, _))| *place = key);
+        Ok(removed.len())
     }
 
     /// Whether a live vector has this key.
@@ -293,6 +360,37 @@ impl Index {
         });
         keys.iter_mut().zip(&met).for_each(|(place, &key)| *place = key);
         Ok(met.len())
+    }
+
+    /// Looks at the graph as a whole; `None` if the index has none. Meant for an index that rests: what is changed meanwhile may be
+    /// counted as it was, or as a fault.
+    pub fn check(&self) -> Option<Check> {
+        let pin = self.pin();
+        let Core { store, graph, .. } = self.core(&pin);
+        graph.as_ref().map(|graph| graph.check(store.slots()))
+    }
+
+    /// Fills `keys` with as many keys as fit of the vectors that a vector links to on a level, in no order; says
+    /// how many there are in all. Removed vectors are passed over.
+    ///
+    /// # Errors
+    /// `NotFound` if no live vector has this key, or it has no such level; `Unsupported` if the index has no graph.
+    pub fn neighbours(&self, key: u64, level: u32, keys: &mut [u64]) -> Result<usize> {
+        let pin = self.pin();
+        let Core { store, graph, .. } = self.core(&pin);
+        let Some(graph) = graph else { return Err(Error::unsupported("a flat index has no links")) };
+        let Some(slot) = store.find(key, &pin) else {
+            return Err(Error::new(Status::NotFound, format!("key is {key}, which the index does not hold")));
+        };
+        if level > graph.level(slot) {
+            let text = format!("level is {level}, the vector of key {key} reaches up to {}", graph.level(slot));
+            return Err(Error::new(Status::NotFound, text));
+        }
+        let mut links = Vec::new();
+        graph.neighbours(slot, level, &mut links);
+        links.retain(|&slot| store.state(slot) == LIVE);
+        keys.iter_mut().zip(&links).for_each(|(place, &slot)| *place = store.key(slot));
+        Ok(links.len())
     }
 
     /// What the index is and holds.

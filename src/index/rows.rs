@@ -45,3 +45,29 @@ impl<'a> Rows<'a> {
         unsafe { std::slice::from_raw_parts(self.first.add(i * self.stride), self.bytes) }
     }
 }
+
+/// A query that only the index's own distance function reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Opaque<'a> {
+    first: *const u8,
+    life: std::marker::PhantomData<&'a u8>,
+}
+
+impl<'a> Opaque<'a> {
+    /// An element.
+    pub fn of(element: &'a [u8]) -> Self {
+        Self { first: element.as_ptr(), life: std::marker::PhantomData }
+    }
+
+    /// Whatever lies behind a pointer.
+    ///
+    /// # Safety
+    /// - the index's distance function may read whatever it reads of a query behind `first` during `'a`.
+    pub unsafe fn new(first: *const u8) -> Self {
+        Self { first, life: std::marker::PhantomData }
+    }
+
+    pub(super) fn first(self) -> *const u8 {
+        self.first
+    }
+}

@@ -58,7 +58,7 @@ fn all_finite(element: Element, bytes: &[u8]) -> bool {
         }
         Element::F16 => !any16(0x7c00),
         Element::Bf16 => !any16(0x7f80),
-        Element::I8 | Element::U8 | Element::B1 => true,
+        Element::I8 | Element::U8 | Element::B1 | Element::Byte => true,
     }
 }
 

@@ -291,6 +291,8 @@ fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
             ef_search: get_u32(page, at::EF_SEARCH),
             capacity: 0,
             seed: get_u64(page, at::SEED),
+            keep_removed: false,
+            custom: None,
         };
         Config::new(&options)
     };

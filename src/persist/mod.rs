@@ -80,6 +80,14 @@ pub(crate) fn save_on(disk: Arc<dyn Disk>, image: &Image<'_>, path: &Path) -> Re
     replace::replace(disk, path, |file| serializer.write(image, file))
 }
 
+/// Puts a file of another kind, which `fill` writes, in the place of `path`.
+pub(crate) fn put(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    replace::check_target(path)?;
+    let mut file = Replacement::begin(Arc::new(System), path)?;
+    fill(&mut file).map_err(|error| at(path, &error))?;
+    file.finish()
+}
+
 /// Writes the bytes of a file to wherever `out` takes them.
 pub(crate) fn save_to(image: &Image<'_>, out: &mut impl Write) -> Result<()> {
     let serializer = Serializer::of(image)?;

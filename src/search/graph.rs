@@ -15,6 +15,8 @@ use std::cell::RefCell;
 
 /// A walk that must keep more than one in this many of all slots is a scan in disguise.
 const SCAN_SHARE: usize = 4;
+/// How much wider a walk begins anew that ended in a crowd.
+const WIDER: usize = 8;
 
 /// A walk by codes keeps this many times k candidates, if it can do so with k more than it expands.
 const SPARE: usize = 4;
@@ -25,18 +27,32 @@ const SPARE: usize = 4;
 /// few) the exact scan answers.
 pub(crate) fn search(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scratch: &mut Scratch, guard: &Guard) {
     let store = field.store;
-    let ef = ef.max(k);
+    let mut ef = ef.max(k);
     let plain = matches!(admit, Admit::All);
-    if ef <= store.slots() as usize / SCAN_SHARE {
-        if !(plain && store.removed() == 0 && walk_plainly(field, k, ef, scratch)) {
+    while ef <= store.slots() as usize / SCAN_SHARE {
+        let plainly = plain && store.removed() == 0 && walk_plainly(field, k, ef, scratch);
+        if !plainly {
             walk_choosily(field, k, ef, admit, scratch, guard);
         }
         let enough = if plain { k.min(store.live() as usize) } else { k };
-        if scratch.nearest[0].len() >= enough {
+        if scratch.nearest[0].len() < enough {
+            break;
+        }
+        let lost =
+            if plainly { lost(scratch.trail.frontier.candidates(), ef) } else { lost(scratch.trail.passing(), ef) };
+        if !lost {
             return;
         }
+        ef *= WIDER;
     }
     flat::scan(field.scoring, store, flat::Span::all(store), k, admit, scratch);
+}
+
+/// Whether a walk ended among vectors that are all equally far: a crowd of equal vectors, say, from which no link leads nearer.
+fn lost(found: impl ExactSizeIterator<Item = (f32, u32)>, ef: usize) -> bool {
+    let (full, mut distances) = (found.len() >= ef && ef > 1, found.map(|(distance, _)| distance));
+    // Nothing is nearer than 0 but under inner product.
+    full && distances.next().is_some_and(|first| first != 0.0 && distances.all(|distance| distance == first))
 }
 
 /// A walk on which every slot counts. Those in the middle of an insertion are few and are left out at the end. `false` if vectors

@@ -4,17 +4,19 @@
 //! - `flat`: the exact scan. `graph`: a graph search from entry to hits, around `walk`, the best-first walk with its `frontier` and
 //!   `visited` set. `nearest`: the k best so far; `scratch`: a query's buffers, reused from query to query.
 
+pub(crate) mod custom;
 pub(crate) mod flat;
 mod frontier;
 pub(crate) mod graph;
 pub(crate) mod nearest;
+pub(crate) mod observed;
 mod scratch;
 mod visited;
 pub(crate) mod walk;
 
 pub(crate) use scratch::{Scratch, Scratches};
 
-use crate::distance::{self, Element, KernelId, Kernels, Metric};
+use crate::distance::{self, Custom, Element, KernelId, Kernels, Metric};
 use crate::simd::{self, Level};
 use crate::store::Store;
 use crate::util::error::{Error, Result};
@@ -40,6 +42,8 @@ pub(crate) struct Scoring {
     pub(crate) kernels: &'static Kernels,
     /// Added to every product.
     pub(crate) base: f32,
+    /// Asked instead of the kernels.
+    pub(crate) custom: Option<Custom>,
 }
 
 impl Scoring {
@@ -47,7 +51,7 @@ impl Scoring {
         let (level, kernel) = (simd::detect(), KernelId::new(metric, element)?);
         let kernels = distance::kernels(level, kernel);
         let base = if matches!(metric, Metric::InnerProduct | Metric::Cosine) { 1.0 } else { 0.0 };
-        Ok(Self { metric, element, dimensions, stride, level, kernel, kernels, base })
+        Ok(Self { metric, element, dimensions, stride, level, kernel, kernels, base, custom: None })
     }
 
     /// Checks a vector from the caller and returns its scale.
@@ -117,6 +121,9 @@ impl Scoring {
 
     /// The distance of a live slot from what is looked for, as the loops compute it.
     pub(crate) fn distance(&self, probe: walk::Probe, store: &Store, slot: u32) -> f32 {
+        if let Some(custom) = &self.custom {
+            return custom.between(probe.vector, store.vector(slot)) as f32;
+        }
         // SAFETY: a probe has `stride` readable bytes, and so has the vector of a live slot.
         let raw = unsafe { (self.kernels.one)(probe.vector, store.vector(slot), self.stride) };
         let distance = self.base + probe.factor * raw * store.scale(slot);

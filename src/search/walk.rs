@@ -57,6 +57,8 @@ pub(crate) struct Trail {
     gathered: Vec<u32>,
     /// Distances computed since the trail was made.
     pub(crate) scored: u64,
+    /// Slots whose links were followed since the trail was made.
+    pub(crate) hops: u64,
 }
 
 impl Trail {
@@ -169,6 +171,9 @@ impl<S: Simd, K: Kernel<S>> Scorer<S> for Exact<'_, K> {
     #[inline(always)]
     fn one(self, s: S, slot: u32) -> f32 {
         let Field { scoring, store, .. } = self.field;
+        if scoring.custom.is_some() {
+            return scoring.distance(self.probe, store, slot);
+        }
         // SAFETY: slots come from rows of the graph, so their vectors are written; probe and vectors have `stride` bytes.
         let raw = unsafe { distance::one::<S, K>(s, self.probe.vector, store.vector(slot), scoring.stride) };
         self.finish(raw, slot)
@@ -177,6 +182,9 @@ impl<S: Simd, K: Kernel<S>> Scorer<S> for Exact<'_, K> {
     #[inline(always)]
     fn four(self, s: S, slots: [u32; 4]) -> [f32; 4] {
         let Field { scoring, store, .. } = self.field;
+        if scoring.custom.is_some() {
+            return slots.map(|slot| scoring.distance(self.probe, store, slot));
+        }
         let rows = [store.vector(slots[0]), store.vector(slots[1]), store.vector(slots[2]), store.vector(slots[3])];
         // SAFETY: as in `one`.
         let raw = unsafe { distance::four::<S, K>(s, self.probe.vector, rows, scoring.stride) };
@@ -236,6 +244,7 @@ impl Descend<'_> {
                 trail.gathered.clear();
                 field.graph.neighbours(from, at, &mut trail.gathered);
                 trail.scored += trail.gathered.len() as u64;
+                trail.hops += 1;
                 fetch(scorer, &trail.gathered);
                 score(
                     s,
@@ -286,7 +295,7 @@ impl<A: Admission> Walk<'_, A> {
     #[inline(always)]
     fn go<S: Simd, C: Scorer<S>>(self, s: S, scorer: C) -> End {
         let Self { field, start, level, ef, spare, admission, trail, .. } = self;
-        let Trail { visited, frontier, passing, gathered, scored } = trail;
+        let Trail { visited, frontier, passing, gathered, scored, hops } = trail;
         let slots = field.store.slots() as usize;
         let patience = (slots / GIVE_UP).clamp(GIVE_UP_FROM, GIVE_UP_AT);
         visited.reset(slots);
@@ -325,6 +334,7 @@ impl<A: Admission> Walk<'_, A> {
             row::behind();
             let gathered = &gathered[..count];
             seen += count;
+            *hops += 1;
             fetch(scorer, gathered);
             score(
                 s,

@@ -141,16 +141,35 @@ impl Life {
         self.removed.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(crate) fn remove(&self, slots: &impl Slots, key: u64, guard: &Guard) -> bool {
+    /// Makes a written slot, which nobody claimed, one whose vector was removed.
+    pub(super) fn bury(&self, slots: &impl Slots, slot: u32) {
+        self.retire(slots, slot);
+    }
+
+    /// Ends the live slot of a key and says which it was.
+    pub(crate) fn remove(&self, slots: &impl Slots, key: u64, guard: &Guard) -> Option<u32> {
         let mut entry = self.map.lock(key, guard);
-        match entry.slot(|slot| slots.key(slot)) {
-            Some(slot) if slots.state(slot).load(Ordering::Acquire) == LIVE => {
-                entry.remove(|slot| slots.key(slot));
-                self.retire(slots, slot);
-                self.live.fetch_sub(1, Ordering::AcqRel);
-                true
-            }
-            _ => false,
+        let slot = entry.slot(|slot| slots.key(slot))?;
+        if slots.state(slot).load(Ordering::Acquire) != LIVE {
+            return None;
         }
+        entry.remove(|slot| slots.key(slot));
+        self.retire(slots, slot);
+        self.live.fetch_sub(1, Ordering::AcqRel);
+        Some(slot)
+    }
+
+    /// Makes a removed slot live again, unless its key has another by now; says whether it did.
+    pub(crate) fn revive(&self, slots: &impl Slots, slot: u32, guard: &Guard) -> Result<bool> {
+        let mut entry = self.map.lock(slots.key(slot), guard);
+        let taken = entry.slot(|slot| slots.key(slot)).is_some();
+        if taken || slots.state(slot).load(Ordering::Acquire) != REMOVED {
+            return Ok(false);
+        }
+        entry.enter(slot, |slot| slots.key(slot))?;
+        self.removed.fetch_sub(1, Ordering::AcqRel);
+        self.live.fetch_add(1, Ordering::AcqRel);
+        slots.state(slot).store(LIVE, Ordering::SeqCst);
+        Ok(true)
     }
 }

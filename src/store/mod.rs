@@ -16,6 +16,7 @@
 //!
 //! A key names at most one live slot: states change to and from `LIVE` under the lock of the key's shard only.
 
+mod kept;
 mod keys;
 mod life;
 
@@ -25,6 +26,7 @@ use crate::util::epoch::Guard;
 use crate::util::error::{Error, Result, Status};
 use crate::util::memory::{LINE, Segments, rounded_capacity};
 use crate::util::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use kept::Kept;
 use life::{Life, Slots};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -50,6 +52,17 @@ pub(crate) struct Store {
     capacity: AtomicU32,
     growing: Mutex<()>,
     life: Life,
+    kept: Kept,
+}
+
+/// What becomes of removed vectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// They are gone for good.
+    #[default]
+    Final,
+    /// They can come back.
+    Kept,
 }
 
 /// What the arrays of a store are made of, when it is not empty from the start.
@@ -103,7 +116,17 @@ impl Store {
             capacity: AtomicU32::new(capacity),
             growing: Mutex::new(()),
             life: Life::new(),
+            kept: Kept::default(),
         }
+    }
+
+    /// The same store with removed vectors treated so from now on.
+    pub(crate) fn with_removal(self, removal: Removal) -> Self {
+        let kept = match removal {
+            Removal::Final => Kept::default(),
+            Removal::Kept => Kept::begin(),
+        };
+        Self { kept, ..self }
     }
 
     /// A store around arrays that are filled already. Enters every live key; a key that is live twice is an error.
@@ -184,7 +207,7 @@ impl Store {
         let slots = self.slots() as usize;
         let arrays = [Some(&self.vectors), Some(&self.keys), Some(&self.states), self.scales.as_ref()];
         let bytes: usize = arrays.into_iter().flatten().map(|array| array.bytes(slots)).sum();
-        (bytes + self.life.map.bytes(guard) + size_of::<Self>()) as u64
+        (bytes + self.life.map.bytes(guard) + self.kept.bytes() + size_of::<Self>()) as u64
     }
 
     /// The state of a slot below [`Store::slots`].
@@ -259,6 +282,16 @@ impl Store {
             slot += run;
         }
         Ok(states)
+    }
+
+    /// The slot of a removed key that can come back.
+    pub(crate) fn find_removed(&self, key: u64) -> Option<u32> {
+        self.kept.slot(key)
+    }
+
+    /// Removed keys that can come back and their slots, in order of slots.
+    pub(crate) fn all_removed(&self) -> Vec<(u64, u32)> {
+        self.kept.all()
     }
 
     /// The live slot of a key.
@@ -355,17 +388,46 @@ impl Store {
     /// Makes a claimed slot live. Should a replacement have taken the key meanwhile, the slot counts as replaced at once.
     pub(crate) fn publish(&self, slot: u32, guard: &Guard) {
         self.life.publish(self, slot, guard);
+        self.kept.supersede(self.key(slot), slot);
     }
 
     /// Makes a written slot live under its key, in place of the slot that has it; before, the caller called
     /// [`Store::claim_if_absent`]. A reader sees the old vector or the new one: the new one is live before the old one is not.
     pub(crate) fn publish_replacing(&self, slot: u32, guard: &Guard) {
         self.life.publish_replacing(self, slot, guard);
+        self.kept.supersede(self.key(slot), slot);
     }
 
     /// Removes a live key; says whether it was there.
     pub(crate) fn remove(&self, key: u64, guard: &Guard) -> bool {
-        self.life.remove(self, key, guard)
+        let Some(slot) = self.life.remove(self, key, guard) else { return false };
+        self.kept.keep(key, slot);
+        true
+    }
+
+    /// Makes the vector live that was removed last under this key; says whether there is one.
+    pub(crate) fn revive(&self, key: u64, guard: &Guard) -> Result<bool> {
+        let Some(slot) = self.kept.slot(key) else { return Ok(false) };
+        let revived = self.life.revive(self, slot, guard)?;
+        if revived {
+            self.kept.forget(key);
+        }
+        Ok(revived)
+    }
+
+    /// Makes a written slot, which nobody claimed, one whose vector was removed.
+    pub(crate) fn bury(&self, slot: u32) {
+        self.life.bury(self, slot);
+    }
+
+    /// Gives up the removed vector of a key; says whether there was one.
+    pub(crate) fn forget_removed(&self, key: u64) -> bool {
+        self.kept.forget(key)
+    }
+
+    /// As if a removed slot, which came from a file, had been removed just now.
+    pub(crate) fn keep_removed(&self, slot: u32) {
+        self.kept.keep(self.key(slot), slot);
     }
 }
 
@@ -505,6 +567,27 @@ mod tests {
         store.publish(claimed, &guard);
         assert_eq!(store.find(9, &guard), Some(newer));
         assert_eq!((store.live(), store.state(claimed)), (1, REMOVED));
+    }
+
+    #[test]
+    fn a_removed_vector_comes_back_unless_its_key_has_a_newer_one() {
+        let (epochs, store) = store_with(&[1, 2]);
+        let store = store.with_removal(Removal::Kept);
+        let guard = epochs.pin();
+        assert!(!store.revive(1, &guard).unwrap());
+        assert!(store.remove(1, &guard) && store.remove(2, &guard));
+        assert_eq!((store.all_removed(), store.removed()), (vec![(1, 0), (2, 1)], 2));
+        assert!(store.revive(1, &guard).unwrap() && !store.revive(1, &guard).unwrap());
+        assert_eq!((store.find(1, &guard), store.live(), store.removed()), (Some(0), 1, 1));
+        // A newer vector of the key: the old one is no more to be had, and the newer one comes back.
+        let newer = insert(&store, &epochs, 2).unwrap();
+        assert_eq!((store.find_removed(2), store.revive(2, &guard).unwrap()), (None, false));
+        assert!(store.remove(2, &guard));
+        store.kept.keep(2, 1);
+        assert!(store.revive(2, &guard).unwrap());
+        assert_eq!(store.find(2, &guard), Some(newer));
+        assert!(store.remove(1, &guard) && store.forget_removed(1) && !store.forget_removed(1));
+        assert!(!store.revive(1, &guard).unwrap());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 static int check_failed;
 
-static void check_report(const char *file, int line, const char *what) {
+static inline void check_report(const char *file, int line, const char *what) {
     check_failed++;
     fprintf(stderr, "%s:%d: failed: %s (last error: %s)\n", file, line, what, kith_last_error());
 }
@@ -17,7 +17,7 @@ static void check_report(const char *file, int line, const char *what) {
 /* The call returns this status, and when that is a failure the text begins with the function's name. */
 #define EXPECT(status, call) check_status(__FILE__, __LINE__, #call, status, call)
 
-static void check_status(const char *file, int line, const char *call, kith_status wanted, kith_status got) {
+static inline void check_status(const char *file, int line, const char *call, kith_status wanted, kith_status got) {
     size_t name = strcspn(call, "(");
     if (got != wanted) {
         check_failed++;
@@ -29,7 +29,7 @@ static void check_status(const char *file, int line, const char *call, kith_stat
     }
 }
 
-static int failures(const char *program) {
+static inline int failures(const char *program) {
     if (check_failed == 0) printf("%s: ok\n", program);
     else fprintf(stderr, "%s: %d checks failed\n", program, check_failed);
     return check_failed != 0;

@@ -46,6 +46,8 @@ pub(crate) fn options(dimensions: u32) -> kith_options {
         flags: 0,
         capacity: 0,
         seed: 0,
+        distance: None,
+        distance_ctx: null_mut(),
     }
 }
 
@@ -58,6 +60,7 @@ pub(crate) fn search_options() -> kith_search_options {
         filter: None,
         filter_ctx: null_mut(),
         flags: 0,
+        stats: null_mut(),
     }
 }
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 /// The files of the C layer, in the order of the header.
-const SOURCES: [&str; 8] = ["types", "library", "life", "content", "search", "reading", "disk", "durable"];
+const SOURCES: [&str; 9] = ["types", "library", "life", "content", "search", "reading", "disk", "durable", "exchange"];
 
 /// Chapters of the header: title, and the function that opens it.
-const CHAPTERS: [(&str, &str); 7] = [
+const CHAPTERS: [(&str, &str); 8] = [
     ("Library", "kith_version"),
     ("Life", "kith_create"),
     ("Content", "kith_insert"),
@@ -14,6 +14,7 @@ const CHAPTERS: [(&str, &str); 7] = [
     ("Reading", "kith_get"),
     ("Disk", "kith_save"),
     ("Durable directories", "kith_open_directory"),
+    ("Exchange", "kith_import"),
 ];
 
 /// Where the package is.

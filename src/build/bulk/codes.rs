@@ -204,7 +204,7 @@ impl Codes {
         let lossless = match pile.scoring.metric {
             Metric::Hamming | Metric::Jaccard => true,
             Metric::L2 | Metric::L1 => bytes,
-            Metric::InnerProduct | Metric::Cosine => false,
+            Metric::InnerProduct | Metric::Cosine | Metric::Custom => false,
         };
         Ok(Self { level: pile.scoring.level, form, words, data, known, lossless })
     }

@@ -65,7 +65,7 @@ impl Field {
     }
 
     fn remove(&self) -> bool {
-        self.life.remove(self, KEY, &Guard)
+        self.life.remove(self, KEY, &Guard).is_some()
     }
 
     fn lives(&self) -> Vec<u32> {
