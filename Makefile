@@ -26,7 +26,7 @@ help:
 	@echo 'make bench [ARGS="--sets my.fvecs"]'
 	@echo '                             beside hnswlib, faiss and others: tables and plots (ARGS=--help: all options)'
 	@echo 'make work                    work per query (distances, instructions, recall) beside what is recorded'
-	@echo 'make pgo                     build target/pgo/dist/libkith.so and libkith.a with profile feedback'
+	@echo 'make pgo                     build target/pgo/dist/libkith.so and libkith.a with profile feedback (no faster so far)'
 	@echo 'make test                    Rust tests, C and C++ programs, symbols, install round trip'
 	@echo 'make test-arm                the Rust tests for 64-bit Arm in an emulator'
 	@echo 'make loom                    models of concurrent steps through every interleaving'
