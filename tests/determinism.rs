@@ -1,6 +1,6 @@
 //! The same vectors, order, seed and options give the same file, byte for byte: with any number of threads, with any instructions.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 use kith::distance::{Element, Metric};
 use kith::simd::available;
