@@ -104,8 +104,15 @@ impl<'a> Carver<'a> {
     }
 
     /// The `copies` leaders nearest to each member of a list, into `self.keys`.
-    fn assign(&mut self, layer: Layer<'a>, side: Option<&Side>, list: impl Iterator<Item = u32>, copies: usize) {
+    fn assign(
+        &mut self,
+        layer: Layer<'a>,
+        side: Option<&Side>,
+        list: impl Iterator<Item = u32> + Clone,
+        copies: usize,
+    ) {
         let Self { points, selection, keys, .. } = self;
+        list.clone().for_each(|i| layer.fetch(i));
         points.clear();
         points.extend(list.map(|i| layer.point(i)));
         keys.clear();

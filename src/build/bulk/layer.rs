@@ -27,6 +27,21 @@ impl<'a> Layer<'a> {
         self.codes.point(self.members[i as usize])
     }
 
+    /// Asks for the beginning of a code; the hardware streams the rest.
+    #[inline(always)]
+    pub(super) fn fetch(&self, i: u32) {
+        const LINES: usize = 4;
+        let words = self.codes.words_of(self.members[i as usize]);
+        for line in words.chunks(LINE / 4).take(LINES) {
+            prefetch(line.as_ptr().cast());
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn fetch_sketch(&self, i: u32) {
+        prefetch(std::ptr::from_ref(self.sketch(i)).cast());
+    }
+
     #[inline(always)]
     pub(super) fn sketch(&self, i: u32) -> &'a Sketch {
         &self.sketches[self.members[i as usize] as usize]

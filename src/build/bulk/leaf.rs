@@ -33,12 +33,15 @@ impl Bench<'_> {
 pub(super) fn work<'a>(layer: Layer<'a>, leaf: &[u32], near: usize, reservoirs: &Reservoirs, bench: &mut Bench<'a>) {
     let (level, form) = (layer.codes.level, layer.codes.form);
     let Bench { points, side, selection, nearest: found, .. } = bench;
+    // A leaf's codes lie anywhere: all misses at once, not one after the other.
+    leaf.iter().for_each(|&i| layer.fetch(i));
     points.clear();
     points.extend(leaf.iter().map(|&i| layer.point(i)));
     side.pack(level, form, points.iter().copied());
     found.clear();
     found.resize(leaf.len() * near, 0);
     nearest(level, form, points, side, (near, Own::LeftOut), selection, found);
+    leaf.iter().for_each(|&i| layer.fetch_sketch(i));
     turn_around(leaf.len(), near, bench);
     run_on(level, Offers { layer, leaf, near, reservoirs, bench });
 }

@@ -7,7 +7,6 @@ use super::team::{Team, zeros};
 use crate::distance::tile::{Side, distances};
 use crate::graph::NONE;
 use crate::util::error::Result;
-use crate::util::memory::{LINE, prefetch};
 
 /// Vectors that a thread works on at a time.
 const PART: usize = 256;
@@ -102,25 +101,13 @@ pub(super) fn rows(
             std::mem::swap(&mut ranked, &mut next);
             if i + 1 < end {
                 reservoirs.of(i + 1).lock().ranked(&mut next);
-                fetch(layer, &next);
+                next.iter().for_each(|&key| layer.fetch(key as u32));
             }
             chooser.choose(layer, i, &ranked, row);
         }
         (chooser.ranked, chooser.next) = (ranked, next);
     })?;
     Ok(Rows { degree, links })
-}
-
-/// Asks for the codes of candidates.
-fn fetch(layer: Layer<'_>, ranked: &[u64]) {
-    /// The hardware streams the rest.
-    const LINES: usize = 4;
-    for &key in ranked {
-        let words = layer.point(key as u32).words;
-        for line in words.chunks(LINE / 4).take(LINES) {
-            prefetch(line.as_ptr().cast());
-        }
-    }
 }
 
 /// Adds the links back: those that are missing, grouped by the row that lacks them, each row once.
