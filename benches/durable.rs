@@ -169,49 +169,41 @@ fn vectors(path: &str) -> Vec<u8> {
 enum Beside {
     Nothing,
     Save,
+    /// As a save, but nothing is done with the bytes.
+    Discard,
 }
 
-/// Of one writer while something goes on.
-struct Pace {
-    /// Inserts per second, and per second of the writer's processor time.
-    rate: f64,
-    cpu_rate: f64,
-    seconds: f64,
-}
-
-fn writer(index: &Index, rows: Rows<'_>, from: &mut usize, beside: Beside, path: &Path) -> Pace {
-    let (stop, began) = (AtomicBool::new(false), Instant::now());
-    let first = *from;
-    let used = std::thread::scope(|scope| {
+/// Seconds that one writer takes for so many inserts while something goes on beside, and seconds of its processor time.
+fn writer(index: &Index, rows: Rows<'_>, inserts: usize, beside: Beside, path: &Path) -> (f64, f64) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
         let stop = &stop;
-        let writer = scope.spawn(move || {
-            let (mut next, used) = (first, cpu(libc::RUSAGE_THREAD));
-            while !stop.load(Ordering::Relaxed) {
-                index.insert(next as u64, rows.row(next % rows.count())).unwrap();
-                next += 1;
+        let saving = scope.spawn(move || {
+            while beside != Beside::Nothing && !stop.load(Ordering::Relaxed) {
+                match beside {
+                    Beside::Save => index.save(path).unwrap(),
+                    _ => index.save_to(&mut std::io::sink()).unwrap(),
+                }
             }
-            (next, cpu(libc::RUSAGE_THREAD) - used)
         });
-        match beside {
-            Beside::Nothing => std::thread::sleep(Duration::from_millis(1000)),
-            Beside::Save => index.save(path).unwrap(),
+        // The save has begun.
+        std::thread::sleep(Duration::from_millis(20));
+        let (began, used) = (Instant::now(), cpu(libc::RUSAGE_THREAD));
+        for next in SAVED + 1..SAVED + 1 + inserts {
+            index.insert(next as u64, rows.row(next % rows.count())).unwrap();
         }
+        let took = (began.elapsed().as_secs_f64(), cpu(libc::RUSAGE_THREAD) - used);
         stop.store(true, Ordering::Relaxed);
-        let (next, used) = writer.join().unwrap();
-        *from = next;
-        used
-    });
-    let (made, seconds) = ((*from - first) as f64, began.elapsed().as_secs_f64());
-    Pace { rate: made / seconds, cpu_rate: made / used, seconds }
+        saving.join().unwrap();
+        took
+    })
 }
 
 fn save(folder: &Path, data: &[u8]) {
     let rows = Rows::packed(data, DIMENSIONS as usize * 4);
-    println!(
-        "| kind | alone, per second | per CPU second | during a save, per second | per CPU second | ratios | save, seconds |"
-    );
-    println!("|---|---|---|---|---|---|---|");
-    for kind in [Kind::Flat, Kind::Graph] {
+    println!("| kind | beside | inserts per second | per second of the writer's processor |");
+    println!("|---|---|---|---|");
+    for (kind, inserts) in [(Kind::Flat, 400_000), (Kind::Graph, 2000)] {
         let stored = folder.join(format!("saved-{kind:?}.kith"));
         if Index::file_info(&stored).is_err() {
             let index = Index::create(&options(kind)).unwrap();
@@ -221,25 +213,13 @@ fn save(folder: &Path, data: &[u8]) {
             index.save(&stored).unwrap();
         }
         let path = folder.join("beside.kith");
-        for _ in 0..4 {
-            // Anew each time, so that what is saved is of the same size.
+        for beside in [Beside::Nothing, Beside::Save, Beside::Discard].into_iter().cycle().take(9) {
+            // Anew each time, so that what is inserted and saved is the same.
             let index = Index::open(&stored, OpenFlags::default()).unwrap();
-            let mut from = SAVED;
             // The first may bring codes.
-            index.insert(from as u64, rows.row(0)).unwrap();
-            from += 1;
-            let alone = writer(&index, rows, &mut from, Beside::Nothing, &path);
-            let during = writer(&index, rows, &mut from, Beside::Save, &path);
-            println!(
-                "| {kind:?} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2}, {:.2} | {:.2} |",
-                alone.rate,
-                alone.cpu_rate,
-                during.rate,
-                during.cpu_rate,
-                during.rate / alone.rate,
-                during.cpu_rate / alone.cpu_rate,
-                during.seconds
-            );
+            index.insert(SAVED as u64, rows.row(0)).unwrap();
+            let (seconds, used) = writer(&index, rows, inserts, beside, &path);
+            println!("| {kind:?} | {beside:?} | {:.0} | {:.0} |", inserts as f64 / seconds, inserts as f64 / used);
         }
         std::fs::remove_file(&path).unwrap();
     }

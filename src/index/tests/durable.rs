@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::index::SyncPolicy;
+use crate::journal::Keys;
 use crate::util::error::Status;
 
 fn names(disk: &Simulated) -> Vec<String> {
@@ -161,6 +162,21 @@ fn a_checkpoint_takes_its_turns_beside_the_changes_that_pay_for_it() {
     assert!(holds(&open(&disk, Kind::Graph, &log).unwrap(), &model));
     // A checkpoint may have been under way, which has left a second log and nothing else.
     assert!(names(&disk).len() <= 3 && names(&disk).iter().all(|name| !name.starts_with('.')), "{:?}", names(&disk));
+}
+
+#[test]
+fn a_change_that_is_logged_and_not_seen_yet_outlives_a_checkpoint() {
+    let (disk, log) = (disk(), busy());
+    let index = open(&disk, Kind::Flat, &log).unwrap();
+    (0..10).for_each(|key| index.insert(key, &vector(key as u32)).unwrap());
+    let (mut turn, late) = (index.turn(Keys::One(50)).unwrap(), vector(50));
+    turn.put(&[50], |_| &late).unwrap();
+    // Its record lasts, so its caller may be answered at any moment; the snapshot cannot have it.
+    (10..20).for_each(|key| index.insert(key, &vector(key as u32)).unwrap());
+    index.checkpoint().unwrap();
+    assert!(!index.contains(50).unwrap());
+    let found = content(&open(&disk.crash(disk.calls(), &mut Random(1)), Kind::Flat, &log).unwrap());
+    assert_eq!((found.len(), found.get(&50)), (21, Some(&late)));
 }
 
 /// Threads that fight for the same keys: the log must tell of their changes in the order in which they took place.
