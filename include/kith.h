@@ -119,6 +119,8 @@
  * the same recall. Changes nothing for small batches and flat indexes.
  */
 #define KITH_BUILD_FAST 2u
+
+/**
  * kith_options.flags: vectors that are removed can be brought back with kith_undelete(), until their key gets another vector,
  * kith_forget() gives them up, or the index is cleared. They keep their memory that long. Files that kith_save() writes do not know
  * of them, those of kith_export() do.
@@ -250,7 +252,7 @@ enum {
      * For graphs: beside each vector a code of 64 bytes or a few times as many. It holds 4 bits for each of the leading directions of a
      * sample of the vectors, as many directions as hold 95 % of the variance (112, 240, 368, 496 or 1,008). Searches walk by the
      * codes and rank what they find by exact distances; so distances are exact, and only which vectors are looked at depends on the
-     * codes. Learnt in the call that brings the 2,048th vector, which takes a moment longer: about 20 ms at 128 dimensions, 1 s at
+     * codes. Learnt in the call that brings the 256th vector (2,048th with KITH_QUANTIZER_AUTO), which takes a moment longer: about 20 ms at 128 dimensions, 1 s at
      * 1,024 (one core). With other metrics than L2, inner product and cosine, with more than 4,096 dimensions or with
      * KITH_KIND_FLAT: KITH_ERROR_UNSUPPORTED.
      */

@@ -4,6 +4,7 @@
 use super::arguments::borrow;
 use super::enter::change;
 use super::types::{kith_index, kith_status};
+use crate::index::Index;
 
 /// Panics inside a changing call, as a defect of kith would. Not part of the interface: no header declares it.
 #[unsafe(no_mangle)]
@@ -16,5 +17,5 @@ pub unsafe extern "C" fn kith_test_panic(index: *mut kith_index) -> kith_status 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_test_distances(index: *const kith_index) -> u64 {
     // SAFETY: `index` is NULL or a live handle: the room's safety chapter.
-    unsafe { borrow(index) }.map_or(0, |index| index.scored())
+    unsafe { borrow(index) }.map_or(0, Index::scored)
 }

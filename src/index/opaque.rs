@@ -77,7 +77,7 @@ impl Index {
 
     /// Puts a scratch back when its search is over, and tells what it took.
     pub(super) fn give(&self, mut scratch: Box<Scratch>, counters: Option<&Counters>) {
-        let (distances, hops) = (std::mem::take(&mut scratch.trail.scored), std::mem::take(&mut scratch.trail.hops));
+        let (distances, hops) = scratch.news();
         if let Some(counters) = counters {
             counters.add(distances, hops);
         }

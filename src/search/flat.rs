@@ -73,7 +73,7 @@ fn scan_block(scoring: &Scoring, store: &Store, first: u32, rows: u32, admit: &A
 /// Scores adjacent slots that were all seen written.
 fn scan_written(scoring: &Scoring, store: &Store, first: u32, rows: usize, admit: &Admit<'_>, scratch: &mut Scratch) {
     let queries = scratch.queries();
-    scratch.trail.scored += (queries * rows) as u64;
+    scratch.scanned += (queries * rows) as u64;
     let panel = Panel {
         queries: scratch.query(0),
         query_count: queries,

@@ -33,6 +33,10 @@ pub(crate) struct Scratch {
     pub(super) ranked: Vec<(f32, u32)>,
     /// For the code of a query.
     pub(super) work: Workspace,
+    /// Distances that scans computed since the scratch was made.
+    pub(super) scanned: u64,
+    /// Distances and hops of searches that are over.
+    told: (u64, u64),
     /// Slots that a walk met when their vectors were removed already.
     pub(crate) gone: Vec<u32>,
     /// The hits of the query that was finished last, best first.
@@ -73,6 +77,13 @@ impl Scratch {
     pub(crate) fn query(&self, i: usize) -> *const u8 {
         debug_assert!((i + 1) * self.stride <= self.lines.bytes().len());
         self.lines.bytes().as_ptr().wrapping_add(i * self.stride)
+    }
+
+    /// Distances and hops since this was asked last.
+    pub(crate) fn news(&mut self) -> (u64, u64) {
+        let now = (self.trail.scored + self.scanned, self.trail.hops);
+        let before = std::mem::replace(&mut self.told, now);
+        (now.0 - before.0, now.1 - before.1)
     }
 
     /// Query `i` as what a walk looks for.
