@@ -323,7 +323,7 @@ fn what_is_made_of_random_damage_can_be_used() {
         (state >> 33) as usize % below
     };
     let mut taken = 0;
-    for round in 0..1200 {
+    for round in 0..1800 {
         let (name, format, dimensions) = [
             ("hnswlib-l2.bin", Format::Hnswlib, 7),
             ("usearch-l2sq-f32.usearch", Format::Usearch, 0),

@@ -66,9 +66,8 @@ impl Index {
                 && core.store.slots() >= core.codes_from.load(Ordering::Relaxed)
         };
         let dimensions = self.config.dimensions as usize;
-        let Config { metric, element, quantizer, .. } = self.config;
-        let wanted = quantizer == Quantizer::Projected4 || quant::is_worth_it(metric, element, dimensions);
-        if !wanted || !due(core) {
+        let Config { metric, element, .. } = self.config;
+        if !due(core) {
             return Ok(Coded::BeforeOrNot);
         }
         // Nobody fills a slot meanwhile, so every slot is either coded here or by whoever fills it later.

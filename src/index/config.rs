@@ -129,7 +129,7 @@ pub(crate) struct Config {
     pub(crate) element: Element,
     /// Never `Auto`.
     pub(crate) kind: Kind,
-    /// `None` for flat indexes, which are exact.
+    /// `None` for flat indexes, which are exact, and where codes are left to the library and would not be worth it.
     pub(crate) quantizer: Quantizer,
     pub(crate) m: u32,
     pub(crate) ef_construction: u32,
@@ -166,6 +166,11 @@ impl Config {
                     options.dimensions,
                     quant::MOST_DIMENSIONS
                 )));
+            }
+            (Kind::Graph, Quantizer::Auto)
+                if !quant::is_worth_it(options.metric, options.element, options.dimensions as usize) =>
+            {
+                Quantizer::None
             }
             (Kind::Graph, quantizer) => quantizer,
             (_, Quantizer::Projected4) => {
