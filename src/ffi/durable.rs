@@ -95,7 +95,8 @@ pub struct kith_log_info {
 /// change that failed is there or not.
 ///
 /// Changes of one key wait for each other, and kith_clear() for all; so a callback must not wait for another thread that changes the index.
-/// Checkpoints are written by the changes, each a share that is in proportion to what it logged; see kith_checkpoint().
+/// Checkpoints are written by the changes, each a share that is in proportion to what it logged, and by opening where the log is due for one;
+/// see kith_checkpoint().
 /// A directory has one owner: the process that has it open, until kith_free() or its end. A child that it forks may search, not change. The
 /// files named snapshot- are as kith_save() writes them; nothing in the directory is to be changed or removed while it is open.
 ///

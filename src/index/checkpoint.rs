@@ -137,6 +137,17 @@ impl Index {
         Ok(())
     }
 
+    /// Makes a checkpoint if the log that was just replayed is long enough for one: processes that live shortly would never get to the end
+    /// of theirs, and the log would grow from one to the next.
+    pub(super) fn checkpoint_if_due(&self) {
+        let Some(durable) = &self.durable else { return };
+        let checkpoints = &durable.checkpoints;
+        if checkpoints.grown.load(Ordering::Relaxed) >= checkpoints.limit.load(Ordering::Relaxed) {
+            // The index is open without it, too; `log_info` tells of a failure.
+            drop(self.checkpoint());
+        }
+    }
+
     /// Writes a share of a checkpoint, if one is due and nobody else does.
     pub(super) fn help_checkpoint(&self, bytes: u64) {
         let Some(durable) = &self.durable else { return };

@@ -79,6 +79,7 @@ impl Index {
             index.durable = durable;
             reserved?;
         }
+        index.checkpoint_if_due();
         Ok(index)
     }
 

@@ -88,6 +88,28 @@ fn without_syncs_what_is_left_is_what_was_there_at_some_moment() {
     }
 }
 
+/// A process that ends leaves to the system what it did not sync. The next one says that it lasts, so it must see to it.
+#[test]
+fn what_was_never_synced_lasts_once_it_was_replayed() {
+    let (disk, log) = (Simulated::with_root(Path::new(ROOT)), LogOptions { sync: SyncPolicy::Never, ..busy() });
+    let log = LogOptions { checkpoint_bytes: u64::MAX, ..log };
+    let fill = |index: &Index, keys: std::ops::Range<u64>| {
+        keys.for_each(|key| index.insert(key, &vector(key as u32)).unwrap());
+    };
+    fill(&open(&disk, Kind::Flat, &log).unwrap(), 0..20);
+    let index = open(&disk, Kind::Flat, &log).unwrap();
+    assert_eq!(index.log_info().unwrap().durable, 20);
+    let opened = disk.calls();
+    fill(&index, 20..40);
+    let mut random = Random(1);
+    for calls in opened..=disk.calls() {
+        for _ in 0..4 {
+            let found = open(&disk.crash(calls, &mut random), Kind::Flat, &log).unwrap().describe().count;
+            assert!((20..=40).contains(&found), "{found}");
+        }
+    }
+}
+
 /// Several threads, each with keys of its own, so that they share syncs.
 #[test]
 fn writers_that_share_a_sync_lose_nothing() {
