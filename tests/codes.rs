@@ -79,7 +79,8 @@ fn recall_with_codes_is_that_of_plain_vectors_and_distances_are_exact() {
         let base = vectors(1, 6000, dimensions, rank);
         let queries = vectors(2, 100, dimensions, rank);
         let all = bytes(&base);
-        let truths: Vec<Vec<u64>> = queries.iter().map(|query| truth(metric, &all, &bytes(&[query.clone()]))).collect();
+        let truths: Vec<Vec<u64>> =
+            queries.iter().map(|query| truth(metric, &all, &bytes(std::slice::from_ref(query)))).collect();
         let mut recalls = Vec::new();
         for quantizer in [Quantizer::None, Quantizer::Auto] {
             let index = filled(&options(metric, dimensions as u32, quantizer), &base);
@@ -87,10 +88,10 @@ fn recall_with_codes_is_that_of_plain_vectors_and_distances_are_exact() {
             assert_eq!(index.describe().quantizer, coded);
             let mut found = 0;
             for (query, truth) in queries.iter().zip(&truths) {
-                let query = bytes(&[query.clone()]);
+                let query = bytes(std::slice::from_ref(query));
                 let hits = search(&index, &query, 10, 32);
                 for &(key, distance) in &hits {
-                    let row = bytes(&[base[key as usize].clone()]);
+                    let row = bytes(std::slice::from_ref(&base[key as usize]));
                     let wanted = exact(metric, Element::F32, dimensions as u32, &query, &row).unwrap();
                     assert!(
                         (distance - wanted).abs() <= 1e-4 * wanted.abs().max(1.0),
@@ -115,10 +116,10 @@ fn codes_come_with_the_vectors_that_are_enough_and_stay() {
         let coded = index.describe().quantizer;
         // The call that finds so many in the index gives it codes.
         assert_eq!(coded == Quantizer::Projected4, key > 2048, "{key} vectors");
-        index.insert(key as u64, &bytes(&[vector.clone()])).unwrap();
+        index.insert(key as u64, &bytes(std::slice::from_ref(vector))).unwrap();
     }
     let near = |index: &Index| -> Vec<Vec<(u64, f32)>> {
-        base.iter().step_by(97).map(|vector| search(index, &bytes(&[vector.clone()]), 10, 24)).collect()
+        base.iter().step_by(97).map(|vector| search(index, &bytes(std::slice::from_ref(vector)), 10, 24)).collect()
     };
     let before = near(&index);
     assert!(before.iter().all(|hits| hits[0].1 == 0.0), "every vector finds itself");
@@ -155,9 +156,10 @@ fn vectors_unlike_all_before_are_found_as_without_codes() {
     let found = |quantizer| {
         let index = filled(&options(Metric::L2, dimensions as u32, quantizer), &base);
         for (i, vector) in strange.iter().enumerate() {
-            index.insert(10_000 + i as u64, &bytes(&[vector.clone()])).unwrap();
+            index.insert(10_000 + i as u64, &bytes(std::slice::from_ref(vector))).unwrap();
         }
-        let own = |i: usize| search(&index, &bytes(&[strange[i].clone()]), 1, 24) == [(10_000 + i as u64, 0.0)];
+        let own =
+            |i: usize| search(&index, &bytes(std::slice::from_ref(&strange[i])), 1, 24) == [(10_000 + i as u64, 0.0)];
         (0..strange.len()).filter(|&i| own(i)).count()
     };
     let (plain, coded) = (found(Quantizer::None), found(Quantizer::Auto));
