@@ -5,7 +5,7 @@
 //! - [`one`], [`four`], [`panel`] (rows.rs): the one loop over components, for a pair, four rows, a register tile.
 //! - [`run()`], [`Job`] (run.rs): how another room has its own loop compiled for every kernel and level; has an example.
 //! - [`kernels`]: plain function pointers where that is not worth it.
-//! - [`nibbles`] (nibbles.rs): a query times rows of 4-bit codes, inside a [`LevelJob`].
+//! - [`nibbles()`] (nibbles.rs): a query times rows of 4-bit codes, inside a [`LevelJob`].
 //! - vectors.rs: padding, checks, norms, the forms of inner product and cosine, [`exact`] for one pair.
 
 mod custom;

@@ -70,7 +70,7 @@ fn check(export: &Export<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Bytes that [`write`] writes.
+/// Bytes that [`write()`] writes.
 pub(crate) fn file_bytes(export: &Export<'_>) -> Result<u64> {
     check(export)?;
     let plan = Plan::of(export);
