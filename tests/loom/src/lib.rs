@@ -7,6 +7,7 @@ pub mod util {
     #[path = "../../../../src/util/error.rs"]
     pub mod error;
     pub mod memory {
+        pub(crate) const LINE: usize = 64;
         pub(crate) fn prefetch(_: *const u8) {}
     }
     pub mod epoch;
