@@ -5,7 +5,7 @@
 //! `{"param", "qps", "ids_file", "p50_us", "p99_us"}`; then `{"end": true}`, and waits for a line with a JSON array of parameters to
 //! time again (`[]`: all), until standard input ends.
 //!
-//! Further options: `--m 16 --efc 200 --kind graph|flat --element f32|u8 --insert batch|single --build-threads N --efs 10,20,..`, and
+//! Further options: `--m 16 --efc 200 --kind graph|flat --element f32|u8 --insert batch|single --fast no|yes --build-threads N --efs 10,20,..`, and
 //! `--callers N`: queries per second are those of N host threads that make single calls, instead of one call for all queries.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::expect_used)]
@@ -136,7 +136,8 @@ fn main() {
     let bytes = index.vector_bytes();
     if option("insert", "batch") == "batch" {
         let keys: Vec<u64> = (0..count as u64).collect();
-        let build = BuildOptions { threads: build_threads as u32, ..Default::default() };
+        let fast = option("fast", "no") == "yes";
+        let build = BuildOptions { threads: build_threads as u32, fast, ..Default::default() };
         index.insert_batch(&keys, Rows::packed(&vectors, bytes), &build).unwrap();
     } else {
         let next = std::sync::atomic::AtomicUsize::new(0);

@@ -115,8 +115,8 @@
 #define KITH_UPSERT 1u
 
 /**
- * kith_build_options.flags: build the graph of a large batch in about half the time. Searches then look at about a tenth more vectors for
- * the same recall. Changes nothing for small batches and flat indexes.
+ * kith_build_options.flags: build the graph of a large batch in about two thirds of the time. Searches then look at more vectors for the
+ * same recall: on 384-dimensional text embeddings a third more. Changes nothing for small batches and flat indexes.
  */
 #define KITH_BUILD_FAST 2u
 
