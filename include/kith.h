@@ -249,12 +249,13 @@ enum {
     /** Plain vectors. */
     KITH_QUANTIZER_NONE = 1,
     /**
-     * For graphs: beside each vector a code of 64 bytes or a few times as many. It holds 4 bits for each of the leading directions of a
-     * sample of the vectors, as many directions as hold 95 % of the variance (112, 240, 368, 496 or 1,008). Searches walk by the
-     * codes and rank what they find by exact distances; so distances are exact, and only which vectors are looked at depends on the
-     * codes. Learnt in the call that brings the 256th vector (2,048th with KITH_QUANTIZER_AUTO), which takes a moment longer: about 20 ms at 128 dimensions, 1 s at
-     * 1,024 (one core). With other metrics than L2, inner product and cosine, with more than 4,096 dimensions or with
-     * KITH_KIND_FLAT: KITH_ERROR_UNSUPPORTED.
+     * For graphs: beside each vector a code of 64, 128, 192, 256 or 512 bytes. It holds 4 bits for each of the leading directions of a
+     * sample of the vectors: 112, 240, 368, 496 or 1,008, the fewest that hold 95 % of the variance, or 1,008 if none do. Searches walk
+     * by the codes and rank what they find by exact distances; so distances are exact, and only which vectors are looked at depends on
+     * the codes. They are learnt once, in the first insertion that finds 256 vectors there (2,048 with KITH_QUANTIZER_AUTO), or brings
+     * them in a batch. It takes longer by that: with 2,048 vectors and one core 20 ms at 128 dimensions and 0.3 s at 1,024, more where
+     * the variance is spread over many directions. With other metrics than L2, inner product and cosine, with more than 4,096
+     * dimensions or with KITH_KIND_FLAT: KITH_ERROR_UNSUPPORTED.
      */
     KITH_QUANTIZER_PROJECTED4 = 2,
 };
