@@ -394,7 +394,13 @@ typedef struct kith_search_options {
      * all cores. A filter keeps all work on the calling thread unless KITH_FILTER_ANY_THREAD is set.
      */
     uint32_t threads;
-    /** Must be 0. (Later: a target for recall in place of ef.) */
+    /**
+     * Share of the true nearest that a graph search is to find on average, above 0 and up to 1, in place of a breadth; 0: ef says how
+     * broad. Then ef is the most breadth that a search may take, 0 meaning any. The breadth comes from what kith_calibrate() measured
+     * and, in any case, from what searches learn: every 64th of those that ask for a recall, or up to every 4th while the target is missed,
+     * is done again four times as broad (so answers may change a little from call to call). Searches that ask for no recall are left alone.
+     * Flat indexes, which are exact, ignore it.
+     */
     float recall;
     /** Which keys may be returned; may be NULL. There are always min(k, keys that pass) hits. */
     kith_filter_fn filter;
@@ -781,7 +787,7 @@ KITH_API kith_status kith_reserve(kith_index *index,
  * Errors:
  * - KITH_ERROR_ARGUMENT: a pointer is NULL that must not be; k is 0 or too large; a component is NaN or infinite; under
  *   KITH_COSINE, the query is zero; a field of options is out of range
- * - KITH_ERROR_UNSUPPORTED: recall is not 0, an unknown flag, or options of a newer version
+ * - KITH_ERROR_UNSUPPORTED: a recall under KITH_CUSTOM, an unknown flag, or options of a newer version
  * - KITH_ERROR_MEMORY
  *
  * ```c
@@ -863,6 +869,54 @@ KITH_API kith_status kith_search_observed(const kith_index *index,
                                           const void *query,
                                           const kith_observer *observer,
                                           const kith_search_options *options);
+
+/**
+ * Measures which breadth gives which recall on this index, for searches that ask for a recall (kith_search_options.recall). Compares
+ * searches of 16 breadths from 10 to 2,048 with exact scans, for 1, 10 and 100 hits.
+ *
+ * - index: the index. A flat one is exact: nothing is measured
+ * - queries: queries like those to come, the first byte of each `stride` bytes after that of the one before; NULL with a count of 0: up to
+ *   about 500 of the index's own vectors stand for them, each looking for the others
+ * - count: number of queries. Some hundred are enough
+ * - stride: bytes from one query to the next, at least those of a vector; 0 means packed
+ * - options: threads, progress; may be NULL. Flags must be 0
+ *
+ * Searches and changes go on meanwhile. A later call measures anew. What was measured lives with the handle: a file does not keep it.
+ * Takes the time of `count` exact scans and some 48 searches for each query. A handle that was opened read-only can be calibrated too.
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: index is NULL; queries is NULL and count is not 0; a bad query, which is named by its place
+ * - KITH_ERROR_CANCELLED: progress returned non-zero; what was measured before stays
+ * - KITH_ERROR_UNSUPPORTED: the index is KITH_CUSTOM; an unknown flag, or options of a newer version
+ * - KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ *
+ * ```c
+ * if (kith_calibrate(index, NULL, 0, 0, NULL)) fprintf(stderr, "%s\n", kith_last_error());
+ * kith_search_options options = {.size = sizeof options, .recall = 0.95f};
+ * kith_search(index, query, 10, &options, keys, distances, &found);
+ * ```
+ */
+KITH_API kith_status kith_calibrate(kith_index *index,
+                                    const void *queries,
+                                    size_t count,
+                                    size_t stride,
+                                    const kith_build_options *options);
+
+/**
+ * The breadth that a search for k hits with this recall has at present, from what kith_calibrate() measured and searches learnt since.
+ *
+ * - index: the index
+ * - k: hits wanted
+ * - recall: above 0 and up to 1
+ * - ef: receives the breadth; beyond what was measured the largest, 2,048. On a flat index, and before kith_calibrate(): 0
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; k is 0; recall is out of range
+ */
+KITH_API kith_status kith_breadth_for(const kith_index *index,
+                                      size_t k,
+                                      float recall,
+                                      uint32_t *ef);
 
 /* ---- Reading --------------------------------------------------------------------------------------------- */
 

@@ -18,7 +18,8 @@ fn bytes<T>(values: &[T]) -> *const c_void {
 }
 
 /// Every function and pointer argument that may be NULL; all others are in the table of the test below.
-const MAY_BE_NULL: [(&str, &str); 16] = [
+const MAY_BE_NULL: [(&str, &str); 17] = [
+    ("kith_calibrate", "options"),
     ("kith_search_double", "options"),
     ("kith_search_double", "distances"),
     ("kith_search_observed", "options"),
@@ -66,6 +67,8 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
     let (mut wide, mut row, mut bytes_there) = ([0f64; 4], null(), 0u64);
     let (wide, row, bytes_place) = (wide.as_mut_ptr(), &raw mut row, &raw mut bytes_there);
     let (mut health, mut observer) = ([0u64; 7], [0u64; 8]);
+    let mut ef = 0;
+    let ef = &raw mut ef;
     let health = health.as_mut_ptr().cast::<kith_health>();
     let observer = observer.as_mut_ptr().cast::<kith_observer>();
     unsafe {
@@ -97,6 +100,10 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
         call!(kith_search_batch, "vectors", index, 1, null(), 0, 2, null(), keys, distances, count),
         call!(kith_search_batch, "keys", index, 1, vector, 0, 2, null(), null_mut(), distances, count),
         call!(kith_search_batch, "counts", index, 1, vector, 0, 2, null(), keys, distances, null_mut()),
+        call!(kith_calibrate, "index", null_mut(), null(), 0, 0, null()),
+        call!(kith_calibrate, "queries", index, null(), 1, 0, null()),
+        call!(kith_breadth_for, "index", null(), 10, 0.9, ef),
+        call!(kith_breadth_for, "ef", index, 10, 0.9, null_mut()),
         call!(kith_get, "index", null(), 1, keys.cast()),
         call!(kith_get, "vector", index, 1, null_mut()),
         call!(kith_contains, "index", null(), 1, found),

@@ -222,16 +222,15 @@ fn sizes_that_cannot_be_are_refused() {
 fn what_is_not_built_is_refused_by_name() {
     let handle = Handle::with_keys([1]);
     type Case = (fn(&mut kith_search_options), &'static [&'static str]);
-    let cases: &[Case] = &[
-        (|o| o.recall = 0.95, &["recall is 0.95"]),
-        (|o| o.recall = f32::NAN, &["recall is NaN"]),
-        (|o| o.flags = 2, &["flags is 0x2"]),
-        (|o| o.flags = 1 << 63 | 1, &["0x8000000000000000"]),
-    ];
+    let cases: &[Case] = &[(|o| o.flags = 2, &["flags is 0x2"]), (|o| o.flags = 1 << 63 | 1, &["0x8000000000000000"])];
     for (set, parts) in cases {
         let mut options = search_options();
         set(&mut options);
         refused(handle.search(&[0.0, 0.0], 1, Some(&options)).0, UNSUPPORTED, "kith_search", parts);
+    }
+    for (recall, text) in [(1.5, "recall is 1.5"), (-0.1, "recall is -0.1"), (f32::NAN, "recall is NaN")] {
+        let options = kith_search_options { recall, ..search_options() };
+        refused(handle.search(&[0.0, 0.0], 1, Some(&options)).0, ARGUMENT, "kith_search", &[text]);
     }
     let build = kith_build_options { flags: 6, ..build_options() };
     let status = unsafe { kith_insert_batch(handle.0, 0, std::ptr::null(), std::ptr::null(), 0, &raw const build) };

@@ -38,6 +38,7 @@ mod life;
 mod options;
 mod reading;
 mod search;
+mod tuning;
 mod types;
 
 pub use content::*;
@@ -50,4 +51,5 @@ pub use library::*;
 pub use life::*;
 pub use reading::*;
 pub use search::*;
+pub use tuning::*;
 pub use types::*;

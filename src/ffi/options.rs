@@ -221,12 +221,6 @@ pub(super) unsafe fn with_search_options<T>(
     // SAFETY: the caller's promise, passed on.
     let options = unsafe { read_optional(options, "options") }?;
     check_flags(options.flags, KITH_FILTER_ANY_THREAD, "it knows KITH_FILTER_ANY_THREAD")?;
-    if options.recall != 0.0 {
-        let recall = options.recall;
-        return Err(Error::unsupported(format!(
-            "recall is {recall}, which this version does not have yet; it must be 0"
-        )));
-    }
     let place = if options.stats.is_null() {
         None
     } else {
@@ -235,7 +229,8 @@ pub(super) unsafe fn with_search_options<T>(
     };
     let counters = Counters::default();
     let counted = place.is_some().then_some(&counters);
-    let search = SearchOptions { ef: options.ef, threads: options.threads, filter: None, counters: counted };
+    let (ef, recall, threads) = (options.ef, options.recall, options.threads);
+    let search = SearchOptions { ef, recall, threads, filter: None, counters: counted };
     // SAFETY: the filter and its ctx may be used until this function returns, by promise.
     let result = unsafe { with_filter(&options, search, body) }?;
     if let Some(place) = place {

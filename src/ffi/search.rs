@@ -24,7 +24,7 @@ use std::ffi::c_void;
 /// Errors:
 /// - KITH_ERROR_ARGUMENT: a pointer is NULL that must not be; k is 0 or too large; a component is NaN or infinite; under
 ///   KITH_COSINE, the query is zero; a field of options is out of range
-/// - KITH_ERROR_UNSUPPORTED: recall is not 0, an unknown flag, or options of a newer version
+/// - KITH_ERROR_UNSUPPORTED: a recall under KITH_CUSTOM, an unknown flag, or options of a newer version
 /// - KITH_ERROR_MEMORY
 ///
 /// ```c
@@ -188,8 +188,10 @@ pub unsafe extern "C" fn kith_search_observed(
         let query = query_of(index, query)?;
         let watcher = watcher(observer)?;
         with_search_options(options, |options| {
-            if options.ef != 0 || options.threads > 1 {
-                return Err(Error::unsupported("a search with an observer has no ef and one thread; they must be 0"));
+            if options.ef != 0 || options.recall != 0.0 || options.threads > 1 {
+                return Err(Error::unsupported(
+                    "a search with an observer has no ef, no recall and one thread; they must be 0",
+                ));
             }
             index.search_observed(query, &mut &watcher, options, &mut |key, vector, distance| {
                 watcher.hit(key, vector, distance);

@@ -263,7 +263,11 @@ pub struct kith_search_options {
     /// kith_search(): 0 or 1 means the calling thread, more means up to that many for a flat scan. kith_search_batch(): 0 means
     /// all cores. A filter keeps all work on the calling thread unless KITH_FILTER_ANY_THREAD is set.
     pub threads: u32,
-    /// Must be 0. (Later: a target for recall in place of ef.)
+    /// Share of the true nearest that a graph search is to find on average, above 0 and up to 1, in place of a breadth; 0: ef says how
+    /// broad. Then ef is the most breadth that a search may take, 0 meaning any. The breadth comes from what kith_calibrate() measured
+    /// and, in any case, from what searches learn: every 64th of those that ask for a recall, or up to every 4th while the target is missed,
+    /// is done again four times as broad (so answers may change a little from call to call). Searches that ask for no recall are left alone.
+    /// Flat indexes, which are exact, ignore it.
     pub recall: f32,
     /// Which keys may be returned; may be NULL. There are always min(k, keys that pass) hits.
     pub filter: kith_filter_fn,

@@ -47,6 +47,8 @@ pub(crate) const MAX_LEVEL: u32 = 31;
 pub(crate) struct Graph {
     m: u32,
     seed: u64,
+    /// Slots whose hash is below it have rows above level 0.
+    upper_bound: u64,
     rows: Segments,
     first_upper: Segments,
     upper: Segments,
@@ -78,6 +80,7 @@ impl Graph {
         Self {
             m,
             seed,
+            upper_bound: u64::MAX / u64::from(m.max(1)),
             rows: Segments::new(row_bytes(2 * m)),
             first_upper: Segments::new(4),
             upper: Segments::new(row_bytes(m)),
@@ -126,6 +129,12 @@ impl Graph {
     #[inline]
     pub(crate) fn level(&self, slot: u32) -> u32 {
         level_of(self.seed, self.m, slot)
+    }
+
+    /// Whether a slot has rows above level 0.
+    #[inline(always)]
+    pub(crate) fn is_upper(&self, slot: u32) -> bool {
+        hash(self.seed, slot) < self.upper_bound
     }
 
     /// Prepares the rows of a slot, empty. Called before it is linked, by the thread that allocated it; again when a slot that was
@@ -255,10 +264,16 @@ impl Graph {
     }
 }
 
+/// What decides about a slot's level.
+#[inline(always)]
+fn hash(seed: u64, slot: u32) -> u64 {
+    mix(seed ^ mix(u64::from(slot) + 1))
+}
+
 /// The level of a slot in a graph of this seed and degree.
 #[inline]
 pub(crate) fn level_of(seed: u64, m: u32, slot: u32) -> u32 {
-    let hash = mix(seed ^ mix(u64::from(slot) + 1));
+    let hash = hash(seed, slot);
     let (mut level, mut bound) = (0, u64::MAX / u64::from(m));
     while hash < bound && level < MAX_LEVEL {
         level += 1;
@@ -282,6 +297,7 @@ mod tests {
     #[test]
     fn levels_thin_out_by_m_and_follow_the_seed() {
         let graph = Graph::new(16, 1);
+        assert!((0..10_000).all(|slot| graph.is_upper(slot) == (graph.level(slot) > 0)));
         let count = |level| (0..160_000).filter(|&slot| graph.level(slot) >= level).count();
         assert!((9_600..10_400).contains(&count(1)), "{}", count(1));
         assert!((540..710).contains(&count(2)), "{}", count(2));

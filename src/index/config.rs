@@ -294,8 +294,10 @@ impl Counters {
 /// How one search (or batch) runs. The default: the index's breadth, no filter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SearchOptions<'a> {
-    /// Breadth of a graph search; 0: the index's `ef_search`. Raised to `k`.
+    /// Breadth of a graph search; 0: the index's `ef_search`. Raised to `k`. With a recall: the most breadth it may take, 0: any.
     pub ef: u32,
+    /// Recall to be reached in place of a breadth; 0: none.
+    pub recall: f32,
     /// One query: 0 or 1 = the caller's thread, more = up to that many for a flat scan. Batch: 0 = all cores.
     pub threads: u32,
     /// Keys that may be returned; the result is min(k, live keys that pass) hits, always.

@@ -5,6 +5,7 @@
 //! writers; only `clear` (a new core) and the instant of a snapshot hold it alone, both for microseconds.
 
 mod bulk;
+mod calibrate;
 mod changes;
 mod checkpoint;
 mod coding;
@@ -19,6 +20,7 @@ mod reading;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod tuning;
 
 use crate::build::Linkers;
 use crate::distance::{Element, Metric};
@@ -36,6 +38,7 @@ use durable::Durable;
 use parking_lot::RwLock;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use tuning::Tuning;
 
 pub use crate::foreign::Format;
 pub use crate::graph::Check;
@@ -95,6 +98,8 @@ pub struct Index {
     /// Shared by whoever publishes or removes; exclusive for the instant of a snapshot and for `clear`.
     gate: RwLock<()>,
     pool: Pool,
+    /// What breadth a recall takes.
+    tuning: Tuning,
     read_only: Option<&'static str>,
     /// Set by a defect met inside a changing call.
     poison: OnceLock<String>,
@@ -130,6 +135,7 @@ impl Index {
             epochs: Epochs::new(),
             gate: RwLock::new(()),
             pool: Pool::default(),
+            tuning: Tuning::new(),
             read_only: None,
             poison: OnceLock::new(),
             format,

@@ -1,6 +1,7 @@
 //! Calls that read the index: search, batches, get, contains, keys, describe. They take no lock.
 
 use super::config::{Filter, Info, MAX_EF, NO_KEY, Quantizer, SearchOptions};
+use super::tuning::{Aim, WIDER};
 use super::{Core, Index, Opaque, Rows};
 use crate::graph::Check;
 use crate::search::flat::{self, Span};
@@ -93,10 +94,13 @@ impl Index {
         let core = self.core(&pin);
         let threads = if matches!(admit, Admit::Caller(_)) { 1 } else { options.threads.max(1) as usize };
         let threads = threads.min(core.store.slots() as usize / SHARED_FROM).max(1);
-        let ef = self.breadth(options);
         scratch.set_queries(&self.scoring, std::iter::once(query));
+        if core.graph.is_some() {
+            self.search_graph(core, k, self.aim(options), admit, scratch, &pin)?;
+            return Ok(scratch.hits.len());
+        }
         consistent(&core.store, k, scratch, |k, scratch| {
-            if core.graph.is_none() && threads > 1 {
+            if threads > 1 {
                 let before = core.store.replacements();
                 self.scan_shared(&core.store, k, threads, admit, scratch)?;
                 if core.store.undisturbed(before) {
@@ -104,15 +108,56 @@ impl Index {
                 }
                 // The spans were not scanned upwards: a vector that was replaced may have been missed in both its slots.
             }
-            self.search_here(core, k, ef, admit, scratch, &pin);
+            self.search_here(core, k, 0, admit, scratch, &pin);
             Ok(())
         })?;
         Ok(scratch.hits.len())
     }
 
+    /// Searches a graph for query 0 of `scratch` with the breadth, or for the recall, that is asked for, and leaves its hits there.
+    fn search_graph(
+        &self,
+        core: &Core,
+        k: usize,
+        aim: Aim,
+        admit: &Admit<'_>,
+        scratch: &mut Scratch,
+        guard: &Guard,
+    ) -> Result<()> {
+        let search = |ef, scratch: &mut Scratch| {
+            consistent(&core.store, k, scratch, |k, scratch| {
+                self.search_here(core, k, ef, admit, scratch, guard);
+                Ok(())
+            })
+        };
+        let (recall, most) = match aim {
+            Aim::Breadth(ef) => return search(ef, scratch),
+            Aim::Recall { recall, most } => (recall, most),
+        };
+        let plan = self.tuning.plan(recall, k, self.config.ef_search as usize, most);
+        search(plan.ef, scratch)?;
+        if plan.again && !scratch.hits.is_empty() {
+            let found: Vec<f32> = scratch.hits.iter().map(|hit| hit.distance).collect();
+            search((WIDER * plan.ef).min(MAX_EF as usize), scratch)?;
+            if let Some(farthest) = scratch.hits.last() {
+                let near = found.iter().filter(|&&distance| distance <= farthest.distance).count();
+                self.tuning.learn(recall, near as f32 / scratch.hits.len() as f32);
+            }
+        }
+        Ok(())
+    }
+
     /// Searches for query 0 of `scratch` on this thread and leaves its hits there.
     #[allow(clippy::too_many_arguments)]
-    fn search_here(&self, core: &Core, k: usize, ef: usize, admit: &Admit<'_>, scratch: &mut Scratch, guard: &Guard) {
+    pub(super) fn search_here(
+        &self,
+        core: &Core,
+        k: usize,
+        ef: usize,
+        admit: &Admit<'_>,
+        scratch: &mut Scratch,
+        guard: &Guard,
+    ) {
         let Core { store, graph, .. } = core;
         match graph {
             Some(graph) => {
@@ -190,12 +235,11 @@ impl Index {
         let queries = Queries { rows: queries, scales: &scales };
         let out = Out::new(k, keys, distances, counts);
         let work = Work::new(total, QUERIES.min(total.div_ceil(threads_or_cores(options.threads)).max(1)));
-        let ef = self.breadth(options);
-        let counters = options.counters;
+        let (aim, counters) = (self.aim(options), options.counters);
         let search_pieces = |admit: &Admit<'_>| {
             let mut scratch = self.scratches.take();
             while let Some(piece) = work.take() {
-                if let Err(error) = self.search_piece(&queries, piece.clone(), k, ef, admit, &mut scratch, &out) {
+                if let Err(error) = self.search_piece(&queries, piece.clone(), k, aim, admit, &mut scratch, &out) {
                     work.fail(piece.start, error);
                 }
             }
@@ -221,13 +265,14 @@ impl Index {
         queries: &Queries<'_>,
         piece: std::ops::Range<usize>,
         k: usize,
-        ef: usize,
+        aim: Aim,
         admit: &Admit<'_>,
         scratch: &mut Scratch,
         out: &Out<'_>,
     ) -> Result<()> {
         if self.is_custom() {
             for i in piece {
+                let Aim::Breadth(ef) = aim else { return Err(Error::internal("a recall without a table")) };
                 let options = SearchOptions { ef: ef as u32, ..SearchOptions::default() };
                 let found = self.quest(Opaque::of(queries.rows.row(i)), k, &options, admit, scratch)?;
                 scratch.hits.clear();
@@ -255,13 +300,24 @@ impl Index {
         }
         for i in piece {
             scratch.set_queries(&self.scoring, std::iter::once(queries.get(i)));
-            consistent(store, k, scratch, |k, scratch| {
-                self.search_here(core, k, ef, admit, scratch, &pin);
-                Ok(())
-            })?;
+            if core.graph.is_some() {
+                self.search_graph(core, k, aim, admit, scratch, &pin)?;
+            } else {
+                consistent(store, k, scratch, |k, scratch| {
+                    self.search_here(core, k, 0, admit, scratch, &pin);
+                    Ok(())
+                })?;
+            }
             out.put(i, &scratch.hits);
         }
         Ok(())
+    }
+
+    fn aim(&self, options: &SearchOptions<'_>) -> Aim {
+        if options.recall == 0.0 {
+            return Aim::Breadth(self.breadth(options));
+        }
+        Aim::Recall { recall: options.recall, most: if options.ef == 0 { MAX_EF } else { options.ef } as usize }
     }
 
     pub(super) fn breadth(&self, options: &SearchOptions<'_>) -> usize {
@@ -274,6 +330,14 @@ impl Index {
         }
         if options.ef > MAX_EF {
             return Err(Error::argument(format!("ef is {}, allowed are 0 to {MAX_EF}", options.ef)));
+        }
+        if !(0.0..=1.0).contains(&options.recall) {
+            return Err(Error::argument(format!("recall is {}, allowed are 0 to 1", options.recall)));
+        }
+        if options.recall > 0.0 && self.is_custom() {
+            return Err(Error::unsupported(
+                "an index with a distance function of the caller's has no recall to ask for",
+            ));
         }
         Ok(())
     }

@@ -211,7 +211,7 @@ impl Codec {
             let half = if line + 1 == self.lines { LINE - FACTORS } else { LINE };
             let (low, high) = levels[line * 2 * LINE..][..2 * half].split_at(half);
             for (to, (low, high)) in code[line * LINE..].iter_mut().zip(low.iter().zip(high)) {
-                *to = (low + CENTRE) as u8 | ((high + CENTRE) as u8) << 4;
+                *to = (whole(low + CENTRE) | whole(high + CENTRE) << 4) as u8;
             }
         }
         self.set_factors(code, own, if self.metric == Metric::InnerProduct { factor } else { 2.0 * factor });
@@ -260,7 +260,7 @@ impl Codec {
             for (i, values) in from.chunks_exact(half).enumerate() {
                 let to = &mut weights[(2 * line + i) * LINE..][..half];
                 for (to, value) in to.iter_mut().zip(values) {
-                    let weight = round(value * inverse) as i32;
+                    let weight = whole(value * inverse);
                     sum += weight;
                     *to = weight as u8;
                 }
@@ -304,26 +304,41 @@ impl LevelJob for Prepare<'_> {
     }
 }
 
-/// The largest size of a value.
+/// The largest size of a value; there is no NaN.
 #[inline(always)]
 fn largest(values: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; 16];
-    let (whole, rest) = values.as_chunks::<16>();
-    for values in whole {
+    // As whole numbers, which order as sizes do: their maximum is one instruction on every level.
+    let mut lanes = [0_u32; 16];
+    let (blocks, rest) = values.as_chunks::<16>();
+    for values in blocks {
         for i in 0..16 {
-            // Not `max`: its rule for NaN costs more, and there is none.
-            lanes[i] = if values[i].abs() > lanes[i] { values[i].abs() } else { lanes[i] };
+            lanes[i] = lanes[i].max(values[i].to_bits() << 1);
         }
     }
-    lanes.iter().copied().chain(rest.iter().map(|value| value.abs())).fold(0.0, f32::max)
+    let mut most = 0;
+    for lane in lanes {
+        most = most.max(lane);
+    }
+    for value in rest {
+        most = most.max(value.to_bits() << 1);
+    }
+    f32::from_bits(most >> 1)
 }
 
 /// The nearest whole number, halves to even ones, of a value between -2^22 and 2^22: what is added leaves no bits for fractions.
 #[inline(always)]
 fn round(value: f32) -> f32 {
-    const WHOLE: f32 = 12_582_912.0;
     (value + WHOLE) - WHOLE
 }
+
+/// As [`round`], as a whole number: a cast would ask of each value whether it fits.
+#[inline(always)]
+fn whole(value: f32) -> i32 {
+    (value + WHOLE).to_bits().wrapping_sub(WHOLE.to_bits()).cast_signed()
+}
+
+/// Numbers of its size have no bits for fractions.
+const WHOLE: f32 = 12_582_912.0;
 
 /// Values on a grid of 16 levels around 0, `step` apart, as levels.
 #[inline(always)]
@@ -376,7 +391,7 @@ impl Wide {
                 let unit = most / 127.0;
                 let inverse = 1.0 / unit;
                 for (to, value) in planes.iter_mut().zip(values) {
-                    *to = round(value * inverse) as i32 as u8;
+                    *to = whole(value * inverse) as u8;
                 }
                 unit
             }
@@ -386,9 +401,9 @@ impl Wide {
                 let inverse = 1.0 / unit;
                 let (low, high) = planes.split_at_mut(row);
                 for ((low, high), value) in low.iter_mut().zip(high).zip(values) {
-                    let whole = round(value * inverse) as i32;
-                    *low = whole as u8;
-                    *high = ((whole - i32::from(whole as i8)) >> 8) as u8;
+                    let wide = whole(value * inverse);
+                    *low = wide as u8;
+                    *high = ((wide - i32::from(wide as i8)) >> 8) as u8;
                 }
                 unit
             }
@@ -414,7 +429,7 @@ impl Codec {
         codec.matrix.reset(row * codec.directions());
         for (to, from) in codec.matrix.bytes_mut().chunks_exact_mut(row).zip(rows.data.chunks_exact(rows.columns)) {
             for (to, value) in to.iter_mut().zip(from) {
-                *to = round(value / codec.unit) as i32 as u8;
+                *to = whole(value / codec.unit) as u8;
             }
         }
         codec

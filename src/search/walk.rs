@@ -326,7 +326,7 @@ impl<A: Admission> Walk<'_, A> {
             }
             // A slot of the upper levels lends its wider links to the walk at level 0: the way out of a tight cluster that was inserted
             // in one go, whose own links lead to itself.
-            let reach = if level == 0 { field.graph.level(slot).min(1) } else { level };
+            let reach = if level == 0 { u32::from(field.graph.is_upper(slot)) } else { level };
             let mut count = 0;
             for at in level..=reach {
                 count = gather(field.graph.row(slot, at), visited, gathered, count);

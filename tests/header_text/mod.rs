@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 /// The files of the C layer, in the order of the header.
-const SOURCES: [&str; 9] = ["types", "library", "life", "content", "search", "reading", "disk", "durable", "exchange"];
+const SOURCES: [&str; 10] =
+    ["types", "library", "life", "content", "search", "tuning", "reading", "disk", "durable", "exchange"];
 
 /// Chapters of the header: title, and the function that opens it.
 const CHAPTERS: [(&str, &str); 8] = [
