@@ -243,7 +243,10 @@ typedef uint32_t kith_quantizer;
 enum {
     /**
      * The library's choice: KITH_QUANTIZER_PROJECTED4 for a graph that holds 2,048 vectors or more, if the metric is L2, inner product or
-     * cosine and a vector has at least 192 bytes and at most 4,096 dimensions; else none.
+     * cosine and a vector has at least 192 bytes and at most 4,096 dimensions; else none. Under the same metrics and from as many bytes
+     * on, f32 vectors that are all whole numbers from 0 to 255, or from -128 to 127, are held in a byte per component from then on, or from
+     * the first batch on: nothing is lost, and distances are those of integers. Such vectors have codes only from 192 dimensions on. The
+     * first vector that does not fit makes all be held as they were given again, for good; that insertion takes longer.
      */
     KITH_QUANTIZER_AUTO = 0,
     /** Plain vectors. */
@@ -474,6 +477,13 @@ typedef struct kith_info {
     uint64_t seed;
     /** 0 in this version. */
     uint64_t flags;
+    /**
+     * Type of a component in memory: `element`, or KITH_U8 or KITH_I8 where all vectors were found to be such whole numbers (KITH_F32
+     * under KITH_QUANTIZER_AUTO). Vectors, queries and distances are the same either way.
+     */
+    kith_element held;
+    /** Bytes of a code, of which each vector has one; 0 while there are none. */
+    uint32_t code_bytes;
 } kith_info;
 
 /** What kith_check() found. The caller sets `size` before the call; the rest is written. Of a flat index all numbers are 0. */
@@ -927,11 +937,13 @@ KITH_API kith_status kith_removed_keys(const kith_index *index, uint64_t *keys, 
  * - vector: receives the address of `dimensions` components of the index's element type; NULL on failure
  *
  * The bytes stay there, as they are, until the key gets another vector, or is removed for good (kith_remove() without KITH_KEEP_REMOVED,
- * kith_forget()), or the index is cleared or freed. To be read only.
+ * kith_forget()), or the index is cleared or freed. To be read only. An index that held its vectors in less memory (see KITH_QUANTIZER_AUTO)
+ * holds them as they were given from the first call that finds one on, which takes the time for a copy of all.
  *
  * Errors:
  * - KITH_ERROR_NOT_FOUND: no vector has this key
  * - KITH_ERROR_ARGUMENT: a pointer is NULL
+ * - KITH_ERROR_MEMORY: there is none for vectors as they were given
  */
 KITH_API kith_status kith_row(const kith_index *index,
                               uint64_t key,

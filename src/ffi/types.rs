@@ -118,7 +118,10 @@ pub type kith_quantizer = u32;
 #[repr(C)]
 pub enum kith_quantizer_values {
     /// The library's choice: KITH_QUANTIZER_PROJECTED4 for a graph that holds 2,048 vectors or more, if the metric is L2, inner product or
-    /// cosine and a vector has at least 192 bytes and at most 4,096 dimensions; else none.
+    /// cosine and a vector has at least 192 bytes and at most 4,096 dimensions; else none. Under the same metrics and from as many bytes
+    /// on, f32 vectors that are all whole numbers from 0 to 255, or from -128 to 127, are held in a byte per component from then on, or from
+    /// the first batch on: nothing is lost, and distances are those of integers. Such vectors have codes only from 192 dimensions on. The
+    /// first vector that does not fit makes all be held as they were given again, for good; that insertion takes longer.
     KITH_QUANTIZER_AUTO = 0,
     /// Plain vectors.
     KITH_QUANTIZER_NONE = 1,
@@ -398,4 +401,9 @@ pub struct kith_info {
     pub seed: u64,
     /// 0 in this version.
     pub flags: u64,
+    /// Type of a component in memory: `element`, or KITH_U8 or KITH_I8 where all vectors were found to be such whole numbers (KITH_F32
+    /// under KITH_QUANTIZER_AUTO). Vectors, queries and distances are the same either way.
+    pub held: kith_element,
+    /// Bytes of a code, of which each vector has one; 0 while there are none.
+    pub code_bytes: u32,
 }

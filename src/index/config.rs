@@ -200,12 +200,21 @@ impl Config {
         })
     }
 
+    /// Whether vectors may be held as bytes, where they turn out to be such whole numbers.
+    pub(crate) fn may_be_bytes(&self) -> bool {
+        self.element == Element::F32
+            && self.kind == Kind::Graph
+            && self.quantizer == Quantizer::Auto
+            && matches!(self.metric, Metric::L2 | Metric::InnerProduct | Metric::Cosine)
+    }
+
     /// Bytes of one vector as the caller passes it.
     pub(crate) fn vector_bytes(&self) -> usize {
         self.element.vector_bytes(self.dimensions)
     }
 
     /// The part of an [`Info`] that follows from the configuration; the counts are zero.
+    /// Vectors are as they are given, and there are no codes.
     pub(crate) fn info(&self, format: u32) -> Info {
         Info {
             dimensions: self.dimensions,
@@ -222,6 +231,8 @@ impl Config {
             capacity: 0,
             bytes: 0,
             seed: self.seed,
+            held: self.element,
+            code_bytes: 0,
         }
     }
 }
@@ -372,4 +383,8 @@ pub struct Info {
     pub bytes: u64,
     /// Seed of the levels.
     pub seed: u64,
+    /// Type of a component as it is held: bytes where all f32 turned out to be such whole numbers.
+    pub held: Element,
+    /// Bytes of a code, of which each vector has one; 0 if there are none.
+    pub code_bytes: u32,
 }

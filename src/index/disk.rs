@@ -18,6 +18,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) states: Vec<u8>,
+    /// Holds the vectors of all slots that the states name, whatever becomes of the view.
+    store: Arc<Store>,
     tree: Option<Tree>,
     /// Whether it has codes.
     coded: bool,
@@ -32,7 +34,7 @@ impl Snapshot {
     pub(super) fn image<'a>(&'a self, index: &'a Index, core: &'a Core, guard: &'a Guard) -> Image<'a> {
         Image {
             config: &index.config,
-            store: &core.store,
+            store: &self.store,
             graph: core.graph.as_ref(),
             states: &self.states,
             tree: self.tree.as_ref(),
@@ -56,14 +58,16 @@ impl Index {
         let (core, mut states, kept, logged) = {
             let _alone = self.gate.write();
             let core = self.core(guard);
-            let kept = core.store.all_removed().into_iter().map(|(_, slot)| slot).collect();
-            (core, core.store.copy_states()?, kept, self.seen_up_to())
+            let store = core.store(guard);
+            let kept = store.all_removed().into_iter().map(|(_, slot)| slot).collect();
+            (core, store.copy_states()?, kept, self.seen_up_to())
         };
+        let store = Arc::clone(&core.view(guard).store);
         let coded = core.keep_codes(guard);
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
-        Ok((core, Snapshot { states, tree, coded, kept, logged }))
+        Ok((core, Snapshot { states, store, tree, coded, kept, logged }))
     }
 
     /// Writes the index as it is at one instant of the call: beside the file, synced, then renamed over it. Writers go on.
@@ -119,14 +123,14 @@ impl Index {
     }
 
     pub(super) fn opened(opened: Opened, flags: OpenFlags, pool: Pool) -> Result<Self> {
-        let Opened { config, parts, graph, codes, format } = opened;
+        let Opened { config, parts, graph, codes } = opened;
+        let scoring = super::scoring_of(&config)?;
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin())?;
-        let mut core = Core::around(&config, store, graph);
+        let mut core = Core::around(&config, &scoring, store, graph)?;
         core.codes = codes.map_or_else(crossbeam_epoch::Atomic::null, crossbeam_epoch::Atomic::new);
-        let mut index = Self::around(config, core)?;
+        let mut index = Self::around(config, scoring, core);
         index.pool = pool;
-        index.format = format;
         index.read_only = match flags {
             OpenFlags { mapped: true, .. } => Some("mapped"),
             OpenFlags { read_only: true, .. } => Some("read-only"),

@@ -9,7 +9,7 @@ use crate::distance::{Element, Metric};
 use crate::graph::{Entry, Graph, KEEP};
 use crate::index::config::{Config, Kind, OpenFlags, Options, Quantizer};
 use crate::quant::{self, Codes, Workspace};
-use crate::store::{EMPTY, LIVE, Store};
+use crate::store::{EMPTY, Held, LIVE, Store};
 use crate::util::epoch::Epochs;
 use crate::util::error::{Result, Status};
 use crate::util::memory::Foreign;
@@ -45,7 +45,7 @@ impl Random {
 pub(super) struct Sample {
     pub(super) config: Config,
     pub(super) epochs: Epochs,
-    pub(super) store: Store,
+    pub(super) store: Arc<Store>,
     pub(super) graph: Option<Graph>,
     pub(super) codes: Option<Codes>,
 }
@@ -55,7 +55,7 @@ impl Sample {
     pub(super) fn new(element: Element, metric: Metric, dimensions: u32, vectors: u32) -> Self {
         let options = Options { element, metric, dimensions, kind: Kind::Flat, seed: 0x5eed, ..Options::default() };
         let config = Config::new(&options).expect("a valid shape");
-        let store = Store::empty(config.vector_bytes(), super::header::scaled(&config));
+        let store = Store::empty(config.vector_bytes(), super::header::scaled(&config), config.removal);
         let sample = Self { config, epochs: Epochs::new(), store, graph: None, codes: None };
         let mut random = Random::new(u64::from(dimensions) << 32 | u64::from(vectors));
         for key in 0..u64::from(vectors) {
@@ -88,7 +88,7 @@ impl Sample {
 
     /// What a save would write.
     pub(super) fn bytes(&self, keep: Keep) -> Vec<u8> {
-        let parts = (&self.store, self.graph.as_ref(), self.codes.as_ref());
+        let parts = (&*self.store, self.graph.as_ref(), self.codes.as_ref());
         serialize(&self.config, parts, &self.states(), keep)
     }
 
@@ -115,19 +115,46 @@ impl Sample {
         self
     }
 
+    /// The same links between other vectors: whole numbers, held as bytes.
+    pub(super) fn whole(mut self, random: &mut Random) -> Self {
+        self.config.quantizer = Quantizer::Auto;
+        let given = Store::empty(self.config.vector_bytes(), super::header::scaled(&self.config), self.config.removal);
+        let links = self.graph.take();
+        let slots = std::mem::replace(&mut self.store, given).slots();
+        for slot in 0..slots {
+            let components = (0..self.config.dimensions).map(|_| random.below(256) as f32);
+            let vector: Vec<u8> = components.flat_map(f32::to_ne_bytes).collect();
+            let guard = self.epochs.pin();
+            assert_eq!(self.store.allocate(1).ok(), Some(slot));
+            self.store.write(slot, 1000 + u64::from(slot), &vector, 0.25);
+            self.store.claim(slot, &guard).expect("a fresh key");
+            self.store.publish(slot, &guard);
+        }
+        let held = self.store.held_as(Held::U8).expect("memory for a sample");
+        (0..slots).for_each(|slot| held.copy_vector(&self.store, slot, &mut Vec::new()));
+        (self.store, self.graph) = (held, links);
+        self
+    }
+
     /// The same with codes. The vectors are not empty.
     pub(super) fn coded(mut self) -> Self {
-        self.config.quantizer = Quantizer::Projected4;
+        if self.store.held() == Held::AsGiven {
+            self.config.quantizer = Quantizer::Projected4;
+        }
         let Config { metric, element, dimensions, .. } = self.config;
         let slots = 0..self.store.slots();
         let vectors = slots.clone().map(|slot| self.store.vector_slice(slot)).collect();
+        let element = if self.store.held() == Held::U8 { Element::U8 } else { element };
         let sample = quant::Sample { metric, element, dimensions: dimensions as usize, vectors };
         let codec =
             quant::train(&sample, 1, 1, &Pool::default()).expect("memory for a codec").expect("vectors that vary");
         let codes = Codes::new(codec);
         codes.grow(slots.end as usize).expect("memory for codes");
         let mut work = Workspace::default();
-        slots.for_each(|slot| codes.write(slot, self.store.vector_slice(slot), self.store.scale(slot), &mut work));
+        slots.for_each(|slot| {
+            let vector = (element, self.store.vector_slice(slot));
+            codes.write(slot, vector, self.store.scale(slot), &mut work);
+        });
         self.codes = Some(codes);
         self
     }
@@ -161,6 +188,15 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         removed.linked(4, &mut Random::new(3)).bytes(Keep::All),
         Sample::new(Element::U8, Metric::Cosine, 8, 40).linked(2, &mut Random::new(4)).bytes(Keep::All),
         Sample::new(Element::U8, Metric::L2, 24, 50).linked(3, &mut Random::new(6)).coded().bytes(Keep::All),
+        Sample::new(Element::F32, Metric::L2, 60, 40)
+            .linked(3, &mut Random::new(7))
+            .whole(&mut Random::new(8))
+            .bytes(Keep::All),
+        Sample::new(Element::F32, Metric::Cosine, 50, 40)
+            .linked(3, &mut Random::new(9))
+            .whole(&mut Random::new(10))
+            .coded()
+            .bytes(Keep::All),
         Sample::new(Element::F32, Metric::L2, 2, 0).linked(16, &mut Random::new(5)).bytes(Keep::All),
         with_optional_section(&Sample::new(Element::U8, Metric::InnerProduct, 40, 2).bytes(Keep::Live)),
     ]
@@ -394,7 +430,7 @@ fn use_fully((header, read::Content { parts, graph, codes }): read::Read, flags:
     }
     if let Some(codes) = &codes {
         let query = vec![1; store.vector_bytes()];
-        let _ = codes.codec.prepare(&query, 1.0, &mut Workspace::default());
+        let _ = codes.codec.prepare(header.element(), &query, 1.0, &mut Workspace::default());
     }
     if !flags.unchecked {
         let again = serialize(&header.config, (&store, graph.as_ref(), codes.as_ref()), &states, Keep::All);

@@ -64,8 +64,6 @@ pub(crate) struct Opened {
     /// Where the kind is graph; links are checked.
     pub(crate) graph: Option<Graph>,
     pub(crate) codes: Option<Codes>,
-    /// Format of the file.
-    pub(crate) format: u32,
 }
 
 /// Writes an index beside `path` and puts it in its place. On failure `path` is as it was.
@@ -163,7 +161,7 @@ pub(crate) fn open_in_place(bytes: &Arc<Foreign>, flags: OpenFlags, pool: &Pool)
 
 impl Opened {
     fn of((header, Content { parts, graph, codes }): read::Read) -> Self {
-        Self { config: header.config, parts, graph, codes, format: header.format }
+        Self { config: header.config, parts, graph, codes }
     }
 }
 
@@ -182,6 +180,8 @@ fn info_of(header: &Header) -> Info {
         capacity: header.slots.all,
         bytes: header.file_bytes(),
         quantizer: header.section(SectionKind::CODES).map_or(Quantizer::None, |_| Quantizer::Projected4),
+        held: header.element(),
+        code_bytes: header.section(SectionKind::CODES).map_or(0, |codes| codes.record_bytes),
         ..header.config.info(header.format)
     }
 }

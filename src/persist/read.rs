@@ -74,7 +74,7 @@ impl Arrays {
     /// Memory for every section of a header.
     fn allocate(header: &Header) -> Result<Self> {
         let config = &header.config;
-        let store = Parts::empty(config.vector_bytes(), scaled(config));
+        let store = Parts::empty(config.vector_bytes(), header.held, scaled(config));
         store.grow(usize::try_from(header.slots.all).map_err(|_| Error::memory(usize::MAX))?)?;
         let of = |kind: SectionKind| -> Result<Segments> {
             let section = required(header, kind)?;
@@ -92,7 +92,8 @@ impl Arrays {
             Ok(Segments::in_file(map, section.offset as usize, section.record_bytes as usize))
         };
         let store = Parts {
-            vector_bytes: header.config.vector_bytes(),
+            given_bytes: header.config.vector_bytes(),
+            held: header.held,
             vectors: of(SectionKind::VECTORS)?,
             keys: of(SectionKind::KEYS)?,
             states: of(SectionKind::STATES)?,
@@ -160,7 +161,7 @@ impl CodeArrays {
         }
         let config = &header.config;
         let lines = required(header, SectionKind::CODES)?.record_bytes as usize / LINE;
-        let codec = Codec::from_blob(config.metric, config.element, config.dimensions as usize, lines, &blob)?;
+        let codec = Codec::from_blob(config.metric, config.dimensions as usize, lines, &blob)?;
         Ok(Codes::from_parts(codec, self.codes))
     }
 }
@@ -422,9 +423,10 @@ impl<S: Source + ?Sized> Reader<'_, S> {
     fn content(&self, block: &Block<'_>, position: u64, bytes: &[u8]) -> Result<()> {
         match block.section.kind {
             SectionKind::VECTORS => {
-                let config = &self.header.config;
                 let stride = block.section.record_bytes as usize;
-                Rows { element: config.element, vector_bytes: config.vector_bytes(), stride }.check(position, bytes)
+                let element = self.header.element();
+                let vector_bytes = element.vector_bytes(self.header.config.dimensions);
+                Rows { element, vector_bytes, stride }.check(position, bytes)
             }
             SectionKind::SCALES => check_scales(position, bytes),
             SectionKind::CODES => check_codes(block.section.record_bytes as usize, position, bytes),

@@ -69,7 +69,7 @@ impl Serializer {
         };
         let upper_rows = if image.graph.is_some() { links::upper_rows(image.config, slots.all) } else { 0 };
         let lines = image.codes.map(|codes| codes.codec.lines());
-        let header = Header::plan(image.config, slots, upper_rows, lines);
+        let header = Header::plan(image.config, image.store.held(), slots, upper_rows, lines);
         let checksum_bytes = header.section(SectionKind::CHECKSUMS).map_or(0, |section| section.bytes) as usize;
         Ok(Self {
             keep,

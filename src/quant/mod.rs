@@ -44,7 +44,6 @@ const SPIKE: f32 = 8.0;
 #[derive(Debug)]
 pub(crate) struct Codec {
     metric: Metric,
-    element: Element,
     dimensions: usize,
     /// Cache lines of a code.
     lines: usize,
@@ -118,14 +117,14 @@ impl Codec {
 
     /// Widens a vector, at length 1 under cosine. `scale` is 1 / its norm as `Scoring::check` gives it.
     #[inline(always)]
-    fn widen(&self, vector: &[u8], scale: f32, out: &mut Vec<f32>) {
+    fn widen(&self, element: Element, vector: &[u8], scale: f32, out: &mut Vec<f32>) {
         out.resize(self.dimensions, 0.0);
-        distance::to_f32(self.element, vector, out);
+        distance::to_f32(element, vector, out);
         if self.metric != Metric::Cosine {
             return;
         }
         if scale.is_nan() {
-            let factor = 1.0 / distance::norm(self.element, vector);
+            let factor = 1.0 / distance::norm(element, vector);
             out.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
         } else {
             out.iter_mut().for_each(|value| *value *= scale);
@@ -179,14 +178,14 @@ impl Codec {
         }
     }
 
-    /// Writes the code of a vector. `scale` as in `widen`.
-    pub(crate) fn encode(&self, vector: &[u8], scale: f32, work: &mut Workspace, code: &mut [u8]) {
-        distance::run_on(self.level, Encode { codec: self, vector, scale, work, code });
+    /// Writes the code of a vector of any element type. `scale` as in `widen`.
+    pub(crate) fn encode(&self, element: Element, vector: &[u8], scale: f32, work: &mut Workspace, code: &mut [u8]) {
+        distance::run_on(self.level, Encode { codec: self, vector: (element, vector), scale, work, code });
     }
 
     #[inline(always)]
-    fn encode_here(&self, vector: &[u8], scale: f32, work: &mut Workspace, code: &mut [u8]) {
-        self.widen(vector, scale, &mut work.centred);
+    fn encode_here(&self, vector: (Element, &[u8]), scale: f32, work: &mut Workspace, code: &mut [u8]) {
+        self.widen(vector.0, vector.1, scale, &mut work.centred);
         self.centre(&mut work.centred);
         let norm = dot(&work.centred, &work.centred);
         code.fill(0);
@@ -224,13 +223,20 @@ impl Codec {
     }
 
     /// Prepares a query; `None` if it has no estimates (its numbers overflow). `scale` as in `widen`.
-    pub(crate) fn prepare<'w>(&self, vector: &[u8], scale: f32, work: &'w mut Workspace) -> Option<&'w Query> {
-        distance::run_on(self.level, Prepare { codec: self, vector, scale, work }).then_some(&work.query)
+    pub(crate) fn prepare<'w>(
+        &self,
+        element: Element,
+        vector: &[u8],
+        scale: f32,
+        work: &'w mut Workspace,
+    ) -> Option<&'w Query> {
+        distance::run_on(self.level, Prepare { codec: self, vector: (element, vector), scale, work })
+            .then_some(&work.query)
     }
 
     #[inline(always)]
-    fn prepare_here(&self, vector: &[u8], scale: f32, work: &mut Workspace) -> bool {
-        self.widen(vector, scale, &mut work.centred);
+    fn prepare_here(&self, vector: (Element, &[u8]), scale: f32, work: &mut Workspace) -> bool {
+        self.widen(vector.0, vector.1, scale, &mut work.centred);
         let mut add = 0.0;
         if self.metric == Metric::InnerProduct {
             add = 1.0 - dot(&work.centred, &self.mean);
@@ -275,7 +281,7 @@ impl Codec {
 
 struct Encode<'a> {
     codec: &'a Codec,
-    vector: &'a [u8],
+    vector: (Element, &'a [u8]),
     scale: f32,
     work: &'a mut Workspace,
     code: &'a mut [u8],
@@ -291,7 +297,7 @@ impl LevelJob for Encode<'_> {
 
 struct Prepare<'a> {
     codec: &'a Codec,
-    vector: &'a [u8],
+    vector: (Element, &'a [u8]),
     scale: f32,
     work: &'a mut Workspace,
 }
@@ -398,11 +404,10 @@ impl Wide {
 
 impl Codec {
     /// A codec around trained parts. `matrix` has a row per direction a code of `lines` lines holds, fewer are filled up with zeros.
-    fn around(metric: Metric, element: Element, lines: usize, mean: Vec<f32>, rows: &subspace::Matrix) -> Self {
+    fn around(metric: Metric, lines: usize, mean: Vec<f32>, rows: &subspace::Matrix) -> Self {
         let most = rows.data.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
         let mut codec = Self {
             metric,
-            element,
             dimensions: mean.len(),
             lines,
             mean,

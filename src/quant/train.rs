@@ -47,12 +47,12 @@ impl Sample<'_> {
 pub(crate) fn train(sample: &Sample<'_>, seed: u64, threads: usize, pool: &Pool) -> Result<Option<Codec>> {
     let Sample { metric, element, dimensions, .. } = *sample;
     // Only its shape is used here.
-    let shape = Codec::around(metric, element, 1, vec![0.0; dimensions], &Matrix::zero(0, dimensions)?);
+    let shape = Codec::around(metric, 1, vec![0.0; dimensions], &Matrix::zero(0, dimensions)?);
     let mut rows = Matrix::zero(sample.vectors.len(), dimensions)?;
     let mut values = Vec::new();
     for (i, vector) in sample.vectors.iter().enumerate() {
         // The norm is computed here: a sample has no scales.
-        shape.widen(vector, f32::NAN, &mut values);
+        shape.widen(element, vector, f32::NAN, &mut values);
         rows.row_mut(i).copy_from_slice(&values);
     }
     let mean = mean_of(&rows);
@@ -68,7 +68,7 @@ pub(crate) fn train(sample: &Sample<'_>, seed: u64, threads: usize, pool: &Pool)
     }
     let (lines, mut directions) = choose(&covariance, total, seed, threads, pool)?;
     subspace::spread(&mut directions, seed);
-    let codec = Codec::around(metric, element, lines, mean, &directions);
+    let codec = Codec::around(metric, lines, mean, &directions);
     Ok((codec.unit.is_normal() && dot(&directions.data, &directions.data).is_finite()).then_some(codec))
 }
 

@@ -144,8 +144,9 @@ fn walk<'f>(
         return (End::GaveUp, None);
     };
     let (from, level) = ((entry.slot, entry.level), field.scoring.level);
+    let (asked, bytes) = (field.scoring.asked, field.scoring.asked.vector_bytes(field.scoring.dimensions));
     if let Some(codes) = field.codes
-        && let Some(query) = codes.codec.prepare(&lines.bytes()[..field.store.vector_bytes()], -probe.factor, work)
+        && let Some(query) = codes.codec.prepare(asked, &lines.bytes()[..bytes], -probe.factor, work)
     {
         let estimator = codes.estimator(query);
         // Estimates rank the nearest roughly, so a narrow walk hands on more than it expands.

@@ -18,7 +18,7 @@ const KEEP_BYTES: usize = 4 << 20;
 /// Everything a search writes to, but its results. One search at a time uses it.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    /// The queries, padded to the stride of the store, one behind the other.
+    /// The queries, padded to the stride that the scoring has for them, one behind the other.
     pub(super) lines: Lines,
     stride: usize,
     /// Per query: what its scores are multiplied with.
@@ -50,13 +50,13 @@ impl Scratch {
         scoring: &Scoring,
         queries: impl ExactSizeIterator<Item = (&'q [u8], f32)>,
     ) {
-        self.stride = scoring.stride;
+        self.stride = scoring.query_stride;
         self.lines.reset(queries.len() * self.stride);
         self.factors.clear();
         for (i, (query, scale)) in queries.enumerate() {
             self.factors.push(scoring.factor(scale));
             let at = i * self.stride;
-            self.lines.bytes_mut()[at..at + query.len()].copy_from_slice(query);
+            scoring.put_query(query, &mut self.lines.bytes_mut()[at..]);
         }
         if self.nearest.len() < self.factors.len() {
             self.nearest.resize_with(self.factors.len(), Nearest::default);

@@ -32,7 +32,7 @@ const GIVE_UP_AT: usize = 16_384;
 /// What is looked for: a padded vector and what its scores are multiplied with.
 #[derive(Clone, Copy)]
 pub(crate) struct Probe {
-    /// `scoring.stride` readable bytes.
+    /// `scoring.query_stride` readable bytes.
     pub(crate) vector: *const u8,
     pub(crate) factor: f32,
 }
@@ -174,7 +174,7 @@ impl<S: Simd, K: Kernel<S>> Scorer<S> for Exact<'_, K> {
         if scoring.custom.is_some() {
             return scoring.distance(self.probe, store, slot);
         }
-        // SAFETY: slots come from rows of the graph, so their vectors are written; probe and vectors have `stride` bytes.
+        // SAFETY: slots come from rows of the graph, so their vectors are written; probe and vectors have the bytes of their strides.
         let raw = unsafe { distance::one::<S, K>(s, self.probe.vector, store.vector(slot), scoring.stride) };
         self.finish(raw, slot)
     }

@@ -96,7 +96,10 @@ fn hostile_headers_with_right_checksums_are_refused() {
     type Change = fn(&mut Vec<u8>);
     let cases: &[(&str, Status, Change)] = &[
         ("not a kith file", Status::Corrupt, |file| file[0] = b'P'),
-        ("format 4", Status::Version, |file| put_u32(file, at::FORMAT, 4)),
+        ("format 5", Status::Version, |file| put_u32(file, at::FORMAT, 5)),
+        ("format 4, an index of this kind has 1", Status::Corrupt, |file| put_u32(file, at::FORMAT, 4)),
+        ("held as element 5", Status::Corrupt, |file| put_u32(file, at::HELD, 5)),
+        ("such vectors are held as element 4", Status::Corrupt, |file| put_u32(file, at::HELD, 4)),
         ("format 0", Status::Corrupt, |file| put_u32(file, at::FORMAT, 0)),
         ("byte order", Status::Version, |file| file[at::BYTE_ORDER..at::BYTE_ORDER + 4].reverse()),
         ("dimensions is 0", Status::Corrupt, |file| put_u32(file, at::DIMENSIONS, 0)),

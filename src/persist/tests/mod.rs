@@ -33,7 +33,7 @@ fn content(store: &Store) -> Vec<(u64, Vec<u8>, u32)> {
         .collect()
 }
 
-fn open_store(path: &Path, flags: OpenFlags) -> Result<(Config, Store)> {
+fn open_store(path: &Path, flags: OpenFlags) -> Result<(Config, Arc<Store>)> {
     let opened = open(path, flags, &Pool::default())?;
     let epochs = Epochs::new();
     let store = Store::from_parts(opened.parts, &epochs.pin())?;
