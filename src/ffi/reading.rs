@@ -8,7 +8,7 @@ use crate::distance::{Element, Metric};
 use crate::index::config::check_shape;
 use std::ffi::{c_int, c_void};
 
-/// Copies out the vector of a key, bit for bit as it was inserted.
+/// Copies out the vector of a key, bit for bit as it was inserted; with KITH_QUANTIZER_BYTES or one of _LEADING8 the vector that is held instead.
 ///
 /// - index: the index
 /// - key: its key

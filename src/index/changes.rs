@@ -77,13 +77,17 @@ impl Index {
             let _coding = self.filling(core, |held| held.fits(vector), &pin)?;
             let store = core.store(&pin);
             let slot = store.allocate(1)?;
-            store.write(slot, key, vector, scale);
+            let mut linker = self.linkers.take();
+            core.view(&pin).write(&self.scoring, (slot, key), (vector, scale), &mut linker.work);
             let claimed = match present {
                 Present::Refuse => store.claim(slot, &pin),
                 Present::Replace => store.claim_if_absent(slot, &pin).map(drop),
             };
-            claimed.inspect_err(|_| store.give_back(slot, 1))?;
-            let mut linker = self.linkers.take();
+            if let Err(error) = claimed {
+                self.linkers.give(linker);
+                store.give_back(slot, 1);
+                return Err(error);
+            }
             let coded = core.write_code(slot, &mut linker.work, &pin);
             let ready = coded.and_then(|()| self.prepare(core, slot)).and_then(|()| turn.put(&[key], |_| vector));
             if let Err(error) = ready {
@@ -152,7 +156,8 @@ impl Index {
         let pin = self.pin();
         loop {
             let core = self.core(&pin);
-            self.hold_batch(core, (0..keys.len()).map(|i| vectors.row(i)), &pin)?;
+            let threads = threads_or_cores(options.threads);
+            self.hold_batch(core, (0..keys.len()).map(|i| vectors.row(i)), threads, &pin)?;
             let first = core.store(&pin).allocate(count)?;
             let batch = Batch { core, first, keys, vectors, present };
             let mut coded = Coded::BeforeOrNot;
@@ -302,7 +307,7 @@ impl Index {
         let (store, slot) = (batch.core.store(guard), batch.first + i as u32);
         check_key(key)?;
         let scale = self.scoring.check("vector", vector)?;
-        store.write(slot, key, vector, scale);
+        batch.core.view(guard).write(&self.scoring, (slot, key), (vector, scale), &mut linker.work);
         batch.core.write_code(slot, &mut linker.work, guard)?;
         self.prepare(batch.core, slot)?;
         if store.claim_if_absent(slot, guard)? || batch.present == Present::Replace {

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 
 /// Slots from which on an index has codes: by the library's choice, and where they were asked for.
 const BY_CHOICE: u32 = 2048;
-const ON_DEMAND: u32 = 256;
+pub(super) const ON_DEMAND: u32 = 256;
 /// Slots that a thread codes at a time.
 const PIECE: usize = 256;
 
@@ -28,7 +28,7 @@ pub(super) enum Coded {
 
 /// Slots from which on an index has codes.
 pub(super) fn codes_from(quantizer: Quantizer) -> u32 {
-    if quantizer == Quantizer::Projected4 { ON_DEMAND } else { BY_CHOICE }
+    if matches!(quantizer, Quantizer::Auto | Quantizer::None) { BY_CHOICE } else { ON_DEMAND }
 }
 
 impl Core {
@@ -74,6 +74,12 @@ impl Index {
         // Nobody fills a slot meanwhile, so every slot is either coded here or by whoever fills it later.
         let _alone = core.coding.write();
         if !due(core) {
+            return Ok(Coded::BeforeOrNot);
+        }
+        if let Some(reduction) = self.config.quantizer.reduction() {
+            let store = core.store(guard);
+            let vectors = (0..store.slots()).map(|slot| store.vector_slice(slot));
+            self.reduce(core, reduction, vectors, threads, guard)?;
             return Ok(Coded::BeforeOrNot);
         }
         self.hold_as_bytes(core, threads, guard)?;

@@ -1,9 +1,11 @@
 //! Calls that touch files, streams and buffers: save, open, file info.
 
 use super::config::{Info, OpenFlags};
+use super::holding::View;
 use super::{Core, Index};
 use crate::persist::links::{Tree, keep_linked};
 use crate::persist::{self, Image, Opened};
+use crate::quant::Reducer;
 use crate::store::Store;
 use crate::util::epoch::{Epochs, Guard};
 use crate::util::error::{Error, Result};
@@ -20,6 +22,7 @@ pub(super) struct Snapshot {
     pub(super) states: Vec<u8>,
     /// Holds the vectors of all slots that the states name, whatever becomes of the view.
     store: Arc<Store>,
+    reducer: Option<Arc<Reducer>>,
     tree: Option<Tree>,
     /// Whether it has codes.
     coded: bool,
@@ -35,6 +38,7 @@ impl Snapshot {
         Image {
             config: &index.config,
             store: &self.store,
+            reducer: self.reducer.as_deref(),
             graph: core.graph.as_ref(),
             states: &self.states,
             tree: self.tree.as_ref(),
@@ -62,12 +66,12 @@ impl Index {
             let kept = store.all_removed().into_iter().map(|(_, slot)| slot).collect();
             (core, store.copy_states()?, kept, self.seen_up_to())
         };
-        let store = Arc::clone(&core.view(guard).store);
+        let (store, reducer) = core.view(guard).shared();
         let coded = core.keep_codes(guard);
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
-        Ok((core, Snapshot { states, store, tree, coded, kept, logged }))
+        Ok((core, Snapshot { states, store, reducer, tree, coded, kept, logged }))
     }
 
     /// Writes the index as it is at one instant of the call: beside the file, synced, then renamed over it. Writers go on.
@@ -123,11 +127,11 @@ impl Index {
     }
 
     pub(super) fn opened(opened: Opened, flags: OpenFlags, pool: Pool) -> Result<Self> {
-        let Opened { config, parts, graph, codes } = opened;
+        let Opened { config, parts, graph, codes, reducer } = opened;
         let scoring = super::scoring_of(&config)?;
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin())?;
-        let mut core = Core::around(&config, &scoring, store, graph)?;
+        let mut core = Core::around(&config, View::new(&scoring, store, reducer.map(Arc::new))?, graph)?;
         core.codes = codes.map_or_else(crossbeam_epoch::Atomic::null, crossbeam_epoch::Atomic::new);
         let mut index = Self::around(config, scoring, core);
         index.pool = pool;

@@ -87,6 +87,9 @@ impl Index {
                 return Err(Error::unsupported("kith reads files of usearch and faiss and does not write them"));
             }
         };
+        if self.config.quantizer.reduction().is_some() {
+            return Err(Error::unsupported("an index of reduced vectors has none to write"));
+        }
         if !fits {
             let text =
                 "format does not go with the index's kind: hnswlib's graph files with graph, its flat files with flat";

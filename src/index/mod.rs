@@ -36,8 +36,8 @@ use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
 use holding::View;
 use parking_lot::RwLock;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 
 pub use crate::foreign::Format;
 pub use crate::graph::Check;
@@ -71,13 +71,13 @@ impl Core {
     fn empty(config: &Config, scoring: &Scoring) -> Result<Self> {
         let store = Store::empty(config.vector_bytes(), config.metric == Metric::Cosine, config.removal);
         let graph = (config.kind == Kind::Graph).then(|| Graph::new(config.m, config.seed));
-        Self::around(config, scoring, store, graph)
+        Self::around(config, View::new(scoring, store, None)?, graph)
     }
 
-    fn around(config: &Config, scoring: &Scoring, store: Arc<Store>, graph: Option<Graph>) -> Result<Self> {
+    fn around(config: &Config, view: View, graph: Option<Graph>) -> Result<Self> {
         let codes_from = AtomicU32::new(coding::codes_from(config.quantizer));
         Ok(Self {
-            view: Atomic::new(View::new(scoring, store)?),
+            view: Atomic::new(view),
             as_given: AtomicBool::new(false),
             graph,
             linking: RwLock::new(()),

@@ -45,7 +45,9 @@ impl Index {
         reentry::calling_back(self.name(), || {
             let core = self.core(&pin);
             for (slot, distance) in self.watch(core, query, &admit, observer, options.counters, &pin)? {
-                show(core.store(&pin), slot, &mut |vector| hit(core.store(&pin).key(slot), vector, distance));
+                show(&self.scoring, core.view(&pin), slot, &mut |vector| {
+                    hit(core.store(&pin).key(slot), vector, distance);
+                });
             }
             Ok(())
         })
@@ -69,13 +71,15 @@ impl Index {
         // force, which has the vector of every slot that can be met.
         let probing = RefCell::new(Probing::default());
         let distance = |slot: u32| match query {
-            Query::Vector(query) => probing.borrow_mut().distance(core.view(guard), (query, scale), slot),
+            Query::Vector(query) => {
+                probing.borrow_mut().distance(&self.scoring, core.view(guard), (query, scale), slot)
+            }
             Query::Opaque(query) => {
                 let probe = Probe { vector: query.first(), factor: 1.0 };
                 distance_of(&self.scoring, probe, store, slot)
             }
         };
-        let show = |slot: u32, to: Shown<'_>| show(core.store(guard), slot, to);
+        let show = |slot: u32, to: Shown<'_>| show(&self.scoring, core.view(guard), slot, to);
         let mut watched = Watched { store, admit, observer, distance: &distance, show: &show, distances: 0, hops: 0 };
         let mut found = match &core.graph {
             Some(graph) => watched.walk(graph),
@@ -91,7 +95,7 @@ impl Index {
         let reported = |hit: Ranked| match query {
             Query::Vector(query) if self.scoring.metric == Metric::Cosine => {
                 let view = core.view(guard);
-                (hit.slot, probing.borrow_mut().reported(view, (query, scale), hit))
+                (hit.slot, probing.borrow_mut().reported(&self.scoring, view, (query, scale), hit))
             }
             _ => (hit.slot, hit.distance),
         };
@@ -100,13 +104,13 @@ impl Index {
 }
 
 /// Hands on where a slot's vector stands, as callers give it.
-fn show(store: &Store, slot: u32, to: Shown<'_>) {
-    if store.held() == Held::AsGiven {
-        return to(store.vector(slot));
+fn show(given: &Scoring, view: &View, slot: u32, to: Shown<'_>) {
+    if view.store.held() == Held::AsGiven {
+        return to(view.store.vector(slot));
     }
-    let mut given = Vec::new();
-    store.unpack(slot, &mut given);
-    to(given.as_ptr());
+    let mut vector = Vec::new();
+    view.unpack(given, slot, &mut vector);
+    to(vector.as_ptr());
 }
 
 fn distance_of(scoring: &Scoring, probe: Probe, store: &Store, slot: u32) -> f64 {
@@ -118,29 +122,32 @@ fn distance_of(scoring: &Scoring, probe: Probe, store: &Store, slot: u32) -> f64
 
 /// A query as the view in force sees it.
 #[derive(Default)]
-struct Probing {
+struct Probing<'v> {
     scratch: Scratch,
-    /// The view that `scratch` is for.
-    view: usize,
+    /// The view that `scratch` is for, and what tells distances there.
+    scoring: Option<(usize, &'v Scoring)>,
 }
 
-impl Probing {
-    fn of<'v>(&mut self, view: &'v View, query: (&[u8], f32)) -> &'v Scoring {
-        let (name, scoring) = (std::ptr::from_ref(view).addr(), view.asked(query.0));
-        if self.view != name {
-            self.scratch.set_queries(scoring, std::iter::once(query));
-            self.view = name;
+impl<'v> Probing<'v> {
+    fn of(&mut self, given: &Scoring, view: &'v View, query: (&[u8], f32)) -> &'v Scoring {
+        let name = std::ptr::from_ref(view).addr();
+        match self.scoring {
+            Some((known, scoring)) if known == name => scoring,
+            _ => {
+                let scoring = view.ask(given, query, &mut self.scratch);
+                self.scoring = Some((name, scoring));
+                scoring
+            }
         }
-        scoring
     }
 
-    fn distance(&mut self, view: &View, query: (&[u8], f32), slot: u32) -> f64 {
-        let scoring = self.of(view, query);
+    fn distance(&mut self, given: &Scoring, view: &'v View, query: (&[u8], f32), slot: u32) -> f64 {
+        let scoring = self.of(given, view, query);
         distance_of(scoring, self.scratch.probe(0), &view.store, slot)
     }
 
-    fn reported(&mut self, view: &View, query: (&[u8], f32), hit: Ranked) -> f64 {
-        let scoring = self.of(view, query);
+    fn reported(&mut self, given: &Scoring, view: &'v View, query: (&[u8], f32), hit: Ranked) -> f64 {
+        let scoring = self.of(given, view, query);
         f64::from(scoring.reported(self.scratch.query(0), &view.store, hit.slot, hit.distance as f32))
     }
 }

@@ -122,8 +122,7 @@ impl Index {
     ) {
         loop {
             let view = core.view(guard);
-            let (store, scoring) = (&*view.store, view.asked(query.0));
-            scratch.set_queries(scoring, std::iter::once(query));
+            let (store, scoring) = (&*view.store, view.ask(&self.scoring, query, scratch));
             consistent(store, k, scratch, |k, scratch| {
                 match &core.graph {
                     Some(graph) => {
@@ -290,7 +289,7 @@ impl Index {
         Ok(())
     }
 
-    /// Copies out the vector of a key, bit for bit as it was inserted.
+    /// Copies out the vector of a key, bit for bit as it was inserted; or nearly, where vectors are reduced.
     ///
     /// # Errors
     /// `NotFound` if no live vector has this key; `Argument` if `vector` has another length than a vector.
@@ -308,8 +307,14 @@ impl Index {
             return Err(Error::new(Status::NotFound, format!("key is {key}, which the index does not hold")));
         };
         // The view in force now has the slot's vector, whichever had it when the slot was found.
-        let store = core.store(&pin);
-        store.held().unpack(store.vector_slice(slot), vector);
+        let view = core.view(&pin);
+        if view.reducer().is_none() {
+            view.store.held().unpack(view.store.vector_slice(slot), vector);
+            return Ok(());
+        }
+        let mut near = Vec::new();
+        view.unpack(&self.scoring, slot, &mut near);
+        vector.copy_from_slice(&near);
         Ok(())
     }
 
@@ -317,8 +322,11 @@ impl Index {
     /// for good, or the index is cleared or dropped. From the first call on vectors are held as they were given.
     ///
     /// # Errors
-    /// `NotFound` if there is none; `Memory` if vectors were held in less.
+    /// `NotFound` if there is none; `Memory` if vectors were held in less; `Unsupported` where they are reduced.
     pub fn row(&self, key: u64) -> Result<*const u8> {
+        if self.config.quantizer.reduction().is_some() {
+            return Err(Error::unsupported("an index of reduced vectors has no place where one stands"));
+        }
         let pin = self.pin();
         let core = self.core(&pin);
         let store = core.store(&pin);
@@ -416,14 +424,19 @@ impl Index {
     pub fn describe(&self) -> Info {
         let pin = self.pin();
         let core = self.core(&pin);
-        let View { store, scoring, .. } = core.view(&pin);
+        let view = core.view(&pin);
+        let View { store, scoring, .. } = view;
         let codes = core.codes(&pin);
         Info {
             count: store.live(),
             removed: store.removed(),
             capacity: store.capacity(),
             bytes: self.bytes(core, &pin),
-            quantizer: codes.map_or(Quantizer::None, |_| Quantizer::Projected4),
+            quantizer: match (view.reducer(), codes) {
+                (Some(_), _) => self.config.quantizer,
+                (None, Some(_)) => Quantizer::Projected4,
+                (None, None) => Quantizer::None,
+            },
             held: scoring.element,
             code_bytes: codes.map_or(0, |codes| codes.codec.stride() as u32),
             ..self.config.info(format_for(&self.config, store.held()))
@@ -434,7 +447,10 @@ impl Index {
         let store = core.store(guard);
         let graph = core.graph.as_ref().map_or(0, |graph| graph.bytes(store.slots()));
         let codes = core.codes(guard).map_or(0, |codes| codes.bytes(store.slots()));
-        store.bytes(guard) + (graph + codes) as u64 + size_of::<Self>() as u64 + self.scratches.bytes() as u64
+        store.bytes(guard)
+            + (graph + codes + core.view(guard).bytes()) as u64
+            + size_of::<Self>() as u64
+            + self.scratches.bytes() as u64
     }
 }
 

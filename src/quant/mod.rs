@@ -11,10 +11,12 @@
 //! A query is projected the same way and rounded to 8 bits; a distance is one integer product and two multiplications. The projection
 //! is an integer matrix, so encoding and estimating give the same bits on every level.
 //!
-//! `subspace` finds directions, `train` makes a [`Codec`] from a sample, `codes` holds a code per slot, `blob` is a codec in a file.
+//! `subspace` finds directions, `train` makes a [`Codec`] from a sample, `codes` holds a code per slot, `blob` is a codec in a file. `reduce` is
+//! about something else: vectors of bytes that take the place of vectors, to save memory.
 
 mod blob;
 mod codes;
+mod reduce;
 mod subspace;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ mod train;
 
 pub(crate) use blob::{blob_bytes, is_code};
 pub(crate) use codes::{Codes, Estimator, check_codes};
+pub(crate) use reduce::{Asked, Reducer, Reduction, train_reducer};
 pub(crate) use train::{MOST_DIMENSIONS, Sample, is_possible, is_worth_it, train};
 
 use crate::distance::{self, Element, KernelId, LevelJob, Metric, Panel};
@@ -74,12 +77,23 @@ pub(crate) struct Workspace {
     products: Vec<f32>,
     projected: Vec<f32>,
     query: Query,
+    /// Components of a reduced vector before they are rounded.
+    spelt: Vec<f32>,
+    /// A reduced vector, and a query beside such.
+    pub(crate) reduced: Vec<u8>,
+    pub(crate) asked: Asked,
 }
 
 impl Workspace {
     pub(crate) fn bytes(&self) -> usize {
-        let floats = self.centred.capacity() + self.products.capacity() + self.projected.capacity();
-        4 * floats + self.planes.capacity() + self.query.weights.capacity()
+        let floats =
+            self.centred.capacity() + self.products.capacity() + self.projected.capacity() + self.spelt.capacity();
+        4 * floats
+            + self.reduced.capacity()
+            + self.asked.whole.capacity()
+            + self.asked.rounded.capacity()
+            + self.planes.capacity()
+            + self.query.weights.capacity()
     }
 }
 
@@ -109,10 +123,10 @@ impl Codec {
         distance::padded_bytes(self.dimensions)
     }
 
-    /// The distance that an estimate stands for.
-    pub(crate) fn distance_of(&self, estimate: f32) -> f32 {
+    /// What an estimate is multiplied with to stand for a distance.
+    pub(crate) fn unit_of_estimates(&self) -> f32 {
         // Vectors of length 1: their squared distance is twice what their cosine lacks.
-        if self.metric == Metric::Cosine { 0.5 * estimate } else { estimate }
+        if self.metric == Metric::Cosine { 0.5 } else { 1.0 }
     }
 
     /// Widens a vector, at length 1 under cosine. `scale` is 1 / its norm as `Scoring::check` gives it.
@@ -403,6 +417,12 @@ impl Wide {
 }
 
 impl Codec {
+    /// A codec without directions, which only centres.
+    fn plain(metric: Metric, mean: Vec<f32>) -> Self {
+        let dimensions = mean.len();
+        Self { metric, dimensions, lines: 0, mean, matrix: Lines::default(), unit: 1.0, level: detect() }
+    }
+
     /// A codec around trained parts. `matrix` has a row per direction a code of `lines` lines holds, fewer are filled up with zeros.
     fn around(metric: Metric, lines: usize, mean: Vec<f32>, rows: &subspace::Matrix) -> Self {
         let most = rows.data.iter().fold(0.0_f32, |most, value| most.max(value.abs()));

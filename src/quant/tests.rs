@@ -60,7 +60,7 @@ fn compare(codec: &Codec, metric: Metric, query: &[u8], row: &[u8]) -> (f32, f32
     let float = |at: usize| f32::from_le_bytes([code[at], code[at + 1], code[at + 2], code[at + 3]]);
     let estimate = weights.add + float(last) + float(last + 4) * (weights.scale * product as f32 - weights.offset);
     let dimensions = (row.len() / 4) as u32;
-    (codec.distance_of(estimate), distance::exact(metric, Element::F32, dimensions, query, row).unwrap())
+    (codec.unit_of_estimates() * estimate, distance::exact(metric, Element::F32, dimensions, query, row).unwrap())
 }
 
 #[test]

@@ -48,6 +48,10 @@ pub(crate) struct Scoring {
     pub(crate) kernels: &'static Kernels,
     /// Added to every product.
     pub(crate) base: f32,
+    /// What scores are multiplied with, beside what belongs to query and vector.
+    gain: f32,
+    /// Between stored vectors, where a query can be rounded to be like them.
+    pub(crate) between: Option<Box<Self>>,
     /// Asked instead of the kernels.
     pub(crate) custom: Option<Custom>,
 }
@@ -69,6 +73,8 @@ impl Scoring {
             kernel,
             kernels,
             base,
+            gain: 1.0,
+            between: None,
             custom: None,
         })
     }
@@ -79,8 +85,16 @@ impl Scoring {
             Held::AsGiven => return Ok(self.clone()),
             Held::I8 => Element::I8,
             Held::U8 => Element::U8,
+            Held::Reduced(_) => return Err(Error::internal("reduced vectors have a metric of their own")),
         };
         Ok(Self { held, ..Self::new(self.metric, element, self.dimensions, stride)? })
+    }
+
+    /// Between reduced vectors of so many components, and from queries of f32.
+    pub(crate) fn of_reduced((metric, gain): (Metric, f32), components: u32, stride: usize) -> Result<(Self, Self)> {
+        let between = Self { gain, ..Self::new(metric, Element::I8, components, stride)? };
+        let asked = Self { between: Some(Box::new(between.clone())), ..between.asked_as(Element::F32)? };
+        Ok((between, asked))
     }
 
     /// The same for queries that stay as callers give them.
@@ -123,9 +137,9 @@ impl Scoring {
     /// The factor of a query that [`Scoring::check`] gave this scale.
     pub(crate) fn factor(&self, scale: f32) -> f32 {
         match self.metric {
-            Metric::InnerProduct => -1.0,
+            Metric::InnerProduct => -self.gain,
             Metric::Cosine => -scale,
-            _ => 1.0,
+            _ => self.gain,
         }
     }
 
@@ -150,7 +164,7 @@ impl Scoring {
         // Only sums with both signs can become infinity minus infinity: products.
         let (query, vector) = (self.widened(self.asked, query), self.widened(self.element, vector));
         let products = query.into_iter().zip(vector).map(|(a, b)| f64::from(a) * f64::from(b));
-        (1.0 - products.sum::<f64>()) as f32
+        (1.0 - f64::from(self.gain) * products.sum::<f64>()) as f32
     }
 
     fn widened(&self, element: Element, vector: &[u8]) -> Vec<f32> {

@@ -52,6 +52,8 @@ pub(crate) struct Store {
     held: Held,
     vector_bytes: usize,
     vectors: Segments,
+    /// Whether vectors are held at the length that their scales belong to.
+    scaled: bool,
     shared: Arc<Shared>,
 }
 
@@ -150,17 +152,21 @@ impl Store {
             life: Life::new(),
             kept,
         };
-        Self { held, vector_bytes: held.bytes_of(given_bytes), vectors, shared: Arc::new(shared) }
+        Self::with(held, vectors, Arc::new(shared))
+    }
+
+    fn with(held: Held, vectors: Segments, shared: Arc<Shared>) -> Self {
+        let scaled = shared.scales.is_some() && !matches!(held, Held::Reduced(_));
+        Self { held, vector_bytes: held.bytes_of(shared.given_bytes), vectors, scaled, shared }
     }
 
     /// A store that shares everything with this one but the vectors, which it holds in another way. They are not there yet: see
-    /// [`Store::copy_vector`].
+    /// [`Store::put_vector`].
     pub(crate) fn held_as(self: &Arc<Self>, held: Held) -> Result<Arc<Self>> {
         let mut stores = self.growing.lock();
-        let vector_bytes = held.bytes_of(self.given_bytes);
-        let vectors = Segments::new(padded(vector_bytes));
+        let vectors = Segments::new(padded(held.bytes_of(self.given_bytes)));
         vectors.grow(self.capacity() as usize)?;
-        let fresh = Arc::new(Self { held, vector_bytes, vectors, shared: Arc::clone(&self.shared) });
+        let fresh = Arc::new(Self::with(held, vectors, Arc::clone(&self.shared)));
         stores.retain(|store| store.strong_count() > 0);
         if stores.is_empty() {
             stores.push(Arc::downgrade(self));
@@ -169,10 +175,9 @@ impl Store {
         Ok(fresh)
     }
 
-    /// Writes a slot's vector as it stands in another store that shares slots with this one. It must fit; nobody fills slots
-    /// meanwhile, and nobody reads this store's vectors yet. `given` is a buffer.
-    pub(crate) fn copy_vector(&self, from: &Self, slot: u32, given: &mut Vec<u8>) {
-        from.unpack(slot, given);
+    /// Writes the vector of a slot that stands in another store that shares slots with this one: as a caller gives it, or reduced if
+    /// that is how vectors are held. It must fit; nobody fills slots meanwhile, and nobody reads this store's vectors yet.
+    pub(crate) fn put_vector(&self, slot: u32, given: &[u8]) {
         // SAFETY: the record exists: `held_as` made as many as there is capacity for, and slots are below it. Nobody else touches it,
         // as the caller promises.
         let place = unsafe { std::slice::from_raw_parts_mut(self.vectors.address(slot), self.vector_bytes) };
@@ -313,15 +318,22 @@ impl Store {
         unsafe { std::slice::from_raw_parts(self.vector(slot), self.vector_bytes) }
     }
 
-    /// The vector of such a slot as the caller gave it.
+    /// The vector of such a slot as the caller gave it, or as it is held if it is reduced.
     pub(crate) fn unpack(&self, slot: u32, given: &mut Vec<u8>) {
-        given.resize(self.given_bytes, 0);
+        given.resize(if let Held::Reduced(bytes) = self.held { bytes as usize } else { self.given_bytes }, 0);
         self.held.unpack(self.vector_slice(slot), given);
     }
 
-    /// 1 / norm of the vector of a slot, where the metric keeps it; else 1.
+    /// What distances of a slot are multiplied with: 1 / norm of its vector, where the metric keeps it and the vector is held at that length;
+    /// else 1.
     #[inline(always)]
     pub(crate) fn scale(&self, slot: u32) -> f32 {
+        if self.scaled { self.own_scale(slot) } else { 1.0 }
+    }
+
+    /// 1 / norm of the vector of a slot as the caller gave it, where the metric keeps it; else 1.
+    #[inline(always)]
+    pub(crate) fn own_scale(&self, slot: u32) -> f32 {
         match &self.scales {
             Some(scales) => {
                 // SAFETY: as in `state_cell`; scales are only ever accessed as atomics.
@@ -414,10 +426,10 @@ impl Store {
         guard.flush();
     }
 
-    /// Fills an allocated slot with a vector, which must fit. Only the caller that allocated it may do so, once, before it claims or
+    /// Fills an allocated slot with a vector, which must fit, or is reduced if that is how vectors are held. Only the caller that allocated it may do so, once, before it claims or
     /// publishes it, and only in the newest of the stores that share slots.
     pub(crate) fn write(&self, slot: u32, key: u64, vector: &[u8], scale: f32) {
-        assert_eq!(vector.len(), self.given_bytes);
+        assert!(vector.len() == self.given_bytes || Held::Reduced(vector.len() as u32) == self.held);
         debug_assert!(self.state(slot) == EMPTY && self.held.fits(vector));
         // SAFETY: the slot exists, has stride() >= vector_bytes bytes, and is the caller's alone: nobody reads vector, key or
         // scale of a slot that is neither claimed nor published. The padding is zero: records start zeroed, and only vectors of

@@ -13,6 +13,8 @@ pub(crate) enum Held {
     I8,
     /// An unsigned byte for each f32.
     U8,
+    /// As so many bytes that somebody else makes of them, nearly.
+    Reduced(u32),
 }
 
 /// Bytes of a component as callers give it, where it is held as a byte.
@@ -24,23 +26,24 @@ impl Held {
         match self {
             Self::AsGiven => given,
             Self::I8 | Self::U8 => given / GIVEN,
+            Self::Reduced(bytes) => bytes as usize,
         }
     }
 
     /// Whether a vector can be held so.
     pub(crate) fn fits(self, given: &[u8]) -> bool {
         match self {
-            Self::AsGiven => true,
+            Self::AsGiven | Self::Reduced(_) => true,
             Self::U8 => all(given, |value| (value as u8 as f32).to_bits() == value.to_bits()),
             Self::I8 => all(given, |value| (value as i8 as f32).to_bits() == value.to_bits()),
         }
     }
 
-    /// Writes a vector that fits as it is held.
+    /// Writes a vector that fits as it is held; one that is reduced as it is.
     pub(crate) fn pack(self, given: &[u8], held: &mut [u8]) {
         let components = given.as_chunks::<GIVEN>().0;
         match self {
-            Self::AsGiven => held.copy_from_slice(given),
+            Self::AsGiven | Self::Reduced(_) => held.copy_from_slice(given),
             Self::U8 => held.iter_mut().zip(components).for_each(|(to, from)| *to = f32::from_ne_bytes(*from) as u8),
             Self::I8 => {
                 held.iter_mut()
@@ -50,11 +53,11 @@ impl Held {
         }
     }
 
-    /// Writes a vector as callers give it.
+    /// Writes a vector as callers give it; one that is reduced as it is.
     pub(crate) fn unpack(self, held: &[u8], given: &mut [u8]) {
         let components = given.as_chunks_mut::<GIVEN>().0;
         match self {
-            Self::AsGiven => given.copy_from_slice(held),
+            Self::AsGiven | Self::Reduced(_) => given.copy_from_slice(held),
             Self::U8 => components.iter_mut().zip(held).for_each(|(to, from)| *to = f32::from(*from).to_ne_bytes()),
             Self::I8 => {
                 components

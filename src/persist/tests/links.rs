@@ -119,6 +119,7 @@ fn a_graph_comes_back_link_by_link_loaded_and_mapped() {
             states: &states,
             tree: tree.as_ref(),
             codes: None,
+            reducer: None,
         };
         save(&image, &again).unwrap();
         assert!(std::fs::read(&again).unwrap() == file.bytes, "{flags:?}");

@@ -20,7 +20,15 @@ const UNCHECKED: OpenFlags = OpenFlags { unchecked: true, ..PLAIN };
 fn save_sample(sample: &Sample, path: &Path) -> Result<()> {
     let states = sample.states();
     save(
-        &Image { config: &sample.config, store: &sample.store, graph: None, states: &states, tree: None, codes: None },
+        &Image {
+            config: &sample.config,
+            store: &sample.store,
+            graph: None,
+            states: &states,
+            tree: None,
+            codes: None,
+            reducer: None,
+        },
         path,
     )
 }
