@@ -5,13 +5,13 @@
 //! `{"param", "qps", "ids_file", "p50_us", "p99_us"}`; then `{"end": true}`, and waits for a line with a JSON array of parameters to
 //! time again (`[]`: all), until standard input ends.
 //!
-//! Further options: `--m 16 --efc 200 --kind graph|flat --element f32|u8 --insert batch|single --fast no|yes --build-threads N --efs 10,20,..`, and
+//! Further options: `--m 16 --efc 200 --kind graph|flat --element f32|u8 --insert batch|single --fast no|yes --build-threads N --efs 10,20,.. --quantizer N` (as in kith.h), and
 //! `--callers N`: queries per second are those of N host threads that make single calls, instead of one call for all queries.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::expect_used)]
 
 use kith::distance::{Element, Metric};
-use kith::{BuildOptions, Index, Kind, Options, Rows, SearchOptions};
+use kith::{BuildOptions, Index, Kind, Options, Quantizer, Rows, SearchOptions};
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -125,6 +125,7 @@ fn main() {
         kind,
         m: number("m", 16) as u32,
         ef_construction: number("efc", 200) as u32,
+        quantizer: Quantizer::try_from(number("quantizer", 0) as u32).unwrap(),
         seed: number("seed", 1) as u64,
         ..Default::default()
     })

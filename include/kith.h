@@ -236,14 +236,20 @@ enum {
     KITH_KIND_GRAPH = 2,
 };
 
-/** How vectors are coded for the search. Whatever the codes, kith_get() returns what was inserted. */
+/**
+ * How vectors are coded for the search, or held. Unless KITH_QUANTIZER_BYTES or one of _LEADING8 was asked for, kith_get() returns what was inserted
+ * and distances are exact.
+ */
 typedef uint32_t kith_quantizer;
 
 /** Values of kith_quantizer. */
 enum {
     /**
      * The library's choice: KITH_QUANTIZER_PROJECTED4 for a graph that holds 2,048 vectors or more, if the metric is L2, inner product or
-     * cosine and a vector has at least 192 bytes and at most 4,096 dimensions; else none.
+     * cosine and a vector has at least 192 bytes and at most 4,096 dimensions; else none. Under the same metrics and from as many bytes
+     * on, f32 vectors that are all whole numbers from 0 to 255, or from -128 to 127, are held in a byte per component from then on, or from
+     * the first batch on: nothing is lost, and distances are those of integers. Such vectors have codes only from 192 dimensions on. The
+     * first vector that does not fit makes all be held as they were given again, for good; that insertion takes longer.
      */
     KITH_QUANTIZER_AUTO = 0,
     /** Plain vectors. */
@@ -258,6 +264,23 @@ enum {
      * dimensions or with KITH_KIND_FLAT: KITH_ERROR_UNSUPPORTED.
      */
     KITH_QUANTIZER_PROJECTED4 = 2,
+    /**
+     * For graphs of f32 under L2, inner product or cosine: a byte per component in place of the vectors, a quarter of their memory. The first
+     * insertion that finds 256 vectors, or brings them in a batch, learns from a sample where the components of each dimension lie and one
+     * step for all; each is then rounded to a multiple of it, at most 127 steps from the middle, and the f32 are gone. What follows
+     * from it: distances, also those that searches report, are between the query as it was given and the rounded vector; kith_get() returns the
+     * rounded vector (under cosine at the length that was given); kith_row() and kith_export() are not to be had (KITH_ERROR_UNSUPPORTED), nor
+     * KITH_KEEP_REMOVED. Later vectors should be like those that were learnt from: what lies beyond the range is clipped.
+     */
+    KITH_QUANTIZER_BYTES = 3,
+    /**
+     * As KITH_QUANTIZER_BYTES, of at most 4,096 dimensions, but of the leading directions of the sample only: 112, 240, 368, 496 or 1,008, the
+     * fewest that hold 95 % of the variance (or 1,008 if none do); and 16 bytes for the length of what is left out. So a vector takes 128,
+     * 256, 384, 512 or 1,024 bytes, whatever its dimensions, and kith_get() returns it without what was left out.
+     */
+    KITH_QUANTIZER_LEADING8 = 4,
+    /** As KITH_QUANTIZER_LEADING8, with the fewest directions that hold 98.5 % of the variance: more memory, more recall. */
+    KITH_QUANTIZER_LEADING8_FINE = 5,
 };
 
 /**
@@ -480,6 +503,14 @@ typedef struct kith_info {
     uint64_t seed;
     /** 0 in this version. */
     uint64_t flags;
+    /**
+     * Type of a component in memory: `element`; or KITH_U8 or KITH_I8 where all vectors were found to be such whole numbers (KITH_F32
+     * under KITH_QUANTIZER_AUTO), so that vectors, queries and distances are the same either way; or KITH_I8 where `quantizer` says that
+     * vectors were rounded.
+     */
+    kith_element held;
+    /** Bytes of a code, of which each vector has one; 0 while there are none. */
+    uint32_t code_bytes;
 } kith_info;
 
 /** What kith_check() found. The caller sets `size` before the call; the rest is written. Of a flat index all numbers are 0. */
@@ -921,7 +952,7 @@ KITH_API kith_status kith_breadth_for(const kith_index *index,
 /* ---- Reading --------------------------------------------------------------------------------------------- */
 
 /**
- * Copies out the vector of a key, bit for bit as it was inserted.
+ * Copies out the vector of a key, bit for bit as it was inserted; with KITH_QUANTIZER_BYTES or one of _LEADING8 the vector that is held instead.
  *
  * - index: the index
  * - key: its key
@@ -931,7 +962,9 @@ KITH_API kith_status kith_breadth_for(const kith_index *index,
  * - KITH_ERROR_NOT_FOUND: no vector has this key
  * - KITH_ERROR_ARGUMENT: a pointer is NULL
  */
-KITH_API kith_status kith_get(const kith_index *index, uint64_t key, void *vector);
+KITH_API kith_status kith_get(const kith_index *index,
+                              uint64_t key,
+                              void *vector);
 
 /**
  * Says whether a vector has this key.
@@ -981,11 +1014,13 @@ KITH_API kith_status kith_removed_keys(const kith_index *index, uint64_t *keys, 
  * - vector: receives the address of `dimensions` components of the index's element type; NULL on failure
  *
  * The bytes stay there, as they are, until the key gets another vector, or is removed for good (kith_remove() without KITH_KEEP_REMOVED,
- * kith_forget()), or the index is cleared or freed. To be read only.
+ * kith_forget()), or the index is cleared or freed. To be read only. An index that held its vectors in less memory (see KITH_QUANTIZER_AUTO)
+ * holds them as they were given from the first call that finds one on, which takes the time for a copy of all.
  *
  * Errors:
  * - KITH_ERROR_NOT_FOUND: no vector has this key
  * - KITH_ERROR_ARGUMENT: a pointer is NULL
+ * - KITH_ERROR_MEMORY: there is none for vectors as they were given
  */
 KITH_API kith_status kith_row(const kith_index *index,
                               uint64_t key,

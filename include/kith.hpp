@@ -82,7 +82,14 @@ enum class element : std::uint32_t {
     b1 = KITH_B1
 };
 enum class kind : std::uint32_t { automatic = KITH_KIND_AUTO, flat = KITH_KIND_FLAT, graph = KITH_KIND_GRAPH };
-enum class quantizer : std::uint32_t { automatic = KITH_QUANTIZER_AUTO, none = KITH_QUANTIZER_NONE };
+enum class quantizer : std::uint32_t {
+    automatic = KITH_QUANTIZER_AUTO,
+    none = KITH_QUANTIZER_NONE,
+    projected4 = KITH_QUANTIZER_PROJECTED4,
+    bytes = KITH_QUANTIZER_BYTES,
+    leading8 = KITH_QUANTIZER_LEADING8,
+    leading8_fine = KITH_QUANTIZER_LEADING8_FINE,
+};
 
 /// The bits of an IEEE half; any conversion to and from float is the caller's.
 struct half {

@@ -36,14 +36,19 @@ fn vectors() -> Vec<u8> {
 #[ignore = "run by the_same_file_everywhere"]
 fn print_hash() {
     let threads = std::env::var("KITH_TEST_THREADS").unwrap().parse().unwrap();
-    let (base, folder) = (vectors(), tempfile::tempdir().unwrap());
+    let (fractions, folder) = (vectors(), tempfile::tempdir().unwrap());
     let keys: Vec<u64> = (0..VECTORS as u64).collect();
-    for metric in [Metric::L2, Metric::Cosine, Metric::InnerProduct] {
+    let round = |value: &[u8]| (f32::from_le_bytes(value.try_into().unwrap()) * 20.0 + 128.0).round().clamp(0.0, 255.0);
+    let whole: Vec<u8> = fractions.chunks(4).flat_map(|value| round(value).to_le_bytes()).collect();
+    let sets = [&fractions, &whole].into_iter();
+    for (base, metric) in
+        sets.flat_map(|base| [Metric::L2, Metric::Cosine, Metric::InnerProduct].map(|metric| (base, metric)))
+    {
         let dimensions = DIMENSIONS as u32;
         let options = Options { metric, element: Element::F32, dimensions, kind: Kind::Graph, ..Options::default() };
         let index = Index::create(&options).unwrap();
         let build = BuildOptions { threads, ..BuildOptions::default() };
-        index.insert_batch(&keys, Rows::packed(&base, 4 * DIMENSIONS), &build).unwrap();
+        index.insert_batch(&keys, Rows::packed(base, 4 * DIMENSIONS), &build).unwrap();
         let path = folder.path().join("index.kith");
         index.save(&path).unwrap();
         let mut hasher = DefaultHasher::new();
@@ -67,7 +72,7 @@ fn the_same_file_everywhere() {
             // With --nocapture the first line shares its place with the name of the test.
             let hashes: Vec<String> =
                 text.split('\n').filter_map(|line| line.split("file: ").nth(1)).map(str::to_owned).collect();
-            assert_eq!(hashes.len(), 3, "{text}");
+            assert_eq!(hashes.len(), 6, "{text}");
             all.push((level.name(), *threads, hashes));
         }
     }

@@ -64,7 +64,7 @@ fn rust_has_the_layout_of_the_table() {
         kith_health: size flags linked links unreachable faults min_inbound max_inbound;
         kith_build_options: size threads progress progress_ctx flags;
         kith_info: size dimensions metric element kind quantizer m ef_construction ef_search format count removed capacity bytes
-            seed flags;
+            seed flags held code_bytes;
         kith_log_options: size sync interval_ms threads checkpoint_bytes flags;
         kith_log_info: size sync failed flags last durable checkpoint log_bytes replayed cut_bytes syncs checkpoints
             failed_checkpoints;
@@ -76,7 +76,8 @@ fn rust_has_the_layout_of_the_table() {
         kith_metric_values: KITH_L2 KITH_INNER_PRODUCT KITH_COSINE KITH_L1 KITH_HAMMING KITH_JACCARD KITH_CUSTOM;
         kith_element_values: KITH_F32 KITH_F16 KITH_BF16 KITH_I8 KITH_U8 KITH_B1 KITH_BYTES;
         kith_kind_values: KITH_KIND_AUTO KITH_KIND_FLAT KITH_KIND_GRAPH;
-        kith_quantizer_values: KITH_QUANTIZER_AUTO KITH_QUANTIZER_NONE KITH_QUANTIZER_PROJECTED4;
+        kith_quantizer_values: KITH_QUANTIZER_AUTO KITH_QUANTIZER_NONE KITH_QUANTIZER_PROJECTED4 KITH_QUANTIZER_BYTES
+            KITH_QUANTIZER_LEADING8 KITH_QUANTIZER_LEADING8_FINE;
         kith_sync_values: KITH_SYNC_COMMIT KITH_SYNC_INTERVAL KITH_SYNC_NEVER;
         kith_format_values: KITH_FORMAT_HNSWLIB KITH_FORMAT_HNSWLIB_FLAT KITH_FORMAT_USEARCH KITH_FORMAT_FAISS;
     }
@@ -206,16 +207,16 @@ fn sizes_that_cannot_be_are_refused() {
     let build = kith_build_options { size: 0, ..build_options() };
     let status = unsafe { kith_insert_batch(handle.0, 0, std::ptr::null(), std::ptr::null(), 0, &raw const build) };
     refused(status, ARGUMENT, "kith_insert_batch", &["options->size is 0", "32"]);
-    let mut info = [7_u64; 11];
+    let mut info = [7_u64; 12];
     let place = info.as_mut_ptr().cast::<kith_info>();
     for size in [0, 2, 10, 44, 5000] {
         unsafe { (*place).size = size };
         let status = unsafe { kith_describe(handle.0, place) };
-        refused(status, ARGUMENT, "kith_describe", &[&format!("info->size is {size};"), "88"]);
+        refused(status, ARGUMENT, "kith_describe", &[&format!("info->size is {size};"), "96"]);
         let status = unsafe { kith_file_info(c"nowhere".as_ptr(), place) };
         refused(status, ARGUMENT, "kith_file_info", &[&format!("info->size is {size};")]);
     }
-    assert_eq!(info[1..], [7; 10]);
+    assert_eq!(info[1..], [7; 11]);
 }
 
 #[test]
@@ -252,8 +253,8 @@ fn info_fills_what_the_caller_has_and_clears_what_nobody_knows() {
     assert_eq!((info.size, info.dimensions, info.count), (48, 2, 3));
     assert_eq!(space[6..], [u64::MAX; 10], "beyond the caller's struct");
     let place = space.as_mut_ptr().cast::<kith_info>();
-    unsafe { (*place).size = 104 };
+    unsafe { (*place).size = 112 };
     assert_eq!(unsafe { kith_describe(handle.0, place) }, 0, "{}", last_error());
     assert_eq!(unsafe { (*place).count }, 3);
-    assert_eq!(space[11..], [0, 0, u64::MAX, u64::MAX, u64::MAX], "two unknown words, then not the caller's struct");
+    assert_eq!(space[12..], [0, 0, u64::MAX, u64::MAX], "two unknown words, then not the caller's struct");
 }

@@ -92,7 +92,8 @@ fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Lin
         chosen.resize_with(top as usize + 1, Vec::new);
     }
     let estimator = field.codes.and_then(|codes| {
-        let query = codes.codec.prepare(field.store.vector_slice(slot), field.store.scale(slot), work);
+        let query =
+            codes.codec.prepare(field.scoring.element, field.store.vector_slice(slot), field.store.scale(slot), work);
         query.map(|query| codes.estimator(query))
     });
     let mut start =

@@ -19,6 +19,8 @@ pub trait Kernel<S: Simd>: 'static {
     const CHUNK: usize;
     /// Sums are integers: any order of adding gives the same bits.
     const EXACT: bool;
+    /// Bytes of a query for each byte of a row.
+    const QUERY: usize = 1;
     /// One chunk in registers.
     type Item: Copy;
     /// What is summed for a pair.
@@ -34,6 +36,14 @@ pub trait Kernel<S: Simd>: 'static {
     /// # Safety
     /// - 32 bytes at `p` are readable.
     unsafe fn load_half(s: S, p: *const u8) -> Self::Item;
+    /// The chunk of a query that meets the chunk `at` bytes behind the start of a row.
+    /// # Safety
+    /// - `CHUNK` bytes at `query + at` are readable, where `QUERY` is 1; else `QUERY` times as many at `QUERY` times `at`.
+    #[inline(always)]
+    unsafe fn load_query(s: S, query: *const u8, at: usize) -> Self::Item {
+        // SAFETY: the caller's promise.
+        unsafe { Self::load(s, query.add(at)) }
+    }
     /// Nothing summed yet.
     fn zero(s: S) -> (Self::Acc, Self::Side);
     /// Adds a chunk of a pair.

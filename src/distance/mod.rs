@@ -5,11 +5,13 @@
 //! - [`one`], [`four`], [`panel`] (rows.rs): the one loop over components, for a pair, four rows, a register tile.
 //! - [`run()`], [`Job`] (run.rs): how another room has its own loop compiled for every kernel and level; has an example.
 //! - [`kernels`]: plain function pointers where that is not worth it.
+//! - mixed.rs: kernels between queries of floats and rows of bytes.
 //! - [`nibbles()`] (nibbles.rs): a query times rows of 4-bit codes, inside a [`LevelJob`].
 //! - vectors.rs: padding, checks, norms, the forms of inner product and cosine, [`exact`] for one pair.
 
 mod custom;
 mod kernel;
+mod mixed;
 mod nibbles;
 mod rows;
 mod run;
@@ -18,6 +20,7 @@ mod vectors;
 
 pub use custom::Custom;
 pub use kernel::*;
+pub use mixed::*;
 pub use nibbles::{nibbles, nibbles4};
 pub use rows::{PAD, Panel, four, one, padded_bytes, panel};
 pub use run::{Entry, Job, KernelId, Kernels, LevelJob, entry, kernels, run, run_on};

@@ -26,7 +26,7 @@ pub const fn padded_bytes(bytes: usize) -> usize {
 /// Scores of `Q` queries with `R` rows, summed in `A` accumulators a pair.
 ///
 /// # Safety
-/// - Each pointer has `bytes` readable bytes.
+/// - Each row has `bytes` readable bytes, each query `K::QUERY` times as many.
 /// - `bytes` is a multiple of [`PAD`].
 /// - For speed only: inlined into a function that has the level's target features (see [`super::run()`]).
 #[inline(always)]
@@ -76,15 +76,15 @@ impl<S: Simd, K: Kernel<S>, const Q: usize, const R: usize, const A: usize> Sums
 
     /// Adds the chunk at `at` to accumulator `a` of every pair.
     /// # Safety
-    /// - Each pointer has `K::CHUNK` readable bytes at offset `at`.
+    /// - Each row has `K::CHUNK` readable bytes at offset `at`, each query what [`Kernel::load_query`] asks for.
     #[inline(always)]
     unsafe fn add(&mut self, s: S, queries: &[*const u8; Q], rows: &[*const u8; R], at: usize, a: usize) {
         // Loops, not `map` or `from_fn`: those have inner functions that a compiler may leave as calls.
         // SAFETY: the caller's promise.
-        let mut items = [unsafe { K::load(s, queries[0].add(at)) }; Q];
+        let mut items = [unsafe { K::load_query(s, queries[0], at) }; Q];
         for q in 1..Q {
             // SAFETY: the caller's promise.
-            items[q] = unsafe { K::load(s, queries[q].add(at)) };
+            items[q] = unsafe { K::load_query(s, queries[q], at) };
         }
         for r in 0..R {
             // SAFETY: the caller's promise.
@@ -180,7 +180,7 @@ fn join_sides<S: Simd, K: Kernel<S>, const A: usize>(s: S, parts: [K::Side; A]) 
 /// Score of one pair.
 ///
 /// # Safety
-/// - Both pointers have `bytes` readable bytes, a multiple of [`PAD`].
+/// - The row has `bytes` readable bytes, a multiple of [`PAD`], the query `K::QUERY` times as many.
 /// - For speed only: inlined under [`super::run()`].
 #[inline(always)]
 pub unsafe fn one<S: Simd, K: Kernel<S>>(s: S, query: *const u8, row: *const u8, bytes: usize) -> f32 {
@@ -198,7 +198,7 @@ pub unsafe fn one<S: Simd, K: Kernel<S>>(s: S, query: *const u8, row: *const u8,
 /// Scores of one query with four rows: each bit for bit what [`one`] gives, at less than four times the cost.
 ///
 /// # Safety
-/// - All pointers have `bytes` readable bytes, a multiple of [`PAD`].
+/// - The rows have `bytes` readable bytes, a multiple of [`PAD`], the query `K::QUERY` times as many.
 /// - For speed only: inlined under [`super::run()`].
 #[inline(always)]
 pub unsafe fn four<S: Simd, K: Kernel<S>>(s: S, query: *const u8, rows: [*const u8; 4], bytes: usize) -> [f32; 4] {
@@ -222,7 +222,7 @@ pub struct Panel {
     pub row_count: usize,
     /// Bytes from a row to the next.
     pub row_stride: usize,
-    /// Bytes of a vector, a multiple of [`PAD`].
+    /// Bytes of a row, a multiple of [`PAD`].
     pub bytes: usize,
     /// Where the score of query 0 and row 0 goes; that of query `q` and row `r` goes to `q * scores_stride + r`.
     pub scores: *mut f32,
@@ -326,7 +326,7 @@ impl Panel {
 /// again; the caller cuts a larger set into panels.
 ///
 /// # Safety
-/// - `query_count` queries and `row_count` rows with `bytes` readable bytes each, a multiple of [`PAD`].
+/// - `row_count` rows with `bytes` readable bytes each, a multiple of [`PAD`], and `query_count` queries with `K::QUERY` times as many.
 /// - `row_count` floats are writable at `scores + q * scores_stride` for every query `q`, and nobody else uses them.
 /// - For speed only: inlined under [`super::run()`].
 #[inline(always)]

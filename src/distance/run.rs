@@ -38,6 +38,7 @@
 //! a line; calls that leave the hot path (`#[cold]`, allocation, callbacks) need not be.
 
 use super::kernel::{self as k, Kernel};
+use super::mixed as x;
 use super::rows::{self, Panel};
 use super::{Element, Metric};
 use crate::simd::{Level, Portable, Simd, Words};
@@ -96,6 +97,10 @@ pub enum KernelId {
     L1U8,
     HammingB1,
     JaccardB1,
+    L2F32U8,
+    L2F32I8,
+    DotF32U8,
+    DotF32I8,
 }
 
 impl KernelId {
@@ -134,6 +139,26 @@ impl KernelId {
                 )));
             }
         })
+    }
+}
+
+impl KernelId {
+    /// The kernel behind a metric between queries of one element type and rows of another, which is the same, or bytes for queries of f32.
+    pub fn between(metric: Metric, query: Element, row: Element) -> Result<Self> {
+        use Metric::{Cosine, InnerProduct, L2};
+        match (metric, query, row) {
+            (_, query, row) if query == row => Self::new(metric, row),
+            (L2, Element::F32, Element::U8) => Ok(Self::L2F32U8),
+            (L2, Element::F32, Element::I8) => Ok(Self::L2F32I8),
+            (InnerProduct | Cosine, Element::F32, Element::U8) => Ok(Self::DotF32U8),
+            (InnerProduct | Cosine, Element::F32, Element::I8) => Ok(Self::DotF32I8),
+            _ => Err(Error::argument(format!(
+                "metric is {}: it is not computed between {} and {}",
+                metric.name(),
+                query.name(),
+                row.name()
+            ))),
+        }
     }
 }
 
@@ -203,10 +228,13 @@ pub fn kernels(level: Level, kernel: KernelId) -> &'static Kernels {
 macro_rules! by_id {
     ($id:expr, $kernel:ident => $make:expr) => {
         by_id!(@ $id, $kernel, $make, L2F32 L2F16 L2Bf16 L2I8 L2U8 DotF32 DotF16 DotBf16 DotI8 DotU8
-               L1F32 L1F16 L1Bf16 L1I8 L1U8 HammingB1 JaccardB1)
+               L1F32 L1F16 L1Bf16 L1I8 L1U8 HammingB1 JaccardB1; L2F32U8 L2F32I8 DotF32U8 DotF32I8)
     };
-    (@ $id:expr, $kernel:ident, $make:expr, $($name:ident)*) => {
-        match $id { $(KernelId::$name => { type $kernel = k::$name; $make })* }
+    (@ $id:expr, $kernel:ident, $make:expr, $($name:ident)*; $($mixed:ident)*) => {
+        match $id {
+            $(KernelId::$name => { type $kernel = k::$name; $make })*
+            $(KernelId::$mixed => { type $kernel = x::$mixed; $make })*
+        }
     };
 }
 

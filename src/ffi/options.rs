@@ -52,7 +52,7 @@ sized32!(kith_observer: size flags ctx stop consider add drop excess hit);
 sized32!(kith_build_options: size threads progress progress_ctx flags);
 sized32!(kith_export_options: size flags capacity);
 sized32!(kith_info: size dimensions metric element kind quantizer m ef_construction ef_search format count removed capacity bytes
-    seed flags);
+    seed flags held code_bytes);
 sized32!(kith_log_options: size sync interval_ms threads checkpoint_bytes flags);
 sized32!(kith_log_info: size sync failed flags last durable checkpoint log_bytes replayed cut_bytes syncs checkpoints
     failed_checkpoints);
@@ -425,6 +425,8 @@ impl Place<kith_info> {
             bytes: info.bytes,
             seed: info.seed,
             flags: 0,
+            held: info.held as u32,
+            code_bytes: info.code_bytes,
         });
     }
 }

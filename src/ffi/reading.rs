@@ -8,7 +8,7 @@ use crate::distance::{Element, Metric};
 use crate::index::config::check_shape;
 use std::ffi::{c_int, c_void};
 
-/// Copies out the vector of a key, bit for bit as it was inserted.
+/// Copies out the vector of a key, bit for bit as it was inserted; with KITH_QUANTIZER_BYTES or one of _LEADING8 the vector that is held instead.
 ///
 /// - index: the index
 /// - key: its key
@@ -101,11 +101,13 @@ pub unsafe extern "C" fn kith_removed_keys(
 /// - vector: receives the address of `dimensions` components of the index's element type; NULL on failure
 ///
 /// The bytes stay there, as they are, until the key gets another vector, or is removed for good (kith_remove() without KITH_KEEP_REMOVED,
-/// kith_forget()), or the index is cleared or freed. To be read only.
+/// kith_forget()), or the index is cleared or freed. To be read only. An index that held its vectors in less memory (see KITH_QUANTIZER_AUTO)
+/// holds them as they were given from the first call that finds one on, which takes the time for a copy of all.
 ///
 /// Errors:
 /// - KITH_ERROR_NOT_FOUND: no vector has this key
 /// - KITH_ERROR_ARGUMENT: a pointer is NULL
+/// - KITH_ERROR_MEMORY: there is none for vectors as they were given
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_row(index: *const kith_index, key: u64, vector: *mut *const c_void) -> kith_status {
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.

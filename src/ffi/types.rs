@@ -110,7 +110,8 @@ pub enum kith_kind_values {
     KITH_KIND_GRAPH = 2,
 }
 
-/// How vectors are coded for the search. Whatever the codes, kith_get() returns what was inserted.
+/// How vectors are coded for the search, or held. Unless KITH_QUANTIZER_BYTES or one of _LEADING8 was asked for, kith_get() returns what was inserted
+/// and distances are exact.
 pub type kith_quantizer = u32;
 
 /// Values of kith_quantizer.
@@ -118,7 +119,10 @@ pub type kith_quantizer = u32;
 #[repr(C)]
 pub enum kith_quantizer_values {
     /// The library's choice: KITH_QUANTIZER_PROJECTED4 for a graph that holds 2,048 vectors or more, if the metric is L2, inner product or
-    /// cosine and a vector has at least 192 bytes and at most 4,096 dimensions; else none.
+    /// cosine and a vector has at least 192 bytes and at most 4,096 dimensions; else none. Under the same metrics and from as many bytes
+    /// on, f32 vectors that are all whole numbers from 0 to 255, or from -128 to 127, are held in a byte per component from then on, or from
+    /// the first batch on: nothing is lost, and distances are those of integers. Such vectors have codes only from 192 dimensions on. The
+    /// first vector that does not fit makes all be held as they were given again, for good; that insertion takes longer.
     KITH_QUANTIZER_AUTO = 0,
     /// Plain vectors.
     KITH_QUANTIZER_NONE = 1,
@@ -130,6 +134,19 @@ pub enum kith_quantizer_values {
     /// the variance is spread over many directions. With other metrics than L2, inner product and cosine, with more than 4,096
     /// dimensions or with KITH_KIND_FLAT: KITH_ERROR_UNSUPPORTED.
     KITH_QUANTIZER_PROJECTED4 = 2,
+    /// For graphs of f32 under L2, inner product or cosine: a byte per component in place of the vectors, a quarter of their memory. The first
+    /// insertion that finds 256 vectors, or brings them in a batch, learns from a sample where the components of each dimension lie and one
+    /// step for all; each is then rounded to a multiple of it, at most 127 steps from the middle, and the f32 are gone. What follows
+    /// from it: distances, also those that searches report, are between the query as it was given and the rounded vector; kith_get() returns the
+    /// rounded vector (under cosine at the length that was given); kith_row() and kith_export() are not to be had (KITH_ERROR_UNSUPPORTED), nor
+    /// KITH_KEEP_REMOVED. Later vectors should be like those that were learnt from: what lies beyond the range is clipped.
+    KITH_QUANTIZER_BYTES = 3,
+    /// As KITH_QUANTIZER_BYTES, of at most 4,096 dimensions, but of the leading directions of the sample only: 112, 240, 368, 496 or 1,008, the
+    /// fewest that hold 95 % of the variance (or 1,008 if none do); and 16 bytes for the length of what is left out. So a vector takes 128,
+    /// 256, 384, 512 or 1,024 bytes, whatever its dimensions, and kith_get() returns it without what was left out.
+    KITH_QUANTIZER_LEADING8 = 4,
+    /// As KITH_QUANTIZER_LEADING8, with the fewest directions that hold 98.5 % of the variance: more memory, more recall.
+    KITH_QUANTIZER_LEADING8_FINE = 5,
 }
 
 /// Whose file something is, for kith_import() and kith_export().
@@ -402,4 +419,10 @@ pub struct kith_info {
     pub seed: u64,
     /// 0 in this version.
     pub flags: u64,
+    /// Type of a component in memory: `element`; or KITH_U8 or KITH_I8 where all vectors were found to be such whole numbers (KITH_F32
+    /// under KITH_QUANTIZER_AUTO), so that vectors, queries and distances are the same either way; or KITH_I8 where `quantizer` says that
+    /// vectors were rounded.
+    pub held: kith_element,
+    /// Bytes of a code, of which each vector has one; 0 while there are none.
+    pub code_bytes: u32,
 }

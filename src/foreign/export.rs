@@ -74,7 +74,7 @@ fn check(export: &Export<'_>) -> Result<()> {
 pub(crate) fn file_bytes(export: &Export<'_>) -> Result<u64> {
     check(export)?;
     let plan = Plan::of(export);
-    let (count, vector) = (plan.slots.len() as u64, export.store.vector_bytes() as u64);
+    let (count, vector) = (plan.slots.len() as u64, export.config.vector_bytes() as u64);
     let Some(graph) = export.graph else {
         return Ok(FLAT_HEAD as u64 + export.capacity.max(count) * (vector + 8));
     };
@@ -102,7 +102,7 @@ pub(crate) fn write(export: &Export<'_>, out: &mut dyn Write) -> Result<()> {
 
 fn write_flat(export: &Export<'_>, plan: &Plan, out: &mut impl Write) -> io::Result<()> {
     let count = plan.slots.len() as u64;
-    let record = export.store.vector_bytes() as u64 + 8;
+    let record = export.config.vector_bytes() as u64 + 8;
     let capacity = export.capacity.max(count);
     for number in [capacity, record, count] {
         out.write_all(&number.to_le_bytes())?;
@@ -122,7 +122,7 @@ fn write_graph(export: &Export<'_>, graph: &Graph, plan: &Plan, out: &mut impl W
     let highest = |&slot: &u32| (graph.level(slot), Some(slot) == top, u32::MAX - slot);
     let entry = plan.slots.iter().copied().max_by_key(highest);
     let vector_at = 4 + 4 * base;
-    let label_at = vector_at + export.store.vector_bytes();
+    let label_at = vector_at + export.config.vector_bytes();
     let capacity = export.capacity.max(plan.slots.len() as u64);
     for number in [0, capacity, plan.slots.len() as u64, label_at as u64 + 8, label_at as u64, vector_at as u64] {
         out.write_all(&number.to_le_bytes())?;
@@ -184,8 +184,7 @@ fn write_row(links: &[u32], degree: usize, deleted: bool, out: &mut impl Write) 
 }
 
 fn vector_of(export: &Export<'_>, slot: u32, into: &mut Vec<u8>) {
-    into.clear();
-    into.extend_from_slice(export.store.vector_slice(slot));
+    export.store.unpack(slot, into);
     if export.config.metric == Metric::Cosine {
         let components: Vec<f64> = into
             .chunks_exact(4)

@@ -4,8 +4,8 @@ use super::Index;
 use super::changes::Batch;
 use super::config::BuildOptions;
 use super::durable::Turn;
+use super::holding::View;
 use crate::build::bulk::{self, Pile, Team};
-use crate::search::walk::Field;
 use crate::store::EMPTY;
 use crate::util::error::Result;
 use crate::util::pool::threads_or_cores;
@@ -26,11 +26,12 @@ pub(super) fn filling(total: usize) -> usize {
 
 impl Index {
     /// Whether a batch is built as a whole. Under a caller's distance it is not: there are no codes to build by.
-    pub(super) fn is_bulk(&self, batch: &Batch<'_>) -> bool {
+    pub(super) fn is_bulk(&self, batch: &Batch<'_>, guard: &Guard) -> bool {
         if self.is_custom() {
             return false;
         }
-        let there = batch.core.store.live() + batch.core.store.removed();
+        let store = batch.core.store(guard);
+        let there = store.live() + store.removed();
         let total = batch.keys.len();
         batch.core.graph.as_ref().is_some_and(|graph| graph.m() <= bulk::MOST_M)
             && (there == 0 || total >= FROM && there <= (total * LARGER) as u64)
@@ -49,9 +50,11 @@ impl Index {
         let total = batch.keys.len();
         let own = batch.first..batch.first + total as u32;
         // What others have published is linked, and stays; what they have linked only is linked anew in the end.
+        // Vectors say the same however they are held, so the pile may keep the view that it began with.
+        let View { store, scoring, .. } = core.view(guard);
         let slots: Vec<u32> =
-            (0..core.store.slots()).filter(|slot| own.contains(slot) || core.store.state(*slot) != EMPTY).collect();
-        let pile = Pile { store: &core.store, scoring: &self.scoring, slots: &slots };
+            (0..store.slots()).filter(|slot| own.contains(slot) || store.state(*slot) != EMPTY).collect();
+        let pile = Pile { store, scoring, slots: &slots };
         let team = Team {
             pool: &self.pool,
             threads: threads_or_cores(options.threads),
@@ -70,7 +73,7 @@ impl Index {
         let _coding = core.coding.read();
         let _alone = core.linking.write();
         let mut linker = self.linkers.take();
-        let field = Field { scoring: &self.scoring, store: &core.store, graph, codes: core.codes(guard) };
+        let field = core.field(graph, guard);
         let silent = Team { progress: None, ..team };
         let ef = self.config.ef_construction as usize;
         let mut install = |team: &Team<'_>| bulk::install(&built, pile, graph, (field, ef, &mut linker), team);

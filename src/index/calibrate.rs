@@ -2,7 +2,7 @@
 
 use super::config::BuildOptions;
 use super::tuning::{BREADTHS, DEPTHS, Table};
-use super::{Core, Index, Rows};
+use super::{Index, Rows};
 use crate::search::flat::{self, Span};
 use crate::search::nearest::Hit;
 use crate::search::{Admit, Scratch};
@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Vectors of the index that stand for queries where none are given.
 const SAMPLE: usize = 500;
-/// Queries that a thread takes at a time: they share a scan.
-const PIECE: usize = 16;
+/// Queries that a thread takes at a time.
+const PIECE: usize = 4;
 
 /// A query, and whose vector it is if it is one of the index: that one is no hit.
 struct Asked {
@@ -95,12 +95,15 @@ impl Index {
     /// Vectors of the index, evenly spread over its slots.
     fn sample(&self) -> Vec<Asked> {
         let pin = self.pin();
-        let store = &self.core(&pin).store;
+        let view = self.core(&pin).view(&pin);
+        let store = &view.store;
         let step = (store.slots() as usize / SAMPLE).max(1);
         let live = (0..store.slots()).step_by(step).filter(|&slot| store.state(slot) == LIVE);
         let mut asked: Vec<Asked> = Vec::new();
         for slot in live {
-            asked.push(Asked { vector: store.vector_slice(slot).to_vec(), own: Some(store.key(slot)) });
+            let mut vector = Vec::new();
+            view.unpack(&self.scoring, slot, &mut vector);
+            asked.push(Asked { vector, own: Some(store.key(slot)) });
         }
         asked
     }
@@ -114,18 +117,13 @@ impl Index {
         }
         // One more than is wanted: the query itself may be among them.
         let most = DEPTHS[DEPTHS.len() - 1] + 1;
-        let queries = asked.iter().zip(scales).map(|(asked, &scale)| (&asked.vector[..], scale));
-        scratch.set_queries(&self.scoring, queries);
-        flat::scan(&self.scoring, &core.store, Span::all(&core.store), most, &Admit::All, scratch);
-        let truths: Vec<Vec<Hit>> = (0..asked.len())
-            .map(|i| {
-                scratch.finish(i, &self.scoring, &core.store);
-                let others = scratch.hits.iter().filter(|hit| Some(hit.key) != asked[i].own);
-                others.copied().collect()
-            })
-            .collect();
-        for ((asked, &scale), truth) in asked.iter().zip(scales).zip(&truths) {
-            scratch.set_queries(&self.scoring, std::iter::once((&asked.vector[..], scale)));
+        for (asked, &scale) in asked.iter().zip(scales) {
+            let query = (&asked.vector[..], scale);
+            let view = core.view(&pin);
+            let scoring = view.ask(&self.scoring, query, scratch);
+            flat::scan(scoring, &view.store, Span::all(&view.store), most, &Admit::All, scratch);
+            scratch.finish(0, scoring, &view.store);
+            let truth: Vec<Hit> = scratch.hits.iter().filter(|hit| Some(hit.key) != asked.own).copied().collect();
             for (depth, &k) in DEPTHS.iter().enumerate() {
                 let Some(last) = truth.get(..k.min(truth.len())).and_then(<[Hit]>::last) else { continue };
                 let wanted = k.min(truth.len());
@@ -134,29 +132,14 @@ impl Index {
                 for (&ef, found) in BREADTHS.iter().zip(&tally.found[depth]) {
                     // A query that has found everything finds it with more breadth, too.
                     if best < wanted {
-                        best = self.count_found(core, asked.own, wanted, last.distance, ef as usize, scratch, &pin);
+                        let k = wanted + usize::from(asked.own.is_some());
+                        self.search_here(core, query, (k, ef as usize), &Admit::All, scratch, &pin);
+                        let near = |hit: &&Hit| hit.distance <= last.distance && Some(hit.key) != asked.own;
+                        best = scratch.hits.iter().filter(near).count().min(wanted);
                     }
                     found.fetch_add(best as u64, Ordering::Relaxed);
                 }
             }
         }
-    }
-
-    /// How many hits of a search for the query in `scratch` are at least as near as the farthest that is wanted.
-    #[allow(clippy::too_many_arguments)]
-    fn count_found(
-        &self,
-        core: &Core,
-        own: Option<u64>,
-        wanted: usize,
-        farthest: f32,
-        ef: usize,
-        scratch: &mut Scratch,
-        guard: &crossbeam_epoch::Guard,
-    ) -> usize {
-        let k = wanted + usize::from(own.is_some());
-        self.search_here(core, k, ef, &Admit::All, scratch, guard);
-        let near = |hit: &&Hit| hit.distance <= farthest && Some(hit.key) != own;
-        scratch.hits.iter().filter(near).count().min(wanted)
     }
 }

@@ -11,7 +11,7 @@ use crate::build::insert::{self, Linker, NoJournal};
 use crate::build::undo::Undo;
 use crate::index::durable::Turn;
 use crate::journal::Keys;
-use crate::search::walk::Field;
+use crate::store::Held;
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::threads_or_cores;
 use crate::util::progress::{Meter, Work};
@@ -74,25 +74,30 @@ impl Index {
         loop {
             let core = self.core(&pin);
             self.code_if_due(core, 1, &pin)?;
-            let _coding = core.coding.read();
-            let slot = core.store.allocate(1)?;
-            core.store.write(slot, key, vector, scale);
-            let claimed = match present {
-                Present::Refuse => core.store.claim(slot, &pin),
-                Present::Replace => core.store.claim_if_absent(slot, &pin).map(drop),
-            };
-            claimed.inspect_err(|_| core.store.give_back(slot, 1))?;
+            let _coding = self.filling(core, |held| held.fits(vector), &pin)?;
+            let store = core.store(&pin);
+            let slot = store.allocate(1)?;
             let mut linker = self.linkers.take();
+            core.view(&pin).write(&self.scoring, (slot, key), (vector, scale), &mut linker.work);
+            let claimed = match present {
+                Present::Refuse => store.claim(slot, &pin),
+                Present::Replace => store.claim_if_absent(slot, &pin).map(drop),
+            };
+            if let Err(error) = claimed {
+                self.linkers.give(linker);
+                store.give_back(slot, 1);
+                return Err(error);
+            }
             let coded = core.write_code(slot, &mut linker.work, &pin);
             let ready = coded.and_then(|()| self.prepare(core, slot)).and_then(|()| turn.put(&[key], |_| vector));
             if let Err(error) = ready {
-                core.store.release(slot, &pin);
-                core.store.give_back_seen(slot, 1, &pin);
+                store.release(slot, &pin);
+                store.give_back_seen(slot, 1, &pin);
                 return Err(error);
             }
             if let Some(graph) = &core.graph {
                 let _linking = core.linking.read();
-                let field = Field { scoring: &self.scoring, store: &core.store, graph, codes: core.codes(&pin) };
+                let field = core.field(graph, &pin);
                 let ef = self.config.ef_construction as usize;
                 // A distance function of the caller's is a callback like others.
                 reentry::calling_back(self.name(), || insert::link(field, slot, ef, &mut linker, &mut NoJournal));
@@ -115,10 +120,11 @@ impl Index {
         if !std::ptr::eq(core, self.core(guard)) {
             return Published::Cleared;
         }
+        let store = core.store(guard);
         for slot in first..first + count {
             match present {
-                Present::Refuse => core.store.publish(slot, guard),
-                Present::Replace => core.store.publish_replacing(slot, guard),
+                Present::Refuse => store.publish(slot, guard),
+                Present::Replace => store.publish_replacing(slot, guard),
             }
         }
         Published::Yes
@@ -150,7 +156,9 @@ impl Index {
         let pin = self.pin();
         loop {
             let core = self.core(&pin);
-            let first = core.store.allocate(count)?;
+            let threads = threads_or_cores(options.threads);
+            self.hold_batch(core, (0..keys.len()).map(|i| vectors.row(i)), threads, &pin)?;
+            let first = core.store(&pin).allocate(count)?;
             let batch = Batch { core, first, keys, vectors, present };
             let mut coded = Coded::BeforeOrNot;
             let done = self
@@ -159,16 +167,16 @@ impl Index {
                     coded = self.code_if_due(core, threads_or_cores(options.threads), &pin)?;
                     Ok(())
                 })
-                .and_then(|()| match self.is_bulk(&batch) {
+                .and_then(|()| match self.is_bulk(&batch, &pin) {
                     true => self.link_in_bulk(&batch, options, &mut turn, &pin),
                     false => self.link_batch(&batch, options, &mut turn, &pin),
                 });
             if let Err(error) = done {
                 self.forget_codes(core, coded, &pin);
                 for slot in first..first + count {
-                    core.store.release(slot, &pin);
+                    core.store(&pin).release(slot, &pin);
                 }
-                core.store.give_back_seen(first, count, &pin);
+                core.store(&pin).give_back_seen(first, count, &pin);
                 drop(pin);
                 // Where no reader is inside, the slots are free when the call returns.
                 (0..FLUSHES).for_each(|_| self.pin().flush());
@@ -186,7 +194,13 @@ impl Index {
         let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
         let work = Work::new(total, PIECE);
         let fill_piece = |piece: std::ops::Range<usize>, linker: &mut Linker, guard: &Guard| {
-            let _coding = batch.core.coding.read();
+            // What is refused in a moment need not fit.
+            let fits = |held: Held, vector| held.fits(vector) || self.scoring.check("vector", vector).is_err();
+            let all_fit = |held: Held| piece.clone().all(|i| fits(held, batch.vectors.row(i)));
+            let _coding = match self.filling(batch.core, all_fit, guard) {
+                Ok(coding) => coding,
+                Err(error) => return work.fail(piece.start, error),
+            };
             for i in piece.clone() {
                 if let Err(error) = self.fill_one(batch, i, linker, guard) {
                     return work.fail(i, Error::new(error.status(), format!("at position {i}: {}", error.text())));
@@ -239,10 +253,10 @@ impl Index {
         let step = spread(total);
         let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
         let work = Work::new(total, PIECE);
-        let field = Field { scoring: &self.scoring, store: &batch.core.store, graph, codes: batch.core.codes(guard) };
         let undo = Undo::new(graph, batch.first..batch.first + total as u32);
-        let link_piece = |piece: std::ops::Range<usize>, linker: &mut Linker| {
+        let link_piece = |piece: std::ops::Range<usize>, linker: &mut Linker, guard: &Guard| {
             let _coding = batch.core.coding.read();
+            let field = batch.core.field(graph, guard);
             let _linking = batch.core.linking.read();
             for i in piece.clone() {
                 let place = (i as u64 * step % total as u64) as u32;
@@ -251,10 +265,11 @@ impl Index {
             work.done(piece.len());
         };
         let help = |_| {
+            let pin = self.pin();
             let mut linker = self.linkers.take();
             reentry::calling_back(self.name(), || {
                 while let Some(piece) = work.take() {
-                    link_piece(piece, &mut linker);
+                    link_piece(piece, &mut linker, &pin);
                 }
             });
             self.linkers.give(linker);
@@ -264,7 +279,7 @@ impl Index {
             let mut meter = Meter::of_part(options.progress, filling(total)..total, total);
             reentry::calling_back(self.name(), || {
                 while let Some(piece) = work.take() {
-                    link_piece(piece, &mut linker);
+                    link_piece(piece, &mut linker, guard);
                     meter.tell(&work);
                 }
             });
@@ -278,9 +293,10 @@ impl Index {
             .and_then(|()| reentry::calling_back(self.name(), || meter.tell_all()))
             .and_then(|()| log());
         if done.is_err() {
+            let _coding = batch.core.coding.read();
             let _alone = batch.core.linking.write();
             let mut linker = self.linkers.take();
-            undo.undo(field, &mut linker);
+            undo.undo(batch.core.field(graph, guard), &mut linker);
             self.linkers.give(linker);
         }
         done
@@ -288,10 +304,10 @@ impl Index {
 
     fn fill_one(&self, batch: &Batch<'_>, i: usize, linker: &mut Linker, guard: &Guard) -> Result<()> {
         let (key, vector) = (batch.keys[i], batch.vectors.row(i));
-        let (store, slot) = (&batch.core.store, batch.first + i as u32);
+        let (store, slot) = (batch.core.store(guard), batch.first + i as u32);
         check_key(key)?;
         let scale = self.scoring.check("vector", vector)?;
-        store.write(slot, key, vector, scale);
+        batch.core.view(guard).write(&self.scoring, (slot, key), (vector, scale), &mut linker.work);
         batch.core.write_code(slot, &mut linker.work, guard)?;
         self.prepare(batch.core, slot)?;
         if store.claim_if_absent(slot, guard)? || batch.present == Present::Replace {
@@ -321,11 +337,11 @@ impl Index {
         let mut turn = self.turn(if let [key] = keys { Keys::One(*key) } else { Keys::Many(keys) })?;
         let pin = self.pin();
         turn.remove(|| {
-            let store = &self.core(&pin).store;
+            let store = self.core(&pin).store(&pin);
             keys.iter().copied().filter(|&key| store.find(key, &pin).is_some()).collect()
         })?;
         let _gate = self.gate.read();
-        let store = &self.core(&pin).store;
+        let store = self.core(&pin).store(&pin);
         Ok(keys.iter().filter(|&&key| store.remove(key, &pin)).count())
     }
 
@@ -338,7 +354,7 @@ impl Index {
         self.check_change()?;
         let pin = self.pin();
         let _gate = self.gate.read();
-        let store = &self.core(&pin).store;
+        let store = self.core(&pin).store(&pin);
         if store.revive(key, &pin)? {
             Ok(())
         } else if store.find(key, &pin).is_some() {
@@ -355,7 +371,7 @@ impl Index {
     pub fn forget(&self, key: u64) -> Result<()> {
         self.check_change()?;
         let pin = self.pin();
-        if self.core(&pin).store.forget_removed(key) {
+        if self.core(&pin).store(&pin).forget_removed(key) {
             return Ok(());
         }
         Err(Error::new(Status::NotFound, format!("key is {key}, under which no removed vector is kept")))
@@ -369,8 +385,7 @@ impl Index {
         self.check_change()?;
         let mut turn = self.turn(Keys::All)?;
         turn.clear()?;
-        self.replace_core(&self.pin());
-        Ok(())
+        self.replace_core(&self.pin())
     }
 
     /// Makes room for `capacity` vectors in all.
@@ -379,7 +394,8 @@ impl Index {
     /// `Argument` for more than an index can hold, `Memory` if the system refuses; `ReadOnly`, `Busy`, `Internal`.
     pub fn reserve(&self, capacity: u64) -> Result<()> {
         self.check_change()?;
-        self.core(&self.pin()).store.reserve(capacity)
+        let pin = self.pin();
+        self.core(&pin).store(&pin).reserve(capacity)
     }
 }
 

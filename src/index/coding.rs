@@ -4,7 +4,8 @@
 //! that brings them, before its vectors are linked. From then on whoever fills a slot writes its code, too. Searches find the codes by one
 //! pointer, or none.
 
-use super::config::{Config, Quantizer};
+use super::config::Quantizer;
+use super::holding::View;
 use super::{Core, Index};
 use crate::quant::{self, Codes, Sample, Workspace};
 use crate::util::error::Result;
@@ -14,7 +15,7 @@ use std::sync::atomic::Ordering;
 
 /// Slots from which on an index has codes: by the library's choice, and where they were asked for.
 const BY_CHOICE: u32 = 2048;
-const ON_DEMAND: u32 = 256;
+pub(super) const ON_DEMAND: u32 = 256;
 /// Slots that a thread codes at a time.
 const PIECE: usize = 256;
 
@@ -27,7 +28,7 @@ pub(super) enum Coded {
 
 /// Slots from which on an index has codes.
 pub(super) fn codes_from(quantizer: Quantizer) -> u32 {
-    if quantizer == Quantizer::Projected4 { ON_DEMAND } else { BY_CHOICE }
+    if matches!(quantizer, Quantizer::Auto | Quantizer::None) { BY_CHOICE } else { ON_DEMAND }
 }
 
 impl Core {
@@ -51,7 +52,8 @@ impl Core {
     pub(super) fn write_code(&self, slot: u32, work: &mut Workspace, guard: &Guard) -> Result<()> {
         if let Some(codes) = self.codes(guard) {
             codes.grow(slot as usize + 1)?;
-            codes.write(slot, self.store.vector_slice(slot), self.store.scale(slot), work);
+            let View { store, scoring, .. } = self.view(guard);
+            codes.write(slot, (scoring.element, store.vector_slice(slot)), store.scale(slot), work);
         }
         Ok(())
     }
@@ -63,10 +65,9 @@ impl Index {
         let due = |core: &Core| {
             self.config.quantizer != Quantizer::None
                 && core.codes.load(Ordering::Relaxed, guard).is_null()
-                && core.store.slots() >= core.codes_from.load(Ordering::Relaxed)
+                && core.store(guard).slots() >= core.codes_from.load(Ordering::Relaxed)
         };
         let dimensions = self.config.dimensions as usize;
-        let Config { metric, element, .. } = self.config;
         if !due(core) {
             return Ok(Coded::BeforeOrNot);
         }
@@ -75,10 +76,23 @@ impl Index {
         if !due(core) {
             return Ok(Coded::BeforeOrNot);
         }
-        let slots = core.store.slots();
+        if let Some(reduction) = self.config.quantizer.reduction() {
+            let store = core.store(guard);
+            let vectors = (0..store.slots()).map(|slot| store.vector_slice(slot));
+            self.reduce(core, reduction, vectors, threads, guard)?;
+            return Ok(Coded::BeforeOrNot);
+        }
+        self.hold_as_bytes(core, threads, guard)?;
+        let View { store, scoring, .. } = core.view(guard);
+        let (metric, element, slots) = (scoring.metric, scoring.element, store.slots());
+        if self.config.quantizer == Quantizer::Auto && !quant::is_worth_it(metric, element, dimensions) {
+            // Never, as long as vectors are held like this.
+            core.codes_from.store(u32::MAX, Ordering::Relaxed);
+            return Ok(Coded::BeforeOrNot);
+        }
         let wanted = Sample::size(dimensions) as u64;
         let step = (u64::from(slots) / wanted).max(1);
-        let vectors = (0..wanted.min(u64::from(slots))).map(|i| core.store.vector_slice((i * step) as u32)).collect();
+        let vectors = (0..wanted.min(u64::from(slots))).map(|i| store.vector_slice((i * step) as u32)).collect();
         let sample = Sample { metric, element, dimensions, vectors };
         let Some(codec) = quant::train(&sample, self.config.seed, threads, &self.pool)? else {
             // Asked again when there is twice as much to learn from.
@@ -93,7 +107,7 @@ impl Index {
             while let Some(piece) = work.take() {
                 for slot in piece {
                     let slot = slot as u32;
-                    codes.write(slot, core.store.vector_slice(slot), core.store.scale(slot), &mut workspace);
+                    codes.write(slot, (element, store.vector_slice(slot)), store.scale(slot), &mut workspace);
                 }
             }
         };
@@ -123,7 +137,8 @@ impl Index {
 impl Drop for Core {
     fn drop(&mut self) {
         let codes = std::mem::replace(&mut self.codes, crossbeam_epoch::Atomic::null());
-        // SAFETY: `&mut self`: no reader is left, and the codes are owned by this pointer alone.
-        drop(unsafe { codes.try_into_owned() });
+        let view = std::mem::replace(&mut self.view, crossbeam_epoch::Atomic::null());
+        // SAFETY: `&mut self`: no reader is left, and codes and view are owned by these pointers alone.
+        unsafe { (drop(codes.try_into_owned()), drop(view.try_into_owned())) };
     }
 }

@@ -1,7 +1,7 @@
 //! What may a caller choose, and which choices are valid together? Options in, a checked `Config` out.
 
 use crate::distance::{Custom, Element, Metric};
-use crate::quant;
+use crate::quant::{self, Reduction};
 use crate::store::Removal;
 use crate::util::error::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,6 +45,24 @@ pub enum Quantizer {
     None = 1,
     /// 4 bits for each of the leading directions; walks go by these codes, answers are ranked by exact distances.
     Projected4 = 2,
+    /// A byte for each component, in place of the vectors.
+    Bytes = 3,
+    /// A byte for each of the leading directions, in place of the vectors.
+    Leading8 = 4,
+    /// The same with more directions.
+    Leading8Fine = 5,
+}
+
+impl Quantizer {
+    /// How vectors are reduced, if they are.
+    pub(crate) fn reduction(self) -> Option<Reduction> {
+        match self {
+            Self::Auto | Self::None | Self::Projected4 => None,
+            Self::Bytes => Some(Reduction::Every),
+            Self::Leading8 => Some(Reduction::Leading),
+            Self::Leading8Fine => Some(Reduction::Fine),
+        }
+    }
 }
 
 impl TryFrom<u32> for Kind {
@@ -66,8 +84,12 @@ impl TryFrom<u32> for Quantizer {
             0 => Ok(Self::Auto),
             1 => Ok(Self::None),
             2 => Ok(Self::Projected4),
+            3 => Ok(Self::Bytes),
+            4 => Ok(Self::Leading8),
+            5 => Ok(Self::Leading8Fine),
             _ => Err(Error::unsupported(format!(
-                "quantizer is {value}, known are 0 (auto), 1 (none), 2 (projected, 4 bits)"
+                "quantizer is {value}, known are 0 (auto), 1 (none), 2 (projected, 4 bits), 3 (bytes), 4 and 5 (leading, 8 \
+                 bits)"
             ))),
         }
     }
@@ -155,6 +177,9 @@ impl Config {
         if !(2..=MAX_M).contains(&m) {
             return Err(Error::argument(format!("m is {m}, allowed are 2 to {MAX_M}")));
         }
+        if options.quantizer.reduction().is_some() {
+            check_reduction(options, kind)?;
+        }
         let quantizer = match (kind, options.quantizer) {
             (Kind::Graph, Quantizer::Projected4)
                 if !quant::is_possible(options.metric, options.dimensions as usize) =>
@@ -200,12 +225,21 @@ impl Config {
         })
     }
 
+    /// Whether vectors may be held as bytes, where they turn out to be such whole numbers.
+    pub(crate) fn may_be_bytes(&self) -> bool {
+        self.element == Element::F32
+            && self.kind == Kind::Graph
+            && self.quantizer == Quantizer::Auto
+            && matches!(self.metric, Metric::L2 | Metric::InnerProduct | Metric::Cosine)
+    }
+
     /// Bytes of one vector as the caller passes it.
     pub(crate) fn vector_bytes(&self) -> usize {
         self.element.vector_bytes(self.dimensions)
     }
 
     /// The part of an [`Info`] that follows from the configuration; the counts are zero.
+    /// Vectors are as they are given, and there are no codes.
     pub(crate) fn info(&self, format: u32) -> Info {
         Info {
             dimensions: self.dimensions,
@@ -222,8 +256,33 @@ impl Config {
             capacity: 0,
             bytes: 0,
             seed: self.seed,
+            held: self.element,
+            code_bytes: 0,
         }
     }
+}
+
+/// Checks that vectors of these options can be reduced.
+fn check_reduction(options: &Options, kind: Kind) -> Result<()> {
+    let (metric, element) = (options.metric, options.element);
+    let leading = options.quantizer != Quantizer::Bytes;
+    if matches!(metric, Metric::L2 | Metric::InnerProduct | Metric::Cosine)
+        && element == Element::F32
+        && kind == Kind::Graph
+        && !options.keep_removed
+        && (!leading || options.dimensions as usize <= quant::MOST_DIMENSIONS)
+    {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!(
+        "quantizer is {} with metric {}, element {} and dimensions {}: it needs a graph without removed vectors that are kept, L2, inner \
+         product or cosine, f32, and for 4 and 5 (leading, 8 bits) at most {} dimensions",
+        options.quantizer as u32,
+        metric.name(),
+        element.name(),
+        options.dimensions,
+        quant::MOST_DIMENSIONS
+    )))
 }
 
 /// Checks that a distance of this kind between vectors of this shape exists.
@@ -374,4 +433,8 @@ pub struct Info {
     pub bytes: u64,
     /// Seed of the levels.
     pub seed: u64,
+    /// Type of a component as it is held: bytes where all f32 turned out to be such whole numbers.
+    pub held: Element,
+    /// Bytes of a code, of which each vector has one; 0 if there are none.
+    pub code_bytes: u32,
 }

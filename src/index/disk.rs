@@ -1,9 +1,11 @@
 //! Calls that touch files, streams and buffers: save, open, file info.
 
 use super::config::{Info, OpenFlags};
+use super::holding::View;
 use super::{Core, Index};
 use crate::persist::links::{Tree, keep_linked};
 use crate::persist::{self, Image, Opened};
+use crate::quant::Reducer;
 use crate::store::Store;
 use crate::util::epoch::{Epochs, Guard};
 use crate::util::error::{Error, Result};
@@ -18,6 +20,9 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) states: Vec<u8>,
+    /// Holds the vectors of all slots that the states name, whatever becomes of the view.
+    store: Arc<Store>,
+    reducer: Option<Arc<Reducer>>,
     tree: Option<Tree>,
     /// Whether it has codes.
     coded: bool,
@@ -32,7 +37,8 @@ impl Snapshot {
     pub(super) fn image<'a>(&'a self, index: &'a Index, core: &'a Core, guard: &'a Guard) -> Image<'a> {
         Image {
             config: &index.config,
-            store: &core.store,
+            store: &self.store,
+            reducer: self.reducer.as_deref(),
             graph: core.graph.as_ref(),
             states: &self.states,
             tree: self.tree.as_ref(),
@@ -56,14 +62,16 @@ impl Index {
         let (core, mut states, kept, logged) = {
             let _alone = self.gate.write();
             let core = self.core(guard);
-            let kept = core.store.all_removed().into_iter().map(|(_, slot)| slot).collect();
-            (core, core.store.copy_states()?, kept, self.seen_up_to())
+            let store = core.store(guard);
+            let kept = store.all_removed().into_iter().map(|(_, slot)| slot).collect();
+            (core, store.copy_states()?, kept, self.seen_up_to())
         };
+        let (store, reducer) = core.view(guard).shared();
         let coded = core.keep_codes(guard);
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
-        Ok((core, Snapshot { states, tree, coded, kept, logged }))
+        Ok((core, Snapshot { states, store, reducer, tree, coded, kept, logged }))
     }
 
     /// Writes the index as it is at one instant of the call: beside the file, synced, then renamed over it. Writers go on.
@@ -119,14 +127,14 @@ impl Index {
     }
 
     pub(super) fn opened(opened: Opened, flags: OpenFlags, pool: Pool) -> Result<Self> {
-        let Opened { config, parts, graph, codes, format } = opened;
+        let Opened { config, parts, graph, codes, reducer } = opened;
+        let scoring = super::scoring_of(&config)?;
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin())?;
-        let mut core = Core::around(&config, store, graph);
+        let mut core = Core::around(&config, View::new(&scoring, store, reducer.map(Arc::new))?, graph)?;
         core.codes = codes.map_or_else(crossbeam_epoch::Atomic::null, crossbeam_epoch::Atomic::new);
-        let mut index = Self::around(config, core)?;
+        let mut index = Self::around(config, scoring, core);
         index.pool = pool;
-        index.format = format;
         index.read_only = match flags {
             OpenFlags { mapped: true, .. } => Some("mapped"),
             OpenFlags { read_only: true, .. } => Some("read-only"),

@@ -1,6 +1,7 @@
 //! Calls that take in files of other libraries and write such.
 
 use super::config::Options;
+use super::holding::View;
 use super::{Index, disk::Snapshot};
 use crate::disk::{RegularFile, Source};
 use crate::foreign::{self, Export, Format, Target};
@@ -36,9 +37,10 @@ impl Index {
         {
             let pin = index.pin();
             let core = index.core(&pin);
+            let View { store, scoring, .. } = core.view(&pin);
             let target = Target {
-                scoring: &index.scoring,
-                store: &core.store,
+                scoring,
+                store,
                 graph: core.graph.as_ref(),
                 ef_construction: index.config.ef_construction as usize,
                 guard: &pin,
@@ -85,20 +87,15 @@ impl Index {
                 return Err(Error::unsupported("kith reads files of usearch and faiss and does not write them"));
             }
         };
+        if self.config.quantizer.reduction().is_some() {
+            return Err(Error::unsupported("an index of reduced vectors has none to write"));
+        }
         if !fits {
             let text =
                 "format does not go with the index's kind: hnswlib's graph files with graph, its flat files with flat";
             return Err(Error::new(Status::Argument, text));
         }
-        let config = &self.config;
-        write(&Export {
-            config,
-            scoring: &self.scoring,
-            store: &core.store,
-            graph: core.graph.as_ref(),
-            states: &states,
-            kept: &kept,
-            capacity,
-        })
+        let (config, View { store, scoring, .. }) = (&self.config, core.view(pin));
+        write(&Export { config, scoring, store, graph: core.graph.as_ref(), states: &states, kept: &kept, capacity })
     }
 }

@@ -14,6 +14,7 @@ mod directory;
 pub(crate) mod disk;
 mod durable;
 mod exchange;
+mod holding;
 mod observed;
 mod opaque;
 mod reading;
@@ -35,6 +36,7 @@ use crate::util::reentry;
 use config::{Config, Kind, Options};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
+use holding::View;
 use parking_lot::RwLock;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -50,7 +52,10 @@ pub use rows::{Opaque, Rows};
 /// What `clear` replaces: everything that depends on the vectors.
 #[derive(Debug)]
 struct Core {
-    store: Store,
+    /// The vectors as they are held now; never null.
+    view: Atomic<View>,
+    /// Set when vectors are to stay as they are given.
+    as_given: AtomicBool,
     /// Where the kind is graph.
     graph: Option<Graph>,
     /// Shared by whoever links slots; exclusive while a cancelled batch is unlinked.
@@ -61,28 +66,29 @@ struct Core {
     codes_from: AtomicU32,
     /// Set when a save has begun to write them.
     codes_stay: AtomicBool,
-    /// Shared by whoever fills or links slots; exclusive while the index gets its codes.
+    /// Shared by whoever fills or links slots; exclusive while the index gets its codes, or its vectors are held in another way.
     coding: RwLock<()>,
 }
 
 impl Core {
-    fn empty(config: &Config) -> Self {
-        let store = Store::empty(config.vector_bytes(), config.metric == Metric::Cosine).with_removal(config.removal);
+    fn empty(config: &Config, scoring: &Scoring) -> Result<Self> {
+        let store = Store::empty(config.vector_bytes(), config.metric == Metric::Cosine, config.removal);
         let graph = (config.kind == Kind::Graph).then(|| Graph::new(config.m, config.seed));
-        Self::around(config, store, graph)
+        Self::around(config, View::new(scoring, store, None)?, graph)
     }
 
-    fn around(config: &Config, store: Store, graph: Option<Graph>) -> Self {
+    fn around(config: &Config, view: View, graph: Option<Graph>) -> Result<Self> {
         let codes_from = AtomicU32::new(coding::codes_from(config.quantizer));
-        Self {
-            store,
+        Ok(Self {
+            view: Atomic::new(view),
+            as_given: AtomicBool::new(false),
             graph,
             linking: RwLock::new(()),
             codes: Atomic::null(),
             codes_from,
             codes_stay: AtomicBool::new(false),
             coding: RwLock::new(()),
-        }
+        })
     }
 }
 
@@ -90,6 +96,7 @@ impl Core {
 #[derive(Debug)]
 pub struct Index {
     config: Config,
+    /// For vectors as callers give them; each view has its own.
     scoring: Scoring,
     scratches: Scratches,
     linkers: Linkers,
@@ -103,8 +110,6 @@ pub struct Index {
     read_only: Option<&'static str>,
     /// Set by a defect met inside a changing call.
     poison: OnceLock<String>,
-    /// Format of the file it came from, or would be written in.
-    format: u32,
     /// Where the index keeps a log of its changes.
     durable: Option<Box<Durable>>,
 }
@@ -116,17 +121,15 @@ impl Index {
     /// `Argument` or `Unsupported` for options that are out of range or do not go together; `Memory` if `capacity` does not fit.
     pub fn create(options: &Options) -> Result<Self> {
         let config = Config::new(options)?;
-        let core = Core::empty(&config);
-        let index = Self::around(config, core)?;
+        let scoring = scoring_of(&config)?;
+        let core = Core::empty(&config, &scoring)?;
+        let index = Self::around(config, scoring, core);
         index.reserve(options.capacity)?;
         Ok(index)
     }
 
-    fn around(config: Config, core: Core) -> Result<Self> {
-        let mut scoring = Scoring::new(config.metric, config.element, config.dimensions, core.store.stride())?;
-        scoring.custom.clone_from(&config.custom);
-        let format = crate::persist::format_for(&config);
-        Ok(Self {
+    fn around(config: Config, scoring: Scoring, core: Core) -> Self {
+        Self {
             config,
             scoring,
             scratches: Scratches::new(),
@@ -138,9 +141,8 @@ impl Index {
             tuning: Tuning::new(),
             read_only: None,
             poison: OnceLock::new(),
-            format,
             durable: None,
-        })
+        }
     }
 
     /// Bytes of one vector as callers pass it.
@@ -159,7 +161,7 @@ impl Index {
     #[doc(hidden)]
     pub fn audit(&self) -> Option<crate::graph::Audit> {
         let pin = self.pin();
-        let Core { store, graph, .. } = self.core(&pin);
+        let (store, graph) = (self.core(&pin).store(&pin), &self.core(&pin).graph);
         let must = |slot| store.state(slot) == crate::store::LIVE;
         graph.as_ref().map(|graph| graph.audit(store.slots(), must))
     }
@@ -186,13 +188,14 @@ impl Index {
     }
 
     /// Puts an empty core in place of the current one.
-    fn replace_core(&self, guard: &Guard) {
-        let fresh = Owned::new(Core::empty(&self.config));
+    fn replace_core(&self, guard: &Guard) -> Result<()> {
+        let fresh = Owned::new(Core::empty(&self.config, &self.scoring)?);
         let _alone = self.gate.write();
         let old = self.core.swap(fresh, Ordering::AcqRel, guard);
         // SAFETY: just unlinked, once; readers that still use it are pinned in the same collector.
         unsafe { guard.defer_destroy(old) };
         guard.flush();
+        Ok(())
     }
 
     /// Errors that every changing call begins with.
@@ -221,6 +224,14 @@ impl Drop for Index {
         // SAFETY: `&mut self`: no reader is left, and the core is owned by this pointer alone.
         drop(unsafe { core.try_into_owned() });
     }
+}
+
+/// Distances between vectors as callers give them.
+fn scoring_of(config: &Config) -> Result<Scoring> {
+    let stride = crate::store::padded(config.vector_bytes());
+    let mut scoring = Scoring::new(config.metric, config.element, config.dimensions, stride)?;
+    scoring.custom.clone_from(&config.custom);
+    Ok(scoring)
 }
 
 /// The distance between two vectors of this shape, as searches report it.

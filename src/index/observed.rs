@@ -1,13 +1,17 @@
 //! Searches that a caller's observer watches and ends.
 
 use super::config::{Counters, Filter, SearchOptions};
+use super::holding::View;
 use super::{Core, Index, Opaque};
 use crate::distance::Metric;
-use crate::search::observed::{Observer, Ranked, Watched};
+use crate::search::observed::{Observer, Ranked, Shown, Watched};
 use crate::search::walk::Probe;
-use crate::search::{Admit, Scratch};
+use crate::search::{Admit, Scoring, Scratch};
+use crate::store::{Held, Store};
 use crate::util::error::Result;
 use crate::util::reentry;
+use crossbeam_epoch::Guard;
+use std::cell::RefCell;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +44,10 @@ impl Index {
         let pin = self.pin();
         reentry::calling_back(self.name(), || {
             let core = self.core(&pin);
-            for (slot, distance) in self.watch(core, query, &admit, observer, options.counters)? {
-                hit(core.store.key(slot), core.store.vector(slot), distance);
+            for (slot, distance) in self.watch(core, query, &admit, observer, options.counters, &pin)? {
+                show(&self.scoring, core.view(&pin), slot, &mut |vector| {
+                    hit(core.store(&pin).key(slot), vector, distance);
+                });
             }
             Ok(())
         })
@@ -54,22 +60,27 @@ impl Index {
         admit: &Admit<'_>,
         observer: &mut dyn Observer,
         counters: Option<&Counters>,
+        guard: &Guard,
     ) -> Result<Vec<(u32, f64)>> {
-        let store = &core.store;
-        let mut scratch = Scratch::default();
-        let probe = match query {
+        let store = core.store(guard);
+        let scale = match query {
+            Query::Vector(query) => self.scoring.check("query", query)?,
+            Query::Opaque(_) => 1.0,
+        };
+        // What was told cannot be taken back, so a change of views cannot end in a second search: each distance is asked of the view then in
+        // force, which has the vector of every slot that can be met.
+        let probing = RefCell::new(Probing::default());
+        let distance = |slot: u32| match query {
             Query::Vector(query) => {
-                let scale = self.scoring.check("query", query)?;
-                scratch.set_queries(&self.scoring, std::iter::once((query, scale)));
-                scratch.probe(0)
+                probing.borrow_mut().distance(&self.scoring, core.view(guard), (query, scale), slot)
             }
-            Query::Opaque(query) => Probe { vector: query.first(), factor: 1.0 },
+            Query::Opaque(query) => {
+                let probe = Probe { vector: query.first(), factor: 1.0 };
+                distance_of(&self.scoring, probe, store, slot)
+            }
         };
-        let distance = |slot: u32| match &self.scoring.custom {
-            Some(custom) => custom.between(probe.vector, store.vector(slot)),
-            None => f64::from(self.scoring.distance(probe, store, slot)),
-        };
-        let mut watched = Watched { store, admit, observer, distance: &distance, distances: 0, hops: 0 };
+        let show = |slot: u32, to: Shown<'_>| show(&self.scoring, core.view(guard), slot, to);
+        let mut watched = Watched { store, admit, observer, distance: &distance, show: &show, distances: 0, hops: 0 };
         let mut found = match &core.graph {
             Some(graph) => watched.walk(graph),
             None => watched.scan(),
@@ -81,14 +92,62 @@ impl Index {
         found.sort_unstable_by_key(|hit| (store.key(hit.slot), std::cmp::Reverse(hit.slot)));
         found.dedup_by_key(|hit| store.key(hit.slot));
         found.sort_unstable();
-        let reported = |hit: Ranked| {
-            let distance = if self.scoring.metric == Metric::Cosine {
-                f64::from(self.scoring.reported(probe.vector, store, hit.slot, hit.distance as f32))
-            } else {
-                hit.distance
-            };
-            (hit.slot, distance)
+        let reported = |hit: Ranked| match query {
+            Query::Vector(query) if self.scoring.metric == Metric::Cosine => {
+                let view = core.view(guard);
+                (hit.slot, probing.borrow_mut().reported(&self.scoring, view, (query, scale), hit))
+            }
+            _ => (hit.slot, hit.distance),
         };
         Ok(found.into_iter().map(reported).collect())
+    }
+}
+
+/// Hands on where a slot's vector stands, as callers give it.
+fn show(given: &Scoring, view: &View, slot: u32, to: Shown<'_>) {
+    if view.store.held() == Held::AsGiven {
+        return to(view.store.vector(slot));
+    }
+    let mut vector = Vec::new();
+    view.unpack(given, slot, &mut vector);
+    to(vector.as_ptr());
+}
+
+fn distance_of(scoring: &Scoring, probe: Probe, store: &Store, slot: u32) -> f64 {
+    match &scoring.custom {
+        Some(custom) => custom.between(probe.vector, store.vector(slot)),
+        None => f64::from(scoring.distance(probe, store, slot)),
+    }
+}
+
+/// A query as the view in force sees it.
+#[derive(Default)]
+struct Probing<'v> {
+    scratch: Scratch,
+    /// The view that `scratch` is for, and what tells distances there.
+    scoring: Option<(usize, &'v Scoring)>,
+}
+
+impl<'v> Probing<'v> {
+    fn of(&mut self, given: &Scoring, view: &'v View, query: (&[u8], f32)) -> &'v Scoring {
+        let name = std::ptr::from_ref(view).addr();
+        match self.scoring {
+            Some((known, scoring)) if known == name => scoring,
+            _ => {
+                let scoring = view.ask(given, query, &mut self.scratch);
+                self.scoring = Some((name, scoring));
+                scoring
+            }
+        }
+    }
+
+    fn distance(&mut self, given: &Scoring, view: &'v View, query: (&[u8], f32), slot: u32) -> f64 {
+        let scoring = self.of(given, view, query);
+        distance_of(scoring, self.scratch.probe(0), &view.store, slot)
+    }
+
+    fn reported(&mut self, given: &Scoring, view: &'v View, query: (&[u8], f32), hit: Ranked) -> f64 {
+        let scoring = self.of(given, view, query);
+        f64::from(scoring.reported(self.scratch.query(0), &view.store, hit.slot, hit.distance as f32))
     }
 }

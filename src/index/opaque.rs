@@ -60,9 +60,10 @@ impl Index {
         };
         let pin = self.pin();
         let core = self.core(&pin);
+        let store = core.store(&pin);
         let quest = Quest {
             scoring: &self.scoring,
-            store: &core.store,
+            store,
             graph: core.graph.as_ref(),
             custom,
             query: query.first(),
@@ -72,7 +73,7 @@ impl Index {
         };
         // The distance function is a callback, too.
         let found = reentry::calling_back(self.name(), || quest.run(&mut scratch.trail));
-        Ok(found.into_iter().map(|hit| (core.store.key(hit.slot), hit.distance)).collect())
+        Ok(found.into_iter().map(|hit| (store.key(hit.slot), hit.distance)).collect())
     }
 
     /// Puts a scratch back when its search is over, and tells what it took.

@@ -1,9 +1,11 @@
 //! Calls that read the index: search, batches, get, contains, keys, describe. They take no lock.
 
 use super::config::{Filter, Info, MAX_EF, NO_KEY, Quantizer, SearchOptions};
+use super::holding::View;
 use super::tuning::{Aim, WIDER};
 use super::{Core, Index, Opaque, Rows};
 use crate::graph::Check;
+use crate::persist::format_for;
 use crate::search::flat::{self, Span};
 use crate::search::nearest::{Hit, drop_older};
 use crate::search::walk::Field;
@@ -93,80 +95,79 @@ impl Index {
         let pin = self.pin();
         let core = self.core(&pin);
         let threads = if matches!(admit, Admit::Caller(_)) { 1 } else { options.threads.max(1) as usize };
-        let threads = threads.min(core.store.slots() as usize / SHARED_FROM).max(1);
-        scratch.set_queries(&self.scoring, std::iter::once(query));
+        let threads = threads.min(core.store(&pin).slots() as usize / SHARED_FROM).max(1);
         if core.graph.is_some() {
-            self.search_graph(core, k, self.aim(options), admit, scratch, &pin)?;
+            self.search_graph(core, query, (k, self.aim(options)), admit, scratch, &pin);
             return Ok(scratch.hits.len());
         }
-        consistent(&core.store, k, scratch, |k, scratch| {
-            if threads > 1 {
-                let before = core.store.replacements();
-                self.scan_shared(&core.store, k, threads, admit, scratch)?;
-                if core.store.undisturbed(before) {
-                    return Ok(());
-                }
-                // The spans were not scanned upwards: a vector that was replaced may have been missed in both its slots.
+        if threads > 1 {
+            scratch.set_queries(&self.scoring, std::iter::once(query));
+            let store = core.store(&pin);
+            let before = store.replacements();
+            self.scan_shared(store, k, threads, admit, scratch)?;
+            if store.undisturbed(before) {
+                return Ok(scratch.hits.len());
             }
-            self.search_here(core, k, 0, admit, scratch, &pin);
-            Ok(())
-        })?;
+            // The spans were not scanned upwards: a vector that was replaced may have been missed in both its slots.
+        }
+        self.search_here(core, query, (k, 0), admit, scratch, &pin);
         Ok(scratch.hits.len())
     }
 
-    /// Searches a graph for query 0 of `scratch` with the breadth, or for the recall, that is asked for, and leaves its hits there.
+    /// Searches a graph for one query, with the breadth or for the recall that is asked for, and leaves its hits in `scratch`.
     fn search_graph(
         &self,
         core: &Core,
-        k: usize,
-        aim: Aim,
+        query: (&[u8], f32),
+        (k, aim): (usize, Aim),
         admit: &Admit<'_>,
         scratch: &mut Scratch,
         guard: &Guard,
-    ) -> Result<()> {
-        let search = |ef, scratch: &mut Scratch| {
-            consistent(&core.store, k, scratch, |k, scratch| {
-                self.search_here(core, k, ef, admit, scratch, guard);
-                Ok(())
-            })
-        };
+    ) {
         let (recall, most) = match aim {
-            Aim::Breadth(ef) => return search(ef, scratch),
+            Aim::Breadth(ef) => return self.search_here(core, query, (k, ef), admit, scratch, guard),
             Aim::Recall { recall, most } => (recall, most),
         };
         let plan = self.tuning.plan(recall, k, self.config.ef_search as usize, most);
-        search(plan.ef, scratch)?;
+        self.search_here(core, query, (k, plan.ef), admit, scratch, guard);
         if plan.again && !scratch.hits.is_empty() {
             let found: Vec<f32> = scratch.hits.iter().map(|hit| hit.distance).collect();
-            search((WIDER * plan.ef).min(MAX_EF as usize), scratch)?;
+            let ef = (WIDER * plan.ef).min(MAX_EF as usize);
+            self.search_here(core, query, (k, ef), admit, scratch, guard);
             if let Some(farthest) = scratch.hits.last() {
                 let near = found.iter().filter(|&&distance| distance <= farthest.distance).count();
                 self.tuning.learn(recall, near as f32 / scratch.hits.len() as f32);
             }
         }
-        Ok(())
     }
 
-    /// Searches for query 0 of `scratch` on this thread and leaves its hits there.
-    #[allow(clippy::too_many_arguments)]
+    /// Searches for one query on this thread and leaves its hits in `scratch`.
     pub(super) fn search_here(
         &self,
         core: &Core,
-        k: usize,
-        ef: usize,
+        query: (&[u8], f32),
+        (k, ef): (usize, usize),
         admit: &Admit<'_>,
         scratch: &mut Scratch,
         guard: &Guard,
     ) {
-        let Core { store, graph, .. } = core;
-        match graph {
-            Some(graph) => {
-                let field = Field { scoring: &self.scoring, store, graph, codes: core.codes(guard) };
-                search::graph::search(field, k, ef, admit, scratch, guard);
+        loop {
+            let view = core.view(guard);
+            let (store, scoring) = (&*view.store, view.ask(&self.scoring, query, scratch));
+            consistent(store, k, scratch, |k, scratch| {
+                match &core.graph {
+                    Some(graph) => {
+                        let field = Field { scoring, store, graph, codes: core.codes(guard) };
+                        search::graph::search(field, k, ef, admit, scratch, guard);
+                    }
+                    None => flat::scan(scoring, store, Span::all(store), k, admit, scratch),
+                }
+                scratch.finish(0, scoring, store);
+            });
+            if core.is_in_force(view, guard) {
+                return;
             }
-            None => flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch),
         }
-        scratch.finish(0, &self.scoring, store);
     }
 
     /// One query on several threads, each scanning spans of slots.
@@ -284,8 +285,8 @@ impl Index {
         }
         let pin = self.pin();
         let core = self.core(&pin);
-        let store = &core.store;
         if core.graph.is_none() {
+            let store = core.store(&pin);
             // All queries of the piece pass over each block of vectors together.
             scratch.set_queries(&self.scoring, piece.clone().map(|i| queries.get(i)));
             let before = store.replacements();
@@ -299,14 +300,10 @@ impl Index {
             }
         }
         for i in piece {
-            scratch.set_queries(&self.scoring, std::iter::once(queries.get(i)));
             if core.graph.is_some() {
-                self.search_graph(core, k, aim, admit, scratch, &pin)?;
+                self.search_graph(core, queries.get(i), (k, aim), admit, scratch, &pin);
             } else {
-                consistent(store, k, scratch, |k, scratch| {
-                    self.search_here(core, k, 0, admit, scratch, &pin);
-                    Ok(())
-                })?;
+                self.search_here(core, queries.get(i), (k, 0), admit, scratch, &pin);
             }
             out.put(i, &scratch.hits);
         }
@@ -342,7 +339,7 @@ impl Index {
         Ok(())
     }
 
-    /// Copies out the vector of a key, bit for bit as it was inserted.
+    /// Copies out the vector of a key, bit for bit as it was inserted; or nearly, where vectors are reduced.
     ///
     /// # Errors
     /// `NotFound` if no live vector has this key; `Argument` if `vector` has another length than a vector.
@@ -355,25 +352,40 @@ impl Index {
             )));
         }
         let pin = self.pin();
-        let store = &self.core(&pin).store;
-        let Some(slot) = store.find(key, &pin) else {
+        let core = self.core(&pin);
+        let Some(slot) = core.store(&pin).find(key, &pin) else {
             return Err(Error::new(Status::NotFound, format!("key is {key}, which the index does not hold")));
         };
-        vector.copy_from_slice(store.vector_slice(slot));
+        // The view in force now has the slot's vector, whichever had it when the slot was found.
+        let view = core.view(&pin);
+        if view.reducer().is_none() {
+            view.store.held().unpack(view.store.vector_slice(slot), vector);
+            return Ok(());
+        }
+        let mut near = Vec::new();
+        view.unpack(&self.scoring, slot, &mut near);
+        vector.copy_from_slice(&near);
         Ok(())
     }
 
     /// Where the vector of a key is stored: live, or removed and kept. The bytes stay as they are until the vector is replaced, or removed
-    /// for good, or the index is cleared or dropped.
+    /// for good, or the index is cleared or dropped. From the first call on vectors are held as they were given.
     ///
     /// # Errors
-    /// `NotFound` if there is none.
+    /// `NotFound` if there is none; `Memory` if vectors were held in less; `Unsupported` where they are reduced.
     pub fn row(&self, key: u64) -> Result<*const u8> {
+        if self.config.quantizer.reduction().is_some() {
+            return Err(Error::unsupported("an index of reduced vectors has no place where one stands"));
+        }
         let pin = self.pin();
-        let store = &self.core(&pin).store;
-        let slot = store.find(key, &pin).or_else(|| store.find_removed(key));
-        slot.map(|slot| store.vector(slot))
-            .ok_or_else(|| Error::new(Status::NotFound, format!("key is {key}, which the index does not hold")))
+        let core = self.core(&pin);
+        let store = core.store(&pin);
+        let slot = store
+            .find(key, &pin)
+            .or_else(|| store.find_removed(key))
+            .ok_or_else(|| Error::new(Status::NotFound, format!("key is {key}, which the index does not hold")))?;
+        self.hold_as_given(core, 1, &pin)?;
+        Ok(core.store(&pin).vector(slot))
     }
 
     /// Fills `keys` with as many keys as fit whose removed vectors can come back; says how many there are in all.
@@ -382,7 +394,7 @@ impl Index {
     /// None at present.
     pub fn removed_keys(&self, keys: &mut [u64]) -> Result<usize> {
         let pin = self.pin();
-        let removed = self.core(&pin).store.all_removed();
+        let removed = self.core(&pin).store(&pin).all_removed();
         keys.iter_mut().zip(&removed).for_each(|(place, &(key, _))| *place = key);
         Ok(removed.len())
     }
@@ -393,7 +405,7 @@ impl Index {
     /// None at present.
     pub fn contains(&self, key: u64) -> Result<bool> {
         let pin = self.pin();
-        Ok(self.core(&pin).store.find(key, &pin).is_some())
+        Ok(self.core(&pin).store(&pin).find(key, &pin).is_some())
     }
 
     /// Fills `keys` with as many live keys as fit, in order of insertion; says how many there are in all.
@@ -402,7 +414,7 @@ impl Index {
     /// None at present.
     pub fn keys(&self, keys: &mut [u64]) -> Result<usize> {
         let pin = self.pin();
-        let store = &self.core(&pin).store;
+        let store = self.core(&pin).store(&pin);
         let before = store.replacements();
         let mut all = 0;
         for_live(store, |key| {
@@ -430,8 +442,8 @@ impl Index {
     /// counted as it was, or as a fault.
     pub fn check(&self) -> Option<Check> {
         let pin = self.pin();
-        let Core { store, graph, .. } = self.core(&pin);
-        graph.as_ref().map(|graph| graph.check(store.slots()))
+        let core = self.core(&pin);
+        core.graph.as_ref().map(|graph| graph.check(core.store(&pin).slots()))
     }
 
     /// Fills `keys` with as many keys as fit of the vectors that a vector links to on a level, in no order; says
@@ -441,8 +453,9 @@ impl Index {
     /// `NotFound` if no live vector has this key, or it has no such level; `Unsupported` if the index has no graph.
     pub fn neighbours(&self, key: u64, level: u32, keys: &mut [u64]) -> Result<usize> {
         let pin = self.pin();
-        let Core { store, graph, .. } = self.core(&pin);
-        let Some(graph) = graph else { return Err(Error::unsupported("a flat index has no links")) };
+        let core = self.core(&pin);
+        let store = core.store(&pin);
+        let Some(graph) = &core.graph else { return Err(Error::unsupported("a flat index has no links")) };
         let Some(slot) = store.find(key, &pin) else {
             return Err(Error::new(Status::NotFound, format!("key is {key}, which the index does not hold")));
         };
@@ -461,21 +474,33 @@ impl Index {
     pub fn describe(&self) -> Info {
         let pin = self.pin();
         let core = self.core(&pin);
-        let store = &core.store;
+        let view = core.view(&pin);
+        let View { store, scoring, .. } = view;
+        let codes = core.codes(&pin);
         Info {
             count: store.live(),
             removed: store.removed(),
             capacity: store.capacity(),
             bytes: self.bytes(core, &pin),
-            quantizer: if core.codes(&pin).is_some() { Quantizer::Projected4 } else { Quantizer::None },
-            ..self.config.info(self.format)
+            quantizer: match (view.reducer(), codes) {
+                (Some(_), _) => self.config.quantizer,
+                (None, Some(_)) => Quantizer::Projected4,
+                (None, None) => Quantizer::None,
+            },
+            held: scoring.element,
+            code_bytes: codes.map_or(0, |codes| codes.codec.stride() as u32),
+            ..self.config.info(format_for(&self.config, store.held()))
         }
     }
 
     fn bytes(&self, core: &Core, guard: &Guard) -> u64 {
-        let graph = core.graph.as_ref().map_or(0, |graph| graph.bytes(core.store.slots()));
-        let codes = core.codes(guard).map_or(0, |codes| codes.bytes(core.store.slots()));
-        core.store.bytes(guard) + (graph + codes) as u64 + size_of::<Self>() as u64 + self.scratches.bytes() as u64
+        let store = core.store(guard);
+        let graph = core.graph.as_ref().map_or(0, |graph| graph.bytes(store.slots()));
+        let codes = core.codes(guard).map_or(0, |codes| codes.bytes(store.slots()));
+        store.bytes(guard)
+            + (graph + codes + core.view(guard).bytes()) as u64
+            + size_of::<Self>() as u64
+            + self.scratches.bytes() as u64
     }
 }
 
@@ -504,28 +529,21 @@ impl<'a> Queries<'a> {
 
 /// Runs a search again if a replacement took place meanwhile and left two vectors of one key among the hits: once more with room
 /// for the older ones, which are then dropped.
-fn consistent(
-    store: &Store,
-    k: usize,
-    scratch: &mut Scratch,
-    mut search: impl FnMut(usize, &mut Scratch) -> Result<()>,
-) -> Result<()> {
+fn consistent(store: &Store, k: usize, scratch: &mut Scratch, mut search: impl FnMut(usize, &mut Scratch)) {
     let mut room = k;
     loop {
         let before = store.replacements();
-        search(room, scratch)?;
+        search(room, scratch);
         let hits = &mut scratch.hits;
         if store.undisturbed(before) {
-            hits.truncate(k);
-            return Ok(());
+            return hits.truncate(k);
         }
         let found = hits.len();
         drop_older(hits);
         hits.sort_unstable();
         let doubles = found - hits.len();
         if hits.len() >= k || doubles == 0 || found < room {
-            hits.truncate(k);
-            return Ok(());
+            return hits.truncate(k);
         }
         room += doubles.max(room / 2);
     }
@@ -595,7 +613,8 @@ mod tests {
         assert_eq!(search(), 10);
         index.clear().unwrap();
         // As a batch does before its first vector is linked.
-        index.core(&index.pin()).store.allocate(400).unwrap();
+        let pin = index.pin();
+        index.core(&pin).store(&pin).allocate(400).unwrap();
         assert_eq!(search(), 0);
     }
 }

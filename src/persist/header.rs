@@ -7,20 +7,22 @@
 use crate::distance::{Element, Metric};
 use crate::graph;
 use crate::index::config::{Config, Kind, Options, Quantizer};
-use crate::quant::{blob_bytes, is_code};
-use crate::store::{MAX_SLOTS, padded};
+use crate::quant::{Reducer, blob_bytes, is_code};
+use crate::store::{Held, MAX_SLOTS, padded};
 use crate::util::error::{Error, Result, Status};
 use crate::util::memory::LINE;
 
 /// The newest format. Formats 1 to this one are read.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 5;
 
 /// The format that an index is written in: the oldest that can hold it, so that older versions of kith read what they can.
-pub(crate) fn format_for(config: &Config) -> u32 {
+pub(crate) fn format_for(config: &Config, held: Held) -> u32 {
     match (config.kind, config.quantizer) {
+        (_, quantizer) if quantizer.reduction().is_some() => 5,
+        _ if held != Held::AsGiven => 4,
         (Kind::Auto | Kind::Flat, _) => 1,
         (Kind::Graph, Quantizer::None) => 2,
-        (Kind::Graph, Quantizer::Auto | Quantizer::Projected4) => 3,
+        (Kind::Graph, _) => 3,
     }
 }
 
@@ -35,6 +37,8 @@ pub(super) const MAGIC: [u8; 8] = *b"\x89KITH\r\n\x1a";
 const BYTE_ORDER: u32 = 0x0102_0304;
 /// Bytes of one entry of the section table.
 const ENTRY: usize = 64;
+/// Says that vectors are held reduced, where else an element type would stand.
+const REDUCED: u32 = 16;
 /// Entries that fit between the fixed fields and the checksum.
 pub(super) const MOST_SECTIONS: usize = (at::CHECKSUM - at::SECTIONS) / ENTRY;
 
@@ -57,6 +61,8 @@ pub(super) mod at {
     pub(in crate::persist) const SLOTS: usize = 72;
     pub(in crate::persist) const LIVE: usize = 80;
     pub(in crate::persist) const REMOVED: usize = 88;
+    pub(in crate::persist) const HELD: usize = 96;
+    pub(in crate::persist) const HELD_BYTES: usize = 100;
     pub(in crate::persist) const SECTIONS: usize = 128;
     pub(in crate::persist) const CHECKSUM: usize = super::PAGE - 4;
 }
@@ -82,8 +88,10 @@ impl SectionKind {
     pub(super) const CODEC: Self = Self(9);
     /// A code per slot.
     pub(super) const CODES: Self = Self(10);
+    /// What reduces vectors.
+    pub(super) const REDUCER: Self = Self(11);
     /// The highest kind that this version knows but the checksums.
-    const LAST: Self = Self::CODES;
+    const LAST: Self = Self::REDUCER;
     /// Checksums of everything before it. Always the last section.
     pub(super) const CHECKSUMS: Self = Self(u32::MAX);
 
@@ -100,6 +108,7 @@ impl SectionKind {
             Self::ENTRY => "entry".into(),
             Self::CODEC => "codec".into(),
             Self::CODES => "codes".into(),
+            Self::REDUCER => "reducer".into(),
             Self::CHECKSUMS => "checksums".into(),
             Self(other) => format!("{other}"),
         }
@@ -150,6 +159,8 @@ pub(super) struct Counts {
 pub(super) struct Header {
     pub(super) format: u32,
     pub(super) config: Config,
+    /// How the vectors in the file are held.
+    pub(super) held: Held,
     pub(super) slots: Counts,
     /// In the order of the file; the checksums are the last.
     pub(super) sections: Vec<Section>,
@@ -157,8 +168,8 @@ pub(super) struct Header {
 
 impl Header {
     /// The header of an image that is to be written; `lines` of a code, if there are codes.
-    pub(super) fn plan(config: &Config, slots: Counts, upper_rows: u64, lines: Option<usize>) -> Self {
-        let mut sections = known_sections(config, slots.all, upper_rows, lines);
+    pub(super) fn plan(config: &Config, held: Held, slots: Counts, upper_rows: u64, lines: Option<usize>) -> Self {
+        let mut sections = known_sections((config, held), slots.all, upper_rows, lines);
         let blocks: u64 = sections.iter().map(Section::blocks).sum();
         sections.push(Section::of(SectionKind::CHECKSUMS, blocks + 2, 4));
         let mut end = PAGE as u64;
@@ -166,7 +177,22 @@ impl Header {
             section.offset = end.next_multiple_of(PAGE as u64);
             end = section.end();
         }
-        Self { format: format_for(config), config: config.clone(), slots, sections }
+        Self { format: format_for(config, held), config: config.clone(), held, slots, sections }
+    }
+
+    /// Type of the components in the file.
+    pub(super) fn element(&self) -> Element {
+        match self.held {
+            Held::AsGiven => self.config.element,
+            Held::I8 => Element::I8,
+            Held::U8 => Element::U8,
+            Held::Reduced(_) => Element::I8,
+        }
+    }
+
+    /// Bytes of a vector in the file, before it is padded.
+    pub(super) fn vector_bytes(&self) -> usize {
+        self.held.bytes_of(self.config.vector_bytes())
     }
 
     pub(super) fn file_bytes(&self) -> u64 {
@@ -204,6 +230,13 @@ impl Header {
         put_u64(&mut page, at::SLOTS, self.slots.all);
         put_u64(&mut page, at::LIVE, self.slots.live);
         put_u64(&mut page, at::REMOVED, self.slots.removed);
+        let (held, bytes) = match self.held {
+            Held::AsGiven => (0, 0),
+            Held::I8 | Held::U8 => (self.element() as u32, 0),
+            Held::Reduced(bytes) => (REDUCED, bytes),
+        };
+        put_u32(&mut page, at::HELD, held);
+        put_u32(&mut page, at::HELD_BYTES, bytes);
         for (i, section) in self.sections.iter().enumerate() {
             let entry = at::SECTIONS + i * ENTRY;
             put_u32(&mut page, entry, section.kind.0);
@@ -230,10 +263,11 @@ impl Header {
             return Err(Error::corrupt(format!("the header says blocks of {} bytes", get_u32(page, at::BLOCK_BYTES))));
         }
         let config = decode_config(page)?;
-        if format != format_for(&config) {
+        let held = decode_held(page, &config)?;
+        if format != format_for(&config, held) {
             return Err(Error::corrupt(format!(
                 "the header says format {format}, an index of this kind has {}",
-                format_for(&config)
+                format_for(&config, held)
             )));
         }
         let slots = Counts {
@@ -248,8 +282,8 @@ impl Header {
                 slots.live, slots.removed, slots.all
             )));
         }
-        let sections = decode_sections(page, &config, slots.all, file_bytes)?;
-        let header = Self { format, config, slots, sections };
+        let sections = decode_sections(page, (&config, held), slots.all, file_bytes)?;
+        let header = Self { format, config, held, slots, sections };
         if header.encode() != *page {
             return Err(Error::corrupt("the header has bytes that no save writes"));
         }
@@ -305,10 +339,37 @@ fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
     })
 }
 
+/// How the vectors of a file are held: as bytes only where a library's choice may make them so.
+fn decode_held(page: &[u8; PAGE], config: &Config) -> Result<Held> {
+    let stated = get_u32(page, at::HELD);
+    let held = match stated {
+        0 => return Ok(Held::AsGiven),
+        code if code == Element::I8 as u32 => Held::I8,
+        code if code == Element::U8 as u32 => Held::U8,
+        REDUCED => {
+            let bytes = get_u32(page, at::HELD_BYTES);
+            return match reducer_bytes(config, bytes) {
+                Some(_) => Ok(Held::Reduced(bytes)),
+                None => Err(Error::corrupt(format!("the header says that such vectors are reduced to {bytes} bytes"))),
+            };
+        }
+        _ => return Err(Error::corrupt(format!("the header says that vectors are held as element {stated}"))),
+    };
+    if !config.may_be_bytes() {
+        return Err(Error::corrupt(format!("the header says that such vectors are held as element {stated}")));
+    }
+    Ok(held)
+}
+
+/// Bytes of what reduces the vectors of such an index to so many; `None` if nothing does.
+fn reducer_bytes(config: &Config, bytes: u32) -> Option<usize> {
+    Reducer::blob_bytes(config.quantizer.reduction()?, config.dimensions as usize, bytes as usize)
+}
+
 /// The payload sections that an index of this configuration must have, in order, not placed yet.
-fn known_sections(config: &Config, slots: u64, upper_rows: u64, lines: Option<usize>) -> Vec<Section> {
+fn known_sections((config, held): (&Config, Held), slots: u64, upper_rows: u64, lines: Option<usize>) -> Vec<Section> {
     let mut sections = vec![
-        Section::of(SectionKind::VECTORS, slots, padded(config.vector_bytes())),
+        Section::of(SectionKind::VECTORS, slots, padded(held.bytes_of(config.vector_bytes()))),
         Section::of(SectionKind::KEYS, slots, 8),
         Section::of(SectionKind::STATES, slots, 1),
     ];
@@ -326,6 +387,10 @@ fn known_sections(config: &Config, slots: u64, upper_rows: u64, lines: Option<us
         sections.push(Section::of(SectionKind::CODEC, (blob / LINE) as u64, LINE));
         sections.push(Section::of(SectionKind::CODES, slots, lines * LINE));
     }
+    if let Held::Reduced(bytes) = held {
+        let blob = reducer_bytes(config, bytes).unwrap_or(0);
+        sections.push(Section::of(SectionKind::REDUCER, (blob / LINE) as u64, LINE));
+    }
     sections
 }
 
@@ -334,7 +399,12 @@ pub(super) fn scaled(config: &Config) -> bool {
     config.metric == Metric::Cosine
 }
 
-fn decode_sections(page: &[u8; PAGE], config: &Config, slots: u64, file_bytes: u64) -> Result<Vec<Section>> {
+fn decode_sections(
+    page: &[u8; PAGE],
+    (config, held): (&Config, Held),
+    slots: u64,
+    file_bytes: u64,
+) -> Result<Vec<Section>> {
     let count = get_u32(page, at::SECTION_COUNT) as usize;
     if count == 0 || count > MOST_SECTIONS {
         return Err(Error::corrupt(format!("the header says {count} sections, possible are 1 to {MOST_SECTIONS}")));
@@ -347,8 +417,8 @@ fn decode_sections(page: &[u8; PAGE], config: &Config, slots: u64, file_bytes: u
     let lines =
         stated.find(|section| section.kind == SectionKind::CODES).map(|codes| codes.record_bytes as usize / LINE);
     // Sections of codes where there cannot be any are then known, but not expected.
-    let lines = lines.filter(|&lines| format_for(config) >= 3 && is_code(lines));
-    let mut expected = known_sections(config, slots, upper_rows.unwrap_or(0).min(most), lines);
+    let lines = lines.filter(|&lines| (3..5).contains(&format_for(config, held)) && is_code(lines));
+    let mut expected = known_sections((config, held), slots, upper_rows.unwrap_or(0).min(most), lines);
     let mut sections: Vec<Section> = Vec::with_capacity(count);
     let (mut end, mut blocks) = (PAGE as u64, 0);
     for i in 0..count {

@@ -8,8 +8,8 @@ use crate::disk::Source;
 use crate::distance::{Element, Metric};
 use crate::graph::{Entry, Graph, KEEP};
 use crate::index::config::{Config, Kind, OpenFlags, Options, Quantizer};
-use crate::quant::{self, Codes, Workspace};
-use crate::store::{EMPTY, LIVE, Store};
+use crate::quant::{self, Codes, Reducer, Workspace};
+use crate::store::{EMPTY, Held, LIVE, Store};
 use crate::util::epoch::Epochs;
 use crate::util::error::{Result, Status};
 use crate::util::memory::Foreign;
@@ -45,9 +45,10 @@ impl Random {
 pub(super) struct Sample {
     pub(super) config: Config,
     pub(super) epochs: Epochs,
-    pub(super) store: Store,
+    pub(super) store: Arc<Store>,
     pub(super) graph: Option<Graph>,
     pub(super) codes: Option<Codes>,
+    pub(super) reducer: Option<Reducer>,
 }
 
 impl Sample {
@@ -55,8 +56,8 @@ impl Sample {
     pub(super) fn new(element: Element, metric: Metric, dimensions: u32, vectors: u32) -> Self {
         let options = Options { element, metric, dimensions, kind: Kind::Flat, seed: 0x5eed, ..Options::default() };
         let config = Config::new(&options).expect("a valid shape");
-        let store = Store::empty(config.vector_bytes(), super::header::scaled(&config));
-        let sample = Self { config, epochs: Epochs::new(), store, graph: None, codes: None };
+        let store = Store::empty(config.vector_bytes(), super::header::scaled(&config), config.removal);
+        let sample = Self { config, epochs: Epochs::new(), store, graph: None, codes: None, reducer: None };
         let mut random = Random::new(u64::from(dimensions) << 32 | u64::from(vectors));
         for key in 0..u64::from(vectors) {
             sample.insert(1000 + key, &mut random);
@@ -88,7 +89,7 @@ impl Sample {
 
     /// What a save would write.
     pub(super) fn bytes(&self, keep: Keep) -> Vec<u8> {
-        let parts = (&self.store, self.graph.as_ref(), self.codes.as_ref());
+        let parts = (&*self.store, self.graph.as_ref(), self.codes.as_ref(), self.reducer.as_ref());
         serialize(&self.config, parts, &self.states(), keep)
     }
 
@@ -115,31 +116,78 @@ impl Sample {
         self
     }
 
-    /// The same with codes. The vectors are not empty.
-    pub(super) fn coded(mut self) -> Self {
-        self.config.quantizer = Quantizer::Projected4;
+    /// The same links between other vectors: whole numbers, held as bytes.
+    pub(super) fn whole(mut self, random: &mut Random) -> Self {
+        self.config.quantizer = Quantizer::Auto;
+        let given = Store::empty(self.config.vector_bytes(), super::header::scaled(&self.config), self.config.removal);
+        let links = self.graph.take();
+        let slots = std::mem::replace(&mut self.store, given).slots();
+        for slot in 0..slots {
+            let components = (0..self.config.dimensions).map(|_| random.below(256) as f32);
+            let vector: Vec<u8> = components.flat_map(f32::to_ne_bytes).collect();
+            let guard = self.epochs.pin();
+            assert_eq!(self.store.allocate(1).ok(), Some(slot));
+            self.store.write(slot, 1000 + u64::from(slot), &vector, 0.25);
+            self.store.claim(slot, &guard).expect("a fresh key");
+            self.store.publish(slot, &guard);
+        }
+        let held = self.store.held_as(Held::U8).expect("memory for a sample");
+        (0..slots).for_each(|slot| held.put_vector(slot, self.store.vector_slice(slot)));
+        (self.store, self.graph) = (held, links);
+        self
+    }
+
+    /// The same links between the same vectors, reduced.
+    pub(super) fn reduced(mut self, quantizer: Quantizer) -> Self {
+        self.config.quantizer = quantizer;
         let Config { metric, element, dimensions, .. } = self.config;
         let slots = 0..self.store.slots();
         let vectors = slots.clone().map(|slot| self.store.vector_slice(slot)).collect();
+        let sample = quant::Sample { metric, element, dimensions: dimensions as usize, vectors };
+        let reduction = quantizer.reduction().expect("a quantizer that reduces");
+        let reducer = quant::train_reducer(reduction, &sample, 1, 1, &Pool::default()).expect("memory for a reducer");
+        let reducer = reducer.expect("vectors that vary");
+        let held = self.store.held_as(Held::Reduced(reducer.components() as u32)).expect("memory for a sample");
+        let (mut work, mut reduced) = (Workspace::default(), Vec::new());
+        for slot in slots {
+            reducer.reduce(element, self.store.vector_slice(slot), 1.0, &mut work, &mut reduced);
+            held.put_vector(slot, &reduced);
+        }
+        (self.store, self.reducer) = (held, Some(reducer));
+        self
+    }
+
+    /// The same with codes. The vectors are not empty.
+    pub(super) fn coded(mut self) -> Self {
+        if self.store.held() == Held::AsGiven {
+            self.config.quantizer = Quantizer::Projected4;
+        }
+        let Config { metric, element, dimensions, .. } = self.config;
+        let slots = 0..self.store.slots();
+        let vectors = slots.clone().map(|slot| self.store.vector_slice(slot)).collect();
+        let element = if self.store.held() == Held::U8 { Element::U8 } else { element };
         let sample = quant::Sample { metric, element, dimensions: dimensions as usize, vectors };
         let codec =
             quant::train(&sample, 1, 1, &Pool::default()).expect("memory for a codec").expect("vectors that vary");
         let codes = Codes::new(codec);
         codes.grow(slots.end as usize).expect("memory for codes");
         let mut work = Workspace::default();
-        slots.for_each(|slot| codes.write(slot, self.store.vector_slice(slot), self.store.scale(slot), &mut work));
+        slots.for_each(|slot| {
+            let vector = (element, self.store.vector_slice(slot));
+            codes.write(slot, vector, self.store.scale(slot), &mut work);
+        });
         self.codes = Some(codes);
         self
     }
 }
 
 /// What a save of these parts writes.
-type Saved<'a> = (&'a Store, Option<&'a Graph>, Option<&'a Codes>);
+type Saved<'a> = (&'a Store, Option<&'a Graph>, Option<&'a Codes>, Option<&'a Reducer>);
 
-fn serialize(config: &Config, (store, graph, codes): Saved<'_>, states: &[u8], keep: Keep) -> Vec<u8> {
+fn serialize(config: &Config, (store, graph, codes, reducer): Saved<'_>, states: &[u8], keep: Keep) -> Vec<u8> {
     let mut states = states.to_vec();
     let tree = graph.map(|graph| links::keep_linked(graph, &mut states).expect("memory for a tree"));
-    let image = Image { config, store, graph, states: &states, tree: tree.as_ref(), codes };
+    let image = Image { config, store, graph, states: &states, tree: tree.as_ref(), codes, reducer };
     let mut bytes = Vec::new();
     Serializer::new(&image, keep).expect("memory for a block").write(&image, &mut bytes).expect("writing to memory");
     bytes
@@ -161,6 +209,23 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         removed.linked(4, &mut Random::new(3)).bytes(Keep::All),
         Sample::new(Element::U8, Metric::Cosine, 8, 40).linked(2, &mut Random::new(4)).bytes(Keep::All),
         Sample::new(Element::U8, Metric::L2, 24, 50).linked(3, &mut Random::new(6)).coded().bytes(Keep::All),
+        Sample::new(Element::F32, Metric::L2, 60, 40)
+            .linked(3, &mut Random::new(7))
+            .whole(&mut Random::new(8))
+            .bytes(Keep::All),
+        Sample::new(Element::F32, Metric::Cosine, 50, 40)
+            .linked(3, &mut Random::new(9))
+            .whole(&mut Random::new(10))
+            .coded()
+            .bytes(Keep::All),
+        Sample::new(Element::F32, Metric::L2, 30, 40)
+            .linked(3, &mut Random::new(11))
+            .reduced(Quantizer::Bytes)
+            .bytes(Keep::All),
+        Sample::new(Element::F32, Metric::InnerProduct, 130, 40)
+            .linked(3, &mut Random::new(12))
+            .reduced(Quantizer::Leading8)
+            .bytes(Keep::All),
         Sample::new(Element::F32, Metric::L2, 2, 0).linked(16, &mut Random::new(5)).bytes(Keep::All),
         with_optional_section(&Sample::new(Element::U8, Metric::InnerProduct, 40, 2).bytes(Keep::Live)),
     ]
@@ -366,7 +431,7 @@ pub(super) fn open_bytes(bytes: &[u8], way: Way, flags: OpenFlags, pool: &Pool) 
 }
 
 /// Does with an opened index what a program may do, and saves it again.
-fn use_fully((header, read::Content { parts, graph, codes }): read::Read, flags: OpenFlags) -> Result<()> {
+fn use_fully((header, read::Content { parts, graph, codes, reducer }): read::Read, flags: OpenFlags) -> Result<()> {
     let epochs = Epochs::new();
     let guard = epochs.pin();
     let store = Store::from_parts(parts, &guard)?;
@@ -394,10 +459,17 @@ fn use_fully((header, read::Content { parts, graph, codes }): read::Read, flags:
     }
     if let Some(codes) = &codes {
         let query = vec![1; store.vector_bytes()];
-        let _ = codes.codec.prepare(&query, 1.0, &mut Workspace::default());
+        let _ = codes.codec.prepare(header.element(), &query, 1.0, &mut Workspace::default());
+    }
+    if let Some(reducer) = &reducer {
+        let (query, mut work, mut out) = (vec![1; header.config.vector_bytes()], Workspace::default(), Vec::new());
+        reducer.ask(Element::F32, &query, 1.0, &mut work, &mut quant::Asked::default());
+        reducer.reduce(Element::F32, &query, 1.0, &mut work, &mut out);
+        reducer.restore(&out, &mut Vec::new());
     }
     if !flags.unchecked {
-        let again = serialize(&header.config, (&store, graph.as_ref(), codes.as_ref()), &states, Keep::All);
+        let parts = (&*store, graph.as_ref(), codes.as_ref(), reducer.as_ref());
+        let again = serialize(&header.config, parts, &states, Keep::All);
         let (other, ..) = read::load(&again[..], flags, &Pool::default()).expect("what was opened and saved opens");
         assert_eq!((&other.config, other.slots), (&header.config, header.slots));
         assert_eq!(Source::bytes(&again[..]), other.file_bytes());

@@ -25,7 +25,7 @@ pub(crate) use write::Written;
 use crate::disk::{Disk, RegularFile, Source, System};
 use crate::graph::Graph;
 use crate::index::config::{Config, Info, OpenFlags, Quantizer};
-use crate::quant::Codes;
+use crate::quant::{Codes, Reducer};
 use crate::store::{Parts, Store};
 use crate::util::error::{Error, Result, Status};
 use crate::util::memory::{Foreign, LINE};
@@ -53,6 +53,8 @@ pub(crate) struct Image<'a> {
     pub(crate) tree: Option<&'a links::Tree>,
     /// The codes, if there were some at that instant.
     pub(crate) codes: Option<&'a Codes>,
+    /// What reduces vectors, where `store` holds them so.
+    pub(crate) reducer: Option<&'a Reducer>,
 }
 
 /// What an open found.
@@ -64,8 +66,8 @@ pub(crate) struct Opened {
     /// Where the kind is graph; links are checked.
     pub(crate) graph: Option<Graph>,
     pub(crate) codes: Option<Codes>,
-    /// Format of the file.
-    pub(crate) format: u32,
+    /// What reduces vectors, where `parts` holds them so.
+    pub(crate) reducer: Option<Reducer>,
 }
 
 /// Writes an index beside `path` and puts it in its place. On failure `path` is as it was.
@@ -162,8 +164,8 @@ pub(crate) fn open_in_place(bytes: &Arc<Foreign>, flags: OpenFlags, pool: &Pool)
 }
 
 impl Opened {
-    fn of((header, Content { parts, graph, codes }): read::Read) -> Self {
-        Self { config: header.config, parts, graph, codes, format: header.format }
+    fn of((header, Content { parts, graph, codes, reducer }): read::Read) -> Self {
+        Self { config: header.config, parts, graph, codes, reducer }
     }
 }
 
@@ -181,7 +183,13 @@ fn info_of(header: &Header) -> Info {
         removed: header.slots.removed,
         capacity: header.slots.all,
         bytes: header.file_bytes(),
-        quantizer: header.section(SectionKind::CODES).map_or(Quantizer::None, |_| Quantizer::Projected4),
+        quantizer: match (header.section(SectionKind::REDUCER), header.section(SectionKind::CODES)) {
+            (Some(_), _) => header.config.quantizer,
+            (None, Some(_)) => Quantizer::Projected4,
+            (None, None) => Quantizer::None,
+        },
+        held: header.element(),
+        code_bytes: header.section(SectionKind::CODES).map_or(0, |codes| codes.record_bytes),
         ..header.config.info(header.format)
     }
 }

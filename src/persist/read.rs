@@ -17,7 +17,7 @@ use super::write::reserved;
 use crate::disk::Source;
 use crate::graph::{self, Entry, Graph};
 use crate::index::config::{Kind, OpenFlags};
-use crate::quant::{Codec, Codes, check_codes};
+use crate::quant::{Codec, Codes, Reducer, check_codes};
 use crate::store::Parts;
 use crate::util::error::{Error, Result, Status};
 use crate::util::memory::{Foreign, LINE, Segments};
@@ -56,6 +56,7 @@ struct Arrays {
     store: Parts,
     links: Option<LinkArrays>,
     codes: Option<CodeArrays>,
+    reducer: Option<Segments>,
 }
 
 struct CodeArrays {
@@ -74,7 +75,7 @@ impl Arrays {
     /// Memory for every section of a header.
     fn allocate(header: &Header) -> Result<Self> {
         let config = &header.config;
-        let store = Parts::empty(config.vector_bytes(), scaled(config));
+        let store = Parts::empty(config.vector_bytes(), header.held, scaled(config));
         store.grow(usize::try_from(header.slots.all).map_err(|_| Error::memory(usize::MAX))?)?;
         let of = |kind: SectionKind| -> Result<Segments> {
             let section = required(header, kind)?;
@@ -82,7 +83,12 @@ impl Arrays {
             array.grow(section.count as usize)?;
             Ok(array)
         };
-        Ok(Self { store, links: LinkArrays::of(config.kind, of)?, codes: CodeArrays::of(header, of)? })
+        Ok(Self {
+            store,
+            links: LinkArrays::of(config.kind, of)?,
+            codes: CodeArrays::of(header, of)?,
+            reducer: reducer_of(header, of)?,
+        })
     }
 
     /// The sections of a mapped file in their places.
@@ -92,14 +98,20 @@ impl Arrays {
             Ok(Segments::in_file(map, section.offset as usize, section.record_bytes as usize))
         };
         let store = Parts {
-            vector_bytes: header.config.vector_bytes(),
+            given_bytes: header.config.vector_bytes(),
+            held: header.held,
             vectors: of(SectionKind::VECTORS)?,
             keys: of(SectionKind::KEYS)?,
             states: of(SectionKind::STATES)?,
             scales: if scaled(&header.config) { Some(of(SectionKind::SCALES)?) } else { None },
             slots: 0,
         };
-        Ok(Self { store, links: LinkArrays::of(header.config.kind, of)?, codes: CodeArrays::of(header, of)? })
+        Ok(Self {
+            store,
+            links: LinkArrays::of(header.config.kind, of)?,
+            codes: CodeArrays::of(header, of)?,
+            reducer: reducer_of(header, of)?,
+        })
     }
 
     /// The array that a section fills.
@@ -108,6 +120,7 @@ impl Arrays {
         match kind {
             SectionKind::CODEC => codes.map(|codes| &codes.codec),
             SectionKind::CODES => codes.map(|codes| &codes.codes),
+            SectionKind::REDUCER => self.reducer.as_ref(),
             SectionKind::VECTORS => Some(&self.store.vectors),
             SectionKind::KEYS => Some(&self.store.keys),
             SectionKind::STATES => Some(&self.store.states),
@@ -125,8 +138,9 @@ impl Arrays {
         self.store.slots = header.slots.all as u32;
         count_states(&self.store, header)?;
         let codes = self.codes.map(|codes| codes.finish(header)).transpose()?;
+        let reducer = self.reducer.map(|array| read_reducer(&array, header)).transpose()?;
         let Some(LinkArrays { rows, first_upper, upper, entry }) = self.links else {
-            return Ok(Content { parts: self.store, graph: None, codes });
+            return Ok(Content { parts: self.store, graph: None, codes, reducer });
         };
         // SAFETY: the section has one record of eight bytes on an 8-byte boundary, and nobody writes it.
         let entry = Entry::decode(u64::from_le(unsafe { entry.address(0).cast::<u64>().read() }));
@@ -139,7 +153,7 @@ impl Arrays {
         if !flags.mapped {
             graph.reserve(header.slots.all)?;
         }
-        Ok(Content { parts: self.store, graph: Some(graph), codes })
+        Ok(Content { parts: self.store, graph: Some(graph), codes, reducer })
     }
 }
 
@@ -152,17 +166,36 @@ impl CodeArrays {
     }
 
     fn finish(self, header: &Header) -> Result<Codes> {
-        let lines = required(header, SectionKind::CODEC)?.count as u32;
-        let mut blob = reserved(lines as usize * LINE)?;
-        for line in 0..lines {
-            // SAFETY: the section has that many records of a line each, all initialised, and nobody writes them.
-            blob.extend_from_slice(unsafe { std::slice::from_raw_parts(self.codec.address(line), LINE) });
-        }
+        let blob = read_lines(&self.codec, required(header, SectionKind::CODEC)?)?;
         let config = &header.config;
         let lines = required(header, SectionKind::CODES)?.record_bytes as usize / LINE;
-        let codec = Codec::from_blob(config.metric, config.element, config.dimensions as usize, lines, &blob)?;
+        let codec = Codec::from_blob(config.metric, config.dimensions as usize, lines, &blob)?;
         Ok(Codes::from_parts(codec, self.codes))
     }
+}
+
+/// The bytes of a section that is made of lines.
+fn read_lines(array: &Segments, section: &Section) -> Result<Vec<u8>> {
+    let mut bytes = reserved(section.bytes as usize)?;
+    for line in 0..section.count as u32 {
+        // SAFETY: the section has that many records of a line each, all initialised, and nobody writes them.
+        bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(array.address(line), LINE) });
+    }
+    Ok(bytes)
+}
+
+/// Where what reduces vectors is read to, if there is such.
+fn reducer_of(header: &Header, of: impl Fn(SectionKind) -> Result<Segments>) -> Result<Option<Segments>> {
+    header.section(SectionKind::REDUCER).map(|_| of(SectionKind::REDUCER)).transpose()
+}
+
+fn read_reducer(array: &Segments, header: &Header) -> Result<Reducer> {
+    let blob = read_lines(array, required(header, SectionKind::REDUCER)?)?;
+    let config = &header.config;
+    let Some(reduction) = config.quantizer.reduction() else {
+        return Err(Error::internal("a header with a reducer and no reduction was believed"));
+    };
+    Reducer::from_blob(reduction, (config.metric, config.dimensions as usize), header.vector_bytes(), &blob)
 }
 
 impl LinkArrays {
@@ -187,6 +220,7 @@ pub(super) struct Content {
     pub(super) parts: Parts,
     pub(super) graph: Option<Graph>,
     pub(super) codes: Option<Codes>,
+    pub(super) reducer: Option<Reducer>,
 }
 
 /// What an open gives.
@@ -422,9 +456,10 @@ impl<S: Source + ?Sized> Reader<'_, S> {
     fn content(&self, block: &Block<'_>, position: u64, bytes: &[u8]) -> Result<()> {
         match block.section.kind {
             SectionKind::VECTORS => {
-                let config = &self.header.config;
                 let stride = block.section.record_bytes as usize;
-                Rows { element: config.element, vector_bytes: config.vector_bytes(), stride }.check(position, bytes)
+                let element = self.header.element();
+                let vector_bytes = self.header.vector_bytes();
+                Rows { element, vector_bytes, stride }.check(position, bytes)
             }
             SectionKind::SCALES => check_scales(position, bytes),
             SectionKind::CODES => check_codes(block.section.record_bytes as usize, position, bytes),

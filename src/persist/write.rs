@@ -7,6 +7,7 @@ use super::header::{BLOCK, Counts, Header, PAGE, SectionKind, get_u32, scaled};
 use super::{Image, links};
 use crate::graph::{Entry, level_of};
 use crate::index::config::Kind;
+use crate::quant::Reducer;
 use crate::store::{EMPTY, LIVE, REMOVED};
 use crate::util::error::{Error, Result};
 use std::io::{self, Write};
@@ -69,7 +70,7 @@ impl Serializer {
         };
         let upper_rows = if image.graph.is_some() { links::upper_rows(image.config, slots.all) } else { 0 };
         let lines = image.codes.map(|codes| codes.codec.lines());
-        let header = Header::plan(image.config, slots, upper_rows, lines);
+        let header = Header::plan(image.config, image.store.held(), slots, upper_rows, lines);
         let checksum_bytes = header.section(SectionKind::CHECKSUMS).map_or(0, |section| section.bytes) as usize;
         Ok(Self {
             keep,
@@ -153,7 +154,7 @@ impl Serializer {
             SectionKind::SCALES => {
                 debug_assert!(scaled(image.config));
                 self.each_slot(image, until, out, |this, slot, out| {
-                    let scale = slot.map_or(0.0, |slot| store.scale(slot));
+                    let scale = slot.map_or(0.0, |slot| store.own_scale(slot));
                     this.push(&if scale.is_nan() { FAR } else { scale.to_bits() }.to_le_bytes(), out)
                 })
             }
@@ -186,6 +187,11 @@ impl Serializer {
                     Some(slot) => this.push(codes.code(slot), out),
                     None => this.push_zeros(codes.codec.stride(), out),
                 })
+            }
+            SectionKind::REDUCER => {
+                let blob = image.reducer.map(Reducer::to_blob).unwrap_or_default();
+                self.push(&blob, out)?;
+                Ok(Written::All)
             }
             other => Err(io::Error::other(format!("section {} was planned but cannot be written", other.name()))),
         }

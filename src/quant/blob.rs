@@ -2,7 +2,7 @@
 
 use super::train::LINES;
 use super::{Codec, directions_of};
-use crate::distance::{Element, Metric, padded_bytes};
+use crate::distance::{Metric, padded_bytes};
 use crate::simd::detect;
 use crate::util::error::{Error, Result};
 use crate::util::memory::{LINE, Lines};
@@ -38,13 +38,7 @@ impl Codec {
     }
 
     /// A codec for vectors of this shape from bytes that somebody wrote.
-    pub(crate) fn from_blob(
-        metric: Metric,
-        element: Element,
-        dimensions: usize,
-        lines: usize,
-        blob: &[u8],
-    ) -> Result<Self> {
+    pub(crate) fn from_blob(metric: Metric, dimensions: usize, lines: usize, blob: &[u8]) -> Result<Self> {
         let bad = |what: &str| Error::corrupt(format!("section codec: {what}"));
         if blob.len() != blob_bytes(dimensions, lines) {
             return Err(bad("its length fits no codec for these vectors"));
@@ -71,6 +65,6 @@ impl Codec {
         if blob[12..HEAD].iter().chain(gaps).chain(rest).any(|&byte| byte != 0) {
             return Err(bad("it has bytes that no save writes"));
         }
-        Ok(Self { metric, element, dimensions, lines, mean, matrix, unit, level: detect() })
+        Ok(Self { metric, dimensions, lines, mean, matrix, unit, level: detect() })
     }
 }

@@ -1,7 +1,7 @@
 //! Where do the codes of an index lie, and what does one say about a query?
 
 use super::{Codec, FACTORS, Query, Workspace};
-use crate::distance::{nibbles, nibbles4};
+use crate::distance::{Element, nibbles, nibbles4};
 use crate::simd::Simd;
 use crate::util::error::{Error, Result};
 use crate::util::memory::Segments;
@@ -36,12 +36,12 @@ impl Codes {
     }
 
     /// Writes the code of a slot's vector, before anybody else can see the slot.
-    pub(crate) fn write(&self, slot: u32, vector: &[u8], scale: f32, work: &mut Workspace) {
+    pub(crate) fn write(&self, slot: u32, (element, vector): (Element, &[u8]), scale: f32, work: &mut Workspace) {
         debug_assert!(self.rows.holds(slot));
         // SAFETY: the record exists (`grow`), is `stride` bytes, and the slot is not visible yet: only the thread that fills it, or
         // the one that codes a resting index, touches it.
         let code = unsafe { std::slice::from_raw_parts_mut(self.rows.address(slot), self.codec.stride()) };
-        self.codec.encode(vector, scale, work, code);
+        self.codec.encode(element, vector, scale, work, code);
     }
 
     /// Memory held for `slots` slots.

@@ -11,10 +11,12 @@
 //! A query is projected the same way and rounded to 8 bits; a distance is one integer product and two multiplications. The projection
 //! is an integer matrix, so encoding and estimating give the same bits on every level.
 //!
-//! `subspace` finds directions, `train` makes a [`Codec`] from a sample, `codes` holds a code per slot, `blob` is a codec in a file.
+//! `subspace` finds directions, `train` makes a [`Codec`] from a sample, `codes` holds a code per slot, `blob` is a codec in a file. `reduce` is
+//! about something else: vectors of bytes that take the place of vectors, to save memory.
 
 mod blob;
 mod codes;
+mod reduce;
 mod subspace;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ mod train;
 
 pub(crate) use blob::{blob_bytes, is_code};
 pub(crate) use codes::{Codes, Estimator, check_codes};
+pub(crate) use reduce::{Asked, Reducer, Reduction, train_reducer};
 pub(crate) use train::{MOST_DIMENSIONS, Sample, is_possible, is_worth_it, train};
 
 use crate::distance::{self, Element, KernelId, LevelJob, Metric, Panel};
@@ -44,7 +47,6 @@ const SPIKE: f32 = 8.0;
 #[derive(Debug)]
 pub(crate) struct Codec {
     metric: Metric,
-    element: Element,
     dimensions: usize,
     /// Cache lines of a code.
     lines: usize,
@@ -75,12 +77,23 @@ pub(crate) struct Workspace {
     products: Vec<f32>,
     projected: Vec<f32>,
     query: Query,
+    /// Components of a reduced vector before they are rounded.
+    spelt: Vec<f32>,
+    /// A reduced vector, and a query beside such.
+    pub(crate) reduced: Vec<u8>,
+    pub(crate) asked: Asked,
 }
 
 impl Workspace {
     pub(crate) fn bytes(&self) -> usize {
-        let floats = self.centred.capacity() + self.products.capacity() + self.projected.capacity();
-        4 * floats + self.planes.capacity() + self.query.weights.capacity()
+        let floats =
+            self.centred.capacity() + self.products.capacity() + self.projected.capacity() + self.spelt.capacity();
+        4 * floats
+            + self.reduced.capacity()
+            + self.asked.whole.capacity()
+            + self.asked.rounded.capacity()
+            + self.planes.capacity()
+            + self.query.weights.capacity()
     }
 }
 
@@ -110,22 +123,22 @@ impl Codec {
         distance::padded_bytes(self.dimensions)
     }
 
-    /// The distance that an estimate stands for.
-    pub(crate) fn distance_of(&self, estimate: f32) -> f32 {
+    /// What an estimate is multiplied with to stand for a distance.
+    pub(crate) fn unit_of_estimates(&self) -> f32 {
         // Vectors of length 1: their squared distance is twice what their cosine lacks.
-        if self.metric == Metric::Cosine { 0.5 * estimate } else { estimate }
+        if self.metric == Metric::Cosine { 0.5 } else { 1.0 }
     }
 
     /// Widens a vector, at length 1 under cosine. `scale` is 1 / its norm as `Scoring::check` gives it.
     #[inline(always)]
-    fn widen(&self, vector: &[u8], scale: f32, out: &mut Vec<f32>) {
+    fn widen(&self, element: Element, vector: &[u8], scale: f32, out: &mut Vec<f32>) {
         out.resize(self.dimensions, 0.0);
-        distance::to_f32(self.element, vector, out);
+        distance::to_f32(element, vector, out);
         if self.metric != Metric::Cosine {
             return;
         }
         if scale.is_nan() {
-            let factor = 1.0 / distance::norm(self.element, vector);
+            let factor = 1.0 / distance::norm(element, vector);
             out.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
         } else {
             out.iter_mut().for_each(|value| *value *= scale);
@@ -179,14 +192,14 @@ impl Codec {
         }
     }
 
-    /// Writes the code of a vector. `scale` as in `widen`.
-    pub(crate) fn encode(&self, vector: &[u8], scale: f32, work: &mut Workspace, code: &mut [u8]) {
-        distance::run_on(self.level, Encode { codec: self, vector, scale, work, code });
+    /// Writes the code of a vector of any element type. `scale` as in `widen`.
+    pub(crate) fn encode(&self, element: Element, vector: &[u8], scale: f32, work: &mut Workspace, code: &mut [u8]) {
+        distance::run_on(self.level, Encode { codec: self, vector: (element, vector), scale, work, code });
     }
 
     #[inline(always)]
-    fn encode_here(&self, vector: &[u8], scale: f32, work: &mut Workspace, code: &mut [u8]) {
-        self.widen(vector, scale, &mut work.centred);
+    fn encode_here(&self, vector: (Element, &[u8]), scale: f32, work: &mut Workspace, code: &mut [u8]) {
+        self.widen(vector.0, vector.1, scale, &mut work.centred);
         self.centre(&mut work.centred);
         let norm = dot(&work.centred, &work.centred);
         code.fill(0);
@@ -224,13 +237,20 @@ impl Codec {
     }
 
     /// Prepares a query; `None` if it has no estimates (its numbers overflow). `scale` as in `widen`.
-    pub(crate) fn prepare<'w>(&self, vector: &[u8], scale: f32, work: &'w mut Workspace) -> Option<&'w Query> {
-        distance::run_on(self.level, Prepare { codec: self, vector, scale, work }).then_some(&work.query)
+    pub(crate) fn prepare<'w>(
+        &self,
+        element: Element,
+        vector: &[u8],
+        scale: f32,
+        work: &'w mut Workspace,
+    ) -> Option<&'w Query> {
+        distance::run_on(self.level, Prepare { codec: self, vector: (element, vector), scale, work })
+            .then_some(&work.query)
     }
 
     #[inline(always)]
-    fn prepare_here(&self, vector: &[u8], scale: f32, work: &mut Workspace) -> bool {
-        self.widen(vector, scale, &mut work.centred);
+    fn prepare_here(&self, vector: (Element, &[u8]), scale: f32, work: &mut Workspace) -> bool {
+        self.widen(vector.0, vector.1, scale, &mut work.centred);
         let mut add = 0.0;
         if self.metric == Metric::InnerProduct {
             add = 1.0 - dot(&work.centred, &self.mean);
@@ -275,7 +295,7 @@ impl Codec {
 
 struct Encode<'a> {
     codec: &'a Codec,
-    vector: &'a [u8],
+    vector: (Element, &'a [u8]),
     scale: f32,
     work: &'a mut Workspace,
     code: &'a mut [u8],
@@ -291,7 +311,7 @@ impl LevelJob for Encode<'_> {
 
 struct Prepare<'a> {
     codec: &'a Codec,
-    vector: &'a [u8],
+    vector: (Element, &'a [u8]),
     scale: f32,
     work: &'a mut Workspace,
 }
@@ -412,12 +432,17 @@ impl Wide {
 }
 
 impl Codec {
+    /// A codec without directions, which only centres.
+    fn plain(metric: Metric, mean: Vec<f32>) -> Self {
+        let dimensions = mean.len();
+        Self { metric, dimensions, lines: 0, mean, matrix: Lines::default(), unit: 1.0, level: detect() }
+    }
+
     /// A codec around trained parts. `matrix` has a row per direction a code of `lines` lines holds, fewer are filled up with zeros.
-    fn around(metric: Metric, element: Element, lines: usize, mean: Vec<f32>, rows: &subspace::Matrix) -> Self {
+    fn around(metric: Metric, lines: usize, mean: Vec<f32>, rows: &subspace::Matrix) -> Self {
         let most = rows.data.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
         let mut codec = Self {
             metric,
-            element,
             dimensions: mean.len(),
             lines,
             mean,

@@ -49,8 +49,8 @@ fn trained(metric: Metric, rows: &[Vec<u8>], dimensions: usize) -> Option<Codec>
 fn compare(codec: &Codec, metric: Metric, query: &[u8], row: &[u8]) -> (f32, f32) {
     let mut work = Workspace::default();
     let mut code = vec![0; codec.stride()];
-    codec.encode(row, f32::NAN, &mut work, &mut code);
-    let weights = codec.prepare(query, f32::NAN, &mut work).unwrap();
+    codec.encode(Element::F32, row, f32::NAN, &mut work, &mut code);
+    let weights = codec.prepare(Element::F32, query, f32::NAN, &mut work).unwrap();
     let (mut product, last) = (0, codec.stride() - FACTORS);
     for (i, &byte) in code[..last].iter().enumerate() {
         let weight = |at: usize| i32::from(weights.weights.bytes()[at].cast_signed());
@@ -60,7 +60,7 @@ fn compare(codec: &Codec, metric: Metric, query: &[u8], row: &[u8]) -> (f32, f32
     let float = |at: usize| f32::from_le_bytes([code[at], code[at + 1], code[at + 2], code[at + 3]]);
     let estimate = weights.add + float(last) + float(last + 4) * (weights.scale * product as f32 - weights.offset);
     let dimensions = (row.len() / 4) as u32;
-    (codec.distance_of(estimate), distance::exact(metric, Element::F32, dimensions, query, row).unwrap())
+    (codec.unit_of_estimates() * estimate, distance::exact(metric, Element::F32, dimensions, query, row).unwrap())
 }
 
 #[test]
@@ -103,9 +103,9 @@ fn codes_and_queries_have_the_same_bits_on_every_level() {
             let mut queries = Vec::new();
             for row in &rows[..40] {
                 let mut code = vec![0; codec.stride()];
-                codec.encode(row, f32::NAN, &mut work, &mut code);
+                codec.encode(Element::F32, row, f32::NAN, &mut work, &mut code);
                 codes.extend(code);
-                let query = codec.prepare(row, f32::NAN, &mut work).unwrap();
+                let query = codec.prepare(Element::F32, row, f32::NAN, &mut work).unwrap();
                 queries.extend_from_slice(query.weights.bytes());
                 queries.extend([query.add, query.scale, query.offset].into_iter().flat_map(f32::to_le_bytes));
             }
@@ -140,5 +140,7 @@ fn hard_data_is_coded_or_refused() {
     // What does not fit in single precision has no code that could mislead: it always counts as near.
     let (estimate, _) = compare(&codec, Metric::L2, &rows[1], &bytes(&vec![1e20; dimensions]));
     assert!(estimate < -1e37, "{estimate}");
-    assert!(codec.prepare(&bytes(&vec![1e20; dimensions]), f32::NAN, &mut Workspace::default()).is_none());
+    assert!(
+        codec.prepare(Element::F32, &bytes(&vec![1e20; dimensions]), f32::NAN, &mut Workspace::default()).is_none()
+    );
 }

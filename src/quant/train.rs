@@ -1,7 +1,7 @@
 //! How is a codec made from a sample of vectors, and is one worth having?
 
 use super::subspace::{self, Matrix, dot, transposed_product};
-use super::{Codec, directions_of};
+use super::{Codec, directions_of, largest};
 use crate::distance::{Element, Metric};
 use crate::util::error::Result;
 use crate::util::pool::Pool;
@@ -14,6 +14,8 @@ pub(super) const LINES: [usize; 5] = [1, 2, 3, 4, 8];
 const SAMPLE: usize = 4096;
 /// Dimensions up to which a covariance is computed.
 pub(crate) const MOST_DIMENSIONS: usize = 4096;
+/// Vectors whose components are all below this are learnt from at another size.
+const TINY: f32 = 1e-6;
 /// The codes of vectors shorter than this many bytes would save too little.
 const LEAST_BYTES: usize = 192;
 
@@ -43,37 +45,68 @@ impl Sample<'_> {
     }
 }
 
+/// Where directions go out from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Centre {
+    Mean,
+    Origin,
+}
+
+impl Sample<'_> {
+    /// The vectors as floats, at length 1 under cosine.
+    pub(super) fn widened(&self) -> Result<Matrix> {
+        // Only its metric is used here.
+        let shape = Codec::plain(self.metric, vec![0.0; self.dimensions]);
+        let mut rows = Matrix::zero(self.vectors.len(), self.dimensions)?;
+        let mut values = Vec::new();
+        for (i, vector) in self.vectors.iter().enumerate() {
+            // The norm is computed here: a sample has no scales.
+            shape.widen(self.element, vector, f32::NAN, &mut values);
+            rows.row_mut(i).copy_from_slice(&values);
+        }
+        Ok(rows)
+    }
+}
+
 /// A codec for vectors like these; `None` if they do not vary, or so much that their squares overflow.
 pub(crate) fn train(sample: &Sample<'_>, seed: u64, threads: usize, pool: &Pool) -> Result<Option<Codec>> {
-    let Sample { metric, element, dimensions, .. } = *sample;
-    // Only its shape is used here.
-    let shape = Codec::around(metric, element, 1, vec![0.0; dimensions], &Matrix::zero(0, dimensions)?);
-    let mut rows = Matrix::zero(sample.vectors.len(), dimensions)?;
-    let mut values = Vec::new();
-    for (i, vector) in sample.vectors.iter().enumerate() {
-        // The norm is computed here: a sample has no scales.
-        shape.widen(vector, f32::NAN, &mut values);
-        rows.row_mut(i).copy_from_slice(&values);
-    }
-    let mean = mean_of(&rows);
+    learn(sample, (Centre::Mean, ENOUGH), seed, threads, pool)
+}
+
+/// As [`train`], with directions from a centre of one's choice, that hold as much of the variance as is `enough`.
+pub(super) fn learn(
+    sample: &Sample<'_>,
+    (centre, enough): (Centre, f32),
+    seed: u64,
+    threads: usize,
+    pool: &Pool,
+) -> Result<Option<Codec>> {
+    let dimensions = sample.dimensions;
+    let mut rows = sample.widened()?;
+    let mean = if centre == Centre::Mean { mean_of(&rows) } else { vec![0.0; dimensions] };
     for i in 0..rows.rows() {
         for (value, mean) in rows.row_mut(i).iter_mut().zip(&mean) {
             *value -= mean;
         }
+    }
+    // Directions do not depend on the size of the vectors, but squares of tiny ones vanish.
+    let most = largest(&rows.data);
+    if most > 0.0 && most < TINY {
+        rows.data.iter_mut().for_each(|value| *value /= most);
     }
     let covariance = transposed_product(&rows, &rows, threads, pool)?;
     let total: f32 = (0..dimensions).map(|i| covariance.row(i)[i]).sum();
     if !(total.is_normal() && mean.iter().all(|value| value.is_finite())) {
         return Ok(None);
     }
-    let (lines, mut directions) = choose(&covariance, total, seed, threads, pool)?;
+    let (lines, mut directions) = choose(&covariance, enough * total, seed, threads, pool)?;
     subspace::spread(&mut directions, seed);
-    let codec = Codec::around(metric, element, lines, mean, &directions);
+    let codec = Codec::around(sample.metric, lines, mean, &directions);
     Ok((codec.unit.is_normal() && dot(&directions.data, &directions.data).is_finite()).then_some(codec))
 }
 
 /// The fewest lines that hold enough of the variance, and their directions.
-fn choose(covariance: &Matrix, total: f32, seed: u64, threads: usize, pool: &Pool) -> Result<(usize, Matrix)> {
+fn choose(covariance: &Matrix, enough: f32, seed: u64, threads: usize, pool: &Pool) -> Result<(usize, Matrix)> {
     let dimensions = covariance.columns;
     let mut lines = LINES.into_iter().peekable();
     loop {
@@ -81,14 +114,14 @@ fn choose(covariance: &Matrix, total: f32, seed: u64, threads: usize, pool: &Poo
         let most = directions_of(now).min(dimensions);
         let last = most == dimensions || lines.peek().is_none();
         let (mut directions, weights) = subspace::leading(covariance, most, seed, threads, pool)?;
-        if last || weights.iter().sum::<f32>() >= ENOUGH * total {
+        if last || weights.iter().sum::<f32>() >= enough {
             directions.data.truncate(most * dimensions);
             return Ok((now, directions));
         }
     }
 }
 
-fn mean_of(rows: &Matrix) -> Vec<f32> {
+pub(super) fn mean_of(rows: &Matrix) -> Vec<f32> {
     let mut sums = vec![0.0_f64; rows.columns];
     for i in 0..rows.rows() {
         for (sum, &value) in sums.iter_mut().zip(rows.row(i)) {

@@ -77,7 +77,7 @@ fn scan_written(scoring: &Scoring, store: &Store, first: u32, rows: usize, admit
     let panel = Panel {
         queries: scratch.query(0),
         query_count: queries,
-        query_stride: scoring.stride,
+        query_stride: scoring.query_stride,
         rows: store.vector(first),
         row_count: rows,
         row_stride: scoring.stride,

@@ -8,7 +8,6 @@ use super::nearest::Hit;
 use super::walk::{Admission, ByCodes, Descend, End, Everything, Field, Only, Rank, Walk};
 use super::{Admit, Scratch, flat};
 use crate::distance::run_on;
-use crate::quant::Codec;
 use crate::store::{LIVE, REMOVED};
 use crossbeam_epoch::Guard;
 use std::cell::RefCell;
@@ -60,15 +59,15 @@ fn lost(found: impl ExactSizeIterator<Item = (f32, u32)>, ef: usize) -> bool {
 fn walk_plainly(field: Field<'_>, k: usize, ef: usize, scratch: &mut Scratch) -> bool {
     let store = field.store;
     let since = store.replacements();
-    let (_, codec) = walk(field, k, ef, scratch, Everything);
+    let (_, unit) = walk(field, k, ef, scratch, Everything);
     let probe = scratch.probe(0);
     let Scratch { trail, nearest, ranked, .. } = scratch;
     let nearest = &mut nearest[0];
     nearest.reset(k);
-    if let Some(codec) = codec {
+    if let Some(unit) = unit {
         ranked.clear();
         ranked.extend(trail.frontier.candidates());
-        field.run(Rank { field, probe, codec, candidates: ranked, nearest, k });
+        field.run(Rank { field, probe, unit, candidates: ranked, nearest, k });
         return store.undisturbed(since);
     }
     for (distance, slot) in trail.frontier.candidates() {
@@ -96,7 +95,7 @@ fn walk_choosily(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scrat
         }
         _ => false,
     };
-    let (end, codec) = walk(field, k, ef, scratch, Only(&passes));
+    let (end, unit) = walk(field, k, ef, scratch, Only(&passes));
     let gone = gone.into_inner();
     let disturbed = !store.undisturbed(since);
     let probe = scratch.probe(0);
@@ -105,12 +104,12 @@ fn walk_choosily(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scrat
     let wanted = if disturbed { ef + gone.len() } else { k };
     nearest.reset(wanted);
     if end == End::Whole {
-        match codec {
-            Some(codec) => {
+        match unit {
+            Some(unit) => {
                 ranked.clear();
                 ranked.extend(trail.passing());
                 ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                field.run(Rank { field, probe, codec, candidates: ranked, nearest, k: wanted });
+                field.run(Rank { field, probe, unit, candidates: ranked, nearest, k: wanted });
             }
             None => trail.passing().for_each(|(distance, slot)| {
                 nearest.offer(Hit { distance, key: store.key(slot), slot });
@@ -128,15 +127,10 @@ fn walk_choosily(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scrat
     scratch.gone = gone;
 }
 
-/// Walks by codes if there are some, and then says by which; the candidates are estimates.
-fn walk<'f>(
-    field: Field<'f>,
-    k: usize,
-    ef: usize,
-    scratch: &mut Scratch,
-    admission: impl Admission,
-) -> (End, Option<&'f Codec>) {
-    let probe = scratch.probe(0);
+/// Walks by codes if there are some, or by a rounded query where vectors are reduced; then the candidates are estimates, and it says what they are
+/// multiplied with to be like distances.
+fn walk(field: Field<'_>, k: usize, ef: usize, scratch: &mut Scratch, admission: impl Admission) -> (End, Option<f32>) {
+    let (probe, rounded) = (scratch.probe(0), scratch.rounded_probe());
     let Scratch { lines, trail, work, .. } = scratch;
     let Some(entry) = field.graph.entry() else {
         // Slots are allocated, but none is linked yet. The candidates of an earlier query must not be taken for this one's.
@@ -144,8 +138,9 @@ fn walk<'f>(
         return (End::GaveUp, None);
     };
     let (from, level) = ((entry.slot, entry.level), field.scoring.level);
+    let (asked, bytes) = (field.scoring.asked, field.scoring.asked.vector_bytes(field.scoring.dimensions));
     if let Some(codes) = field.codes
-        && let Some(query) = codes.codec.prepare(&lines.bytes()[..field.store.vector_bytes()], -probe.factor, work)
+        && let Some(query) = codes.codec.prepare(asked, &lines.bytes()[..bytes], -probe.factor, work)
     {
         let estimator = codes.estimator(query);
         // Estimates rank the nearest roughly, so a narrow walk hands on more than it expands.
@@ -153,7 +148,13 @@ fn walk<'f>(
         let start = run_on(level, ByCodes(Descend { field, probe, start: from, level: 0, trail }, estimator));
         let end =
             run_on(level, ByCodes(Walk { field, probe, start, level: 0, ef, spare, admission, trail }, estimator));
-        return (end, Some(&codes.codec));
+        return (end, Some(codes.codec.unit_of_estimates()));
+    }
+    if let (Some(between), Some(probe)) = (field.scoring.between.as_deref(), rounded) {
+        let field = Field { scoring: between, ..field };
+        let spare = (SPARE * k).saturating_sub(ef).min(k);
+        let start = field.run(Descend { field, probe, start: from, level: 0, trail });
+        return (field.run(Walk { field, probe, start, level: 0, ef, spare, admission, trail }), Some(1.0));
     }
     let start = field.run(Descend { field, probe, start: from, level: 0, trail });
     (field.run(Walk { field, probe, start, level: 0, ef, spare: 0, admission, trail }), None)

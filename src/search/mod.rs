@@ -18,7 +18,7 @@ pub(crate) use scratch::{Scratch, Scratches};
 
 use crate::distance::{self, Custom, Element, KernelId, Kernels, Metric};
 use crate::simd::{self, Level};
-use crate::store::Store;
+use crate::store::{Held, Store};
 use crate::util::error::{Error, Result};
 
 /// Norms whose products with each other neither overflow nor lose digits in single precision.
@@ -33,15 +33,25 @@ const NORMS: std::ops::Range<f64> = 1e-15..1e15;
 #[derive(Clone, Debug)]
 pub(crate) struct Scoring {
     pub(crate) metric: Metric,
+    /// Of stored vectors.
     pub(crate) element: Element,
+    /// Of queries, as the loops see them.
+    pub(crate) asked: Element,
+    /// How callers' vectors become what is stored.
+    held: Held,
     pub(crate) dimensions: u32,
-    /// Bytes of a vector as it is stored.
+    /// Bytes of a vector as it is stored, and of a query.
     pub(crate) stride: usize,
+    pub(crate) query_stride: usize,
     pub(crate) level: Level,
     pub(crate) kernel: KernelId,
     pub(crate) kernels: &'static Kernels,
     /// Added to every product.
     pub(crate) base: f32,
+    /// What scores are multiplied with, beside what belongs to query and vector.
+    gain: f32,
+    /// Between stored vectors, where a query can be rounded to be like them.
+    pub(crate) between: Option<Box<Self>>,
     /// Asked instead of the kernels.
     pub(crate) custom: Option<Custom>,
 }
@@ -51,7 +61,53 @@ impl Scoring {
         let (level, kernel) = (simd::detect(), KernelId::new(metric, element)?);
         let kernels = distance::kernels(level, kernel);
         let base = if matches!(metric, Metric::InnerProduct | Metric::Cosine) { 1.0 } else { 0.0 };
-        Ok(Self { metric, element, dimensions, stride, level, kernel, kernels, base, custom: None })
+        Ok(Self {
+            metric,
+            element,
+            asked: element,
+            held: Held::AsGiven,
+            dimensions,
+            stride,
+            query_stride: stride,
+            level,
+            kernel,
+            kernels,
+            base,
+            gain: 1.0,
+            between: None,
+            custom: None,
+        })
+    }
+
+    /// The same for vectors that are held so, `stride` bytes each: of queries that can be held so, too.
+    pub(crate) fn of_held(&self, held: Held, stride: usize) -> Result<Self> {
+        let element = match held {
+            Held::AsGiven => return Ok(self.clone()),
+            Held::I8 => Element::I8,
+            Held::U8 => Element::U8,
+            Held::Reduced(_) => return Err(Error::internal("reduced vectors have a metric of their own")),
+        };
+        Ok(Self { held, ..Self::new(self.metric, element, self.dimensions, stride)? })
+    }
+
+    /// Between reduced vectors of so many components, and from queries of f32.
+    pub(crate) fn of_reduced((metric, gain): (Metric, f32), components: u32, stride: usize) -> Result<(Self, Self)> {
+        let between = Self { gain, ..Self::new(metric, Element::I8, components, stride)? };
+        let asked = Self { between: Some(Box::new(between.clone())), ..between.asked_as(Element::F32)? };
+        Ok((between, asked))
+    }
+
+    /// The same for queries that stay as callers give them.
+    pub(crate) fn asked_as(&self, asked: Element) -> Result<Self> {
+        let kernel = KernelId::between(self.metric, asked, self.element)?;
+        let kernels = distance::kernels(self.level, kernel);
+        let query_stride = self.stride * asked.bits() / self.element.bits();
+        Ok(Self { asked, held: Held::AsGiven, query_stride, kernel, kernels, ..self.clone() })
+    }
+
+    /// Writes a query as the loops see it.
+    fn put_query(&self, query: &[u8], place: &mut [u8]) {
+        self.held.pack(query, &mut place[..self.asked.vector_bytes(self.dimensions)]);
     }
 
     /// Checks a vector from the caller and returns its scale.
@@ -81,9 +137,9 @@ impl Scoring {
     /// The factor of a query that [`Scoring::check`] gave this scale.
     pub(crate) fn factor(&self, scale: f32) -> f32 {
         match self.metric {
-            Metric::InnerProduct => -1.0,
+            Metric::InnerProduct => -self.gain,
             Metric::Cosine => -scale,
-            _ => 1.0,
+            _ => self.gain,
         }
     }
 
@@ -97,23 +153,31 @@ impl Scoring {
 
     fn far_unguarded(&self, query: &[u8], vector: &[u8]) -> f32 {
         if self.metric == Metric::Cosine {
-            return distance::cosine_far(self.element, query, vector);
+            if self.asked == self.element {
+                return distance::cosine_far(self.element, query, vector);
+            }
+            let bytes =
+                |components: Vec<f32>| -> Vec<u8> { components.into_iter().flat_map(f32::to_ne_bytes).collect() };
+            let (query, vector) = (self.widened(self.asked, query), self.widened(self.element, vector));
+            return distance::cosine_far(Element::F32, &bytes(query), &bytes(vector));
         }
         // Only sums with both signs can become infinity minus infinity: products.
-        let widen = |vector: &[u8]| {
-            let mut components = vec![0.0; self.dimensions as usize];
-            distance::to_f32(self.element, vector, &mut components);
-            components
-        };
-        let products = widen(query).into_iter().zip(widen(vector)).map(|(a, b)| f64::from(a) * f64::from(b));
-        (1.0 - products.sum::<f64>()) as f32
+        let (query, vector) = (self.widened(self.asked, query), self.widened(self.element, vector));
+        let products = query.into_iter().zip(vector).map(|(a, b)| f64::from(a) * f64::from(b));
+        (1.0 - f64::from(self.gain) * products.sum::<f64>()) as f32
+    }
+
+    fn widened(&self, element: Element, vector: &[u8]) -> Vec<f32> {
+        let mut components = vec![0.0; self.dimensions as usize];
+        distance::to_f32(element, vector, &mut components);
+        components
     }
 
     /// As [`Scoring::far`], for a padded query and a slot that is written (linked or live).
     #[cold]
     pub(crate) fn far_of(&self, query: *const u8, store: &Store, slot: u32) -> f32 {
         // SAFETY: a padded query has at least the bytes of a vector.
-        let query = unsafe { std::slice::from_raw_parts(query, store.vector_bytes()) };
+        let query = unsafe { std::slice::from_raw_parts(query, self.asked.vector_bytes(self.dimensions)) };
         // SAFETY: so has a stored vector, which is not written any more.
         let vector = unsafe { std::slice::from_raw_parts(store.vector(slot), store.vector_bytes()) };
         self.far(query, vector)
@@ -124,7 +188,7 @@ impl Scoring {
         if let Some(custom) = &self.custom {
             return custom.between(probe.vector, store.vector(slot)) as f32;
         }
-        // SAFETY: a probe has `stride` readable bytes, and so has the vector of a live slot.
+        // SAFETY: a probe has `query_stride` readable bytes, and the vector of a live slot `stride`.
         let raw = unsafe { (self.kernels.one)(probe.vector, store.vector(slot), self.stride) };
         let distance = self.base + probe.factor * raw * store.scale(slot);
         if distance.is_nan() { self.far_of(probe.vector, store, slot) } else { distance }
@@ -138,16 +202,30 @@ impl Scoring {
         if self.metric != Metric::Cosine {
             return distance;
         }
-        // SAFETY: the query is padded to the store's stride, and so is the vector of a slot that was a hit.
+        // SAFETY: the query is padded to its stride, and the vector of a slot that was a hit to the store's.
         unsafe { self.cosine_between(query, store.vector(slot)) }
     }
 
     /// # Safety
-    /// - Both vectors have `stride` readable bytes, zero-padded.
+    /// - `a` has `query_stride` readable bytes, `b` has `stride`, zero-padded.
     unsafe fn cosine_between(&self, a: *const u8, b: *const u8) -> f32 {
-        let one = self.kernels.one;
-        // SAFETY: the caller's promise; the stride is a multiple of 32.
-        let (ab, aa, bb) = unsafe { (one(a, b, self.stride), one(a, a, self.stride), one(b, b, self.stride)) };
+        let product_of = |element: Element| {
+            let kernel = match element {
+                Element::I8 => KernelId::DotI8,
+                Element::U8 => KernelId::DotU8,
+                _ if self.asked != self.element => KernelId::DotF32,
+                _ => self.kernel,
+            };
+            distance::kernels(self.level, kernel).one
+        };
+        // SAFETY: the caller's promise; strides are multiples of 32.
+        let (ab, aa, bb) = unsafe {
+            (
+                (self.kernels.one)(a, b, self.stride),
+                product_of(self.asked)(a, a, self.query_stride),
+                product_of(self.element)(b, b, self.stride),
+            )
+        };
         let norms = f64::from(aa) * f64::from(bb);
         let normal = NORMS.start * NORMS.start..NORMS.end * NORMS.end;
         if normal.contains(&f64::from(aa)) && normal.contains(&f64::from(bb)) {
@@ -155,9 +233,11 @@ impl Scoring {
             let cosine = (f64::from(ab) / norms.sqrt()) as f32;
             return (1.0 - cosine).clamp(0.0, 2.0);
         }
-        let bytes = self.element.vector_bytes(self.dimensions);
+        let bytes = |element: Element| element.vector_bytes(self.dimensions);
         // SAFETY: the caller's promise.
-        let (a, b) = unsafe { (std::slice::from_raw_parts(a, bytes), std::slice::from_raw_parts(b, bytes)) };
+        let (a, b) = unsafe {
+            (std::slice::from_raw_parts(a, bytes(self.asked)), std::slice::from_raw_parts(b, bytes(self.element)))
+        };
         self.far(a, b)
     }
 

@@ -45,6 +45,9 @@ impl PartialOrd for Ranked {
     }
 }
 
+/// Takes the address of a vector.
+pub(crate) type Shown<'s> = &'s mut dyn FnMut(*const u8);
+
 /// What a search needs, and how many distances and hops it took.
 pub(crate) struct Watched<'a> {
     pub(crate) store: &'a Store,
@@ -52,6 +55,8 @@ pub(crate) struct Watched<'a> {
     pub(crate) observer: &'a mut dyn Observer,
     /// The distance of a slot from the query. Never NaN.
     pub(crate) distance: &'a dyn Fn(u32) -> f64,
+    /// Hands on where a slot's vector stands, as callers give it, for the time of the call.
+    pub(crate) show: &'a dyn Fn(u32, Shown<'_>),
     pub(crate) distances: u64,
     pub(crate) hops: u64,
 }
@@ -141,7 +146,7 @@ impl Watched<'_> {
         let store = self.store;
         if store.state(found.slot) == LIVE && self.admit.passes(store.key(found.slot)) {
             hits.0.push(found);
-            self.observer.add(store.key(found.slot), store.vector(found.slot), found.distance);
+            (self.show)(found.slot, &mut |vector| self.observer.add(store.key(found.slot), vector, found.distance));
         }
     }
 
@@ -149,7 +154,8 @@ impl Watched<'_> {
         let store = self.store;
         while self.observer.excess() {
             let Some(farthest) = hits.0.pop() else { return };
-            self.observer.drop(store.key(farthest.slot), store.vector(farthest.slot), farthest.distance);
+            let key = store.key(farthest.slot);
+            (self.show)(farthest.slot, &mut |vector| self.observer.drop(key, vector, farthest.distance));
         }
     }
 }

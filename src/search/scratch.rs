@@ -18,9 +18,12 @@ const KEEP_BYTES: usize = 4 << 20;
 /// Everything a search writes to, but its results. One search at a time uses it.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    /// The queries, padded to the stride of the store, one behind the other.
+    /// The queries, padded to the stride that the scoring has for them, one behind the other.
     pub(super) lines: Lines,
     stride: usize,
+    /// The query rounded to what stored vectors are, and what its scores are multiplied with, where walks may go by that.
+    rounded: Lines,
+    rounded_factor: Option<f32>,
     /// Per query: what its scores are multiplied with.
     pub(crate) factors: Vec<f32>,
     /// Per query: its best so far.
@@ -32,7 +35,7 @@ pub(crate) struct Scratch {
     /// Candidates of a walk by codes: estimate and slot.
     pub(super) ranked: Vec<(f32, u32)>,
     /// For the code of a query.
-    pub(super) work: Workspace,
+    pub(crate) work: Workspace,
     /// Distances that scans computed since the scratch was made.
     pub(super) scanned: u64,
     /// Distances and hops of searches that are over.
@@ -50,17 +53,30 @@ impl Scratch {
         scoring: &Scoring,
         queries: impl ExactSizeIterator<Item = (&'q [u8], f32)>,
     ) {
-        self.stride = scoring.stride;
+        self.stride = scoring.query_stride;
+        self.rounded_factor = None;
         self.lines.reset(queries.len() * self.stride);
         self.factors.clear();
         for (i, (query, scale)) in queries.enumerate() {
             self.factors.push(scoring.factor(scale));
             let at = i * self.stride;
-            self.lines.bytes_mut()[at..at + query.len()].copy_from_slice(query);
+            scoring.put_query(query, &mut self.lines.bytes_mut()[at..]);
         }
         if self.nearest.len() < self.factors.len() {
             self.nearest.resize_with(self.factors.len(), Nearest::default);
         }
+    }
+
+    /// Takes in what the only query is when it is rounded to what stored vectors are, between which `scoring` tells distances.
+    pub(crate) fn set_rounded(&mut self, scoring: &Scoring, query: &[u8]) {
+        self.rounded.reset(scoring.stride);
+        self.rounded.bytes_mut()[..query.len()].copy_from_slice(query);
+        self.rounded_factor = Some(scoring.factor(1.0));
+    }
+
+    /// The rounded query as what a walk looks for.
+    pub(super) fn rounded_probe(&self) -> Option<Probe> {
+        self.rounded_factor.map(|factor| Probe { vector: self.rounded.bytes().as_ptr(), factor })
     }
 
     /// Takes over the queries of another scratch.
@@ -113,6 +129,7 @@ impl Scratch {
         let hit = size_of::<Hit>();
         let nearest: usize = self.nearest.iter().map(|nearest| nearest.capacity() * hit).sum();
         self.lines.capacity()
+            + self.rounded.capacity()
             + self.factors.capacity() * 4
             + self.scores.capacity() * 4
             + self.gone.capacity() * 4

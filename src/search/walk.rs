@@ -11,7 +11,7 @@ use super::nearest::{Hit, Nearest};
 use super::visited::Visited;
 use crate::distance::{self, Job, Kernel, LevelJob};
 use crate::graph::{Graph, KEEP, row};
-use crate::quant::{Codec, Codes, Estimator};
+use crate::quant::{Codes, Estimator};
 use crate::simd::Simd;
 use crate::store::{LIVE, Store};
 use crate::util::memory::{LINE, prefetch};
@@ -32,7 +32,7 @@ const GIVE_UP_AT: usize = 16_384;
 /// What is looked for: a padded vector and what its scores are multiplied with.
 #[derive(Clone, Copy)]
 pub(crate) struct Probe {
-    /// `scoring.stride` readable bytes.
+    /// `scoring.query_stride` readable bytes.
     pub(crate) vector: *const u8,
     pub(crate) factor: f32,
 }
@@ -174,7 +174,7 @@ impl<S: Simd, K: Kernel<S>> Scorer<S> for Exact<'_, K> {
         if scoring.custom.is_some() {
             return scoring.distance(self.probe, store, slot);
         }
-        // SAFETY: slots come from rows of the graph, so their vectors are written; probe and vectors have `stride` bytes.
+        // SAFETY: slots come from rows of the graph, so their vectors are written; probe and vectors have the bytes of their strides.
         let raw = unsafe { distance::one::<S, K>(s, self.probe.vector, store.vector(slot), scoring.stride) };
         self.finish(raw, slot)
     }
@@ -498,7 +498,8 @@ impl Job for Distances<'_> {
 pub(crate) struct Rank<'a> {
     pub(crate) field: Field<'a>,
     pub(crate) probe: Probe,
-    pub(crate) codec: &'a Codec,
+    /// What estimates are multiplied with to be like distances.
+    pub(crate) unit: f32,
     /// Estimate and slot, nearest first.
     pub(crate) candidates: &'a [(f32, u32)],
     pub(crate) nearest: &'a mut Nearest,
@@ -515,7 +516,7 @@ impl Job for Rank<'_> {
 
     #[inline(always)]
     fn run<S: Simd, K: Kernel<S>>(self, s: S) {
-        let Self { field, probe, codec, candidates, nearest, k } = self;
+        let Self { field, probe, unit, candidates, nearest, k } = self;
         let scorer = Exact::<K>::new(field, probe);
         let ahead = field.scoring.stride.min(RANK_LINES * LINE);
         let fetch = |group: &[(f32, u32)]| {
@@ -529,7 +530,7 @@ impl Job for Rank<'_> {
             if 4 * i >= k && nearest.len() >= k {
                 let mean = sum / count;
                 let spread = (squares / count - mean * mean).max(0.0).sqrt();
-                if codec.distance_of(group[0].0) - mean - SPREADS * spread > nearest.worst() {
+                if unit * group[0].0 - mean - SPREADS * spread > nearest.worst() {
                     break;
                 }
             }
@@ -543,7 +544,7 @@ impl Job for Rank<'_> {
                 }
             }
             for (&(estimate, slot), distance) in group.iter().zip(distances) {
-                let error = codec.distance_of(estimate) - distance;
+                let error = unit * estimate - distance;
                 (count, sum, squares) = (count + 1.0, sum + error, squares + error * error);
                 if field.store.state(slot) == LIVE {
                     nearest.offer(Hit { distance, key: field.store.key(slot), slot });

@@ -156,6 +156,18 @@ impl Simd for Avx2 {
         op!(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(upper)))
     }
     #[inline(always)]
+    unsafe fn load_u8(self, p: *const u8) -> Self::F {
+        // SAFETY: token; the caller vouches for 8 readable bytes.
+        let bytes = unsafe { _mm_cvtsi64_si128(read(p)) };
+        op!(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)))
+    }
+    #[inline(always)]
+    unsafe fn load_i8(self, p: *const u8) -> Self::F {
+        // SAFETY: token; the caller vouches for 8 readable bytes.
+        let bytes = unsafe { _mm_cvtsi64_si128(read(p)) };
+        op!(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)))
+    }
+    #[inline(always)]
     unsafe fn load_bytes(self, p: *const u8) -> Self::B {
         // SAFETY: token; the caller vouches for 32 readable bytes.
         unsafe { read(p) }

@@ -102,6 +102,18 @@ impl Simd for Avx512 {
         op!(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(upper)))
     }
     #[inline(always)]
+    unsafe fn load_u8(self, p: *const u8) -> Self::F {
+        // SAFETY: token; the caller vouches for 16 readable bytes.
+        let bytes = unsafe { _mm512_cvtepu8_epi32(read(p)) };
+        op!(_mm512_cvtepi32_ps(bytes))
+    }
+    #[inline(always)]
+    unsafe fn load_i8(self, p: *const u8) -> Self::F {
+        // SAFETY: token; the caller vouches for 16 readable bytes.
+        let bytes = unsafe { _mm512_cvtepi8_epi32(read(p)) };
+        op!(_mm512_cvtepi32_ps(bytes))
+    }
+    #[inline(always)]
     unsafe fn load_bytes(self, p: *const u8) -> Self::B {
         // SAFETY: token; the caller vouches for 64 readable bytes.
         unsafe { read(p) }

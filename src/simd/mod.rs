@@ -174,6 +174,14 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static {
     /// # Safety
     /// - `BYTES / 2` bytes at `p` are readable.
     unsafe fn load_bf16(self, p: *const u8) -> Self::F;
+    /// `BYTES / 4` unsigned bytes, widened.
+    /// # Safety
+    /// - `BYTES / 4` bytes at `p` are readable.
+    unsafe fn load_u8(self, p: *const u8) -> Self::F;
+    /// `BYTES / 4` signed bytes, widened.
+    /// # Safety
+    /// - `BYTES / 4` bytes at `p` are readable.
+    unsafe fn load_i8(self, p: *const u8) -> Self::F;
     /// `BYTES` bytes.
     /// # Safety
     /// - `BYTES` bytes at `p` are readable.

@@ -5,7 +5,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{Level, Simd};
+use super::{Level, Simd, read};
 
 /// Token of [`Level::Neon`].
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,18 @@ impl Simd for Neon {
         // SAFETY: the caller vouches for 8 readable bytes.
         let upper = unsafe { vreinterpret_u16_u8(vld1_u8(p)) };
         op!(vreinterpretq_f32_u32(vshll_n_u16::<16>(upper)))
+    }
+    #[inline(always)]
+    unsafe fn load_u8(self, p: *const u8) -> Self::F {
+        // SAFETY: the caller vouches for 4 readable bytes.
+        let bytes = unsafe { vreinterpret_u8_u32(vdup_n_u32(read(p))) };
+        op!(vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes)))))
+    }
+    #[inline(always)]
+    unsafe fn load_i8(self, p: *const u8) -> Self::F {
+        // SAFETY: the caller vouches for 4 readable bytes.
+        let bytes = unsafe { vreinterpret_s8_u32(vdup_n_u32(read(p))) };
+        op!(vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(bytes)))))
     }
     #[inline(always)]
     unsafe fn load_bytes(self, p: *const u8) -> Self::B {

@@ -70,6 +70,16 @@ impl Simd for Portable {
         unsafe { read::<[u16; 4]>(p) }.map(bf16_to_f32)
     }
     #[inline(always)]
+    unsafe fn load_u8(self, p: *const u8) -> Self::F {
+        // SAFETY: the caller vouches for 4 readable bytes.
+        unsafe { read::<[u8; 4]>(p) }.map(f32::from)
+    }
+    #[inline(always)]
+    unsafe fn load_i8(self, p: *const u8) -> Self::F {
+        // SAFETY: the caller vouches for 4 readable bytes.
+        unsafe { read::<[i8; 4]>(p) }.map(f32::from)
+    }
+    #[inline(always)]
     unsafe fn load_bytes(self, p: *const u8) -> Self::B {
         // SAFETY: the caller vouches for 16 readable bytes.
         unsafe { read(p) }

@@ -5,7 +5,7 @@
 //!
 //! | array | bytes per slot | content |
 //! |---|---|---|
-//! | vectors | padded vector | as the caller gave it, zeros behind |
+//! | vectors | padded vector | as the caller gave it, or a byte per component (see `whole`), zeros behind |
 //! | keys | 8 | the caller's key |
 //! | states | 1 | [`EMPTY`], [`LIVE`] or [`REMOVED`] |
 //! | scales | 4, cosine only | 1 / norm of the vector |
@@ -15,10 +15,17 @@
 //! sees `LIVE` (acquire) reads them without a lock and without ever seeing half of one.
 //!
 //! A key names at most one live slot: states change to and from `LIVE` under the lock of the key's shard only.
+//!
+//! A store can be made anew with its vectors held in another way ([`Store::held_as`]); everything else is then shared by both. Readers go on
+//! in the one they have, and whoever grows one grows all that are left, so that a slot can be looked at in each, whenever it came; but
+//! its vector stands only in the newest.
 
 mod kept;
 mod keys;
 mod life;
+mod whole;
+
+pub(crate) use whole::Held;
 
 pub(crate) use life::{EMPTY, LIVE, REMOVED};
 
@@ -29,7 +36,7 @@ use crate::util::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use kept::Kept;
 use life::{Life, Slots};
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Slots there can be; the two highest numbers mean something else in key map and links.
 pub(crate) const MAX_SLOTS: u64 = u32::MAX as u64 - 1;
@@ -42,17 +49,37 @@ pub(crate) fn padded(vector_bytes: usize) -> usize {
 /// The vectors of an index.
 #[derive(Debug)]
 pub(crate) struct Store {
+    held: Held,
     vector_bytes: usize,
     vectors: Segments,
+    /// Whether vectors are held at the length that their scales belong to.
+    scaled: bool,
+    shared: Arc<Shared>,
+}
+
+/// What does not depend on how vectors are held.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Bytes of a vector as callers give it.
+    given_bytes: usize,
     keys: Segments,
     states: Segments,
     scales: Option<Segments>,
     /// Slots allocated so far; every array has at least `capacity` >= `next` records.
     next: Arc<AtomicU32>,
     capacity: AtomicU32,
-    growing: Mutex<()>,
+    /// Held by whoever makes arrays larger: all stores that share this, once there are several.
+    growing: Mutex<Vec<Weak<Store>>>,
     life: Life,
     kept: Kept,
+}
+
+impl std::ops::Deref for Store {
+    type Target = Shared;
+    #[inline(always)]
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 /// What becomes of removed vectors.
@@ -68,7 +95,9 @@ pub(crate) enum Removal {
 /// What the arrays of a store are made of, when it is not empty from the start.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    pub(crate) vector_bytes: usize,
+    /// Bytes of a vector as callers give it.
+    pub(crate) given_bytes: usize,
+    pub(crate) held: Held,
     pub(crate) vectors: Segments,
     pub(crate) keys: Segments,
     pub(crate) states: Segments,
@@ -77,12 +106,13 @@ pub(crate) struct Parts {
     pub(crate) slots: u32,
 }
 
-/// The arrays of a new store, empty: for vectors of `vector_bytes`, with or without scales.
+/// The arrays of a new store, empty: for vectors that callers give as `given_bytes`, with or without scales.
 impl Parts {
-    pub(crate) fn empty(vector_bytes: usize, scaled: bool) -> Self {
+    pub(crate) fn empty(given_bytes: usize, held: Held, scaled: bool) -> Self {
         Self {
-            vector_bytes,
-            vectors: Segments::new(padded(vector_bytes)),
+            given_bytes,
+            held,
+            vectors: Segments::new(padded(held.bytes_of(given_bytes))),
             keys: Segments::new(8),
             states: Segments::new(1),
             scales: scaled.then(|| Segments::new(4)),
@@ -100,41 +130,66 @@ impl Parts {
 }
 
 impl Store {
-    pub(crate) fn empty(vector_bytes: usize, scaled: bool) -> Self {
-        Self::around(Parts::empty(vector_bytes, scaled), 0)
+    /// A store of vectors as callers give them, of so many bytes.
+    pub(crate) fn empty(given_bytes: usize, scaled: bool, removal: Removal) -> Arc<Self> {
+        Arc::new(Self::around(Parts::empty(given_bytes, Held::AsGiven, scaled), 0, removal))
     }
 
-    fn around(parts: Parts, capacity: u32) -> Self {
-        let Parts { vector_bytes, vectors, keys, states, scales, slots } = parts;
-        Self {
-            vector_bytes,
-            vectors,
+    fn around(parts: Parts, capacity: u32, removal: Removal) -> Self {
+        let Parts { given_bytes, held, vectors, keys, states, scales, slots } = parts;
+        let kept = match removal {
+            Removal::Final => Kept::default(),
+            Removal::Kept => Kept::begin(),
+        };
+        let shared = Shared {
+            given_bytes,
             keys,
             states,
             scales,
             next: Arc::new(AtomicU32::new(slots)),
             capacity: AtomicU32::new(capacity),
-            growing: Mutex::new(()),
+            growing: Mutex::default(),
             life: Life::new(),
-            kept: Kept::default(),
-        }
+            kept,
+        };
+        Self::with(held, vectors, Arc::new(shared))
     }
 
-    /// The same store with removed vectors treated so from now on.
-    pub(crate) fn with_removal(self, removal: Removal) -> Self {
-        let kept = match removal {
-            Removal::Final => Kept::default(),
-            Removal::Kept => Kept::begin(),
-        };
-        Self { kept, ..self }
+    fn with(held: Held, vectors: Segments, shared: Arc<Shared>) -> Self {
+        let scaled = shared.scales.is_some() && !matches!(held, Held::Reduced(_));
+        Self { held, vector_bytes: held.bytes_of(shared.given_bytes), vectors, scaled, shared }
+    }
+
+    /// A store that shares everything with this one but the vectors, which it holds in another way. They are not there yet: see
+    /// [`Store::put_vector`].
+    pub(crate) fn held_as(self: &Arc<Self>, held: Held) -> Result<Arc<Self>> {
+        let mut stores = self.growing.lock();
+        let vectors = Segments::new(padded(held.bytes_of(self.given_bytes)));
+        vectors.grow(self.capacity() as usize)?;
+        let fresh = Arc::new(Self::with(held, vectors, Arc::clone(&self.shared)));
+        stores.retain(|store| store.strong_count() > 0);
+        if stores.is_empty() {
+            stores.push(Arc::downgrade(self));
+        }
+        stores.push(Arc::downgrade(&fresh));
+        Ok(fresh)
+    }
+
+    /// Writes the vector of a slot that stands in another store that shares slots with this one: as a caller gives it, or reduced if
+    /// that is how vectors are held. It must fit; nobody fills slots meanwhile, and nobody reads this store's vectors yet.
+    pub(crate) fn put_vector(&self, slot: u32, given: &[u8]) {
+        // SAFETY: the record exists: `held_as` made as many as there is capacity for, and slots are below it. Nobody else touches it,
+        // as the caller promises.
+        let place = unsafe { std::slice::from_raw_parts_mut(self.vectors.address(slot), self.vector_bytes) };
+        self.held.pack(given, place);
     }
 
     /// A store around arrays that are filled already. Enters every live key; a key that is live twice is an error.
-    pub(crate) fn from_parts(parts: Parts, guard: &Guard) -> Result<Self> {
+    pub(crate) fn from_parts(parts: Parts, guard: &Guard) -> Result<Arc<Self>> {
         /// Keys whose cells are on their way from memory.
         const AHEAD: u32 = 16;
         let slots = parts.slots;
-        let store = Self::around(parts, slots);
+        let store = Self::around(parts, slots, Removal::Final);
         store.life.map.reserve(slots as usize, guard)?;
         let (mut live, mut removed) = (0, 0);
         for slot in 0..slots {
@@ -155,7 +210,7 @@ impl Store {
             live += 1;
         }
         store.life.begin_with(live, removed);
-        Ok(store)
+        Ok(Arc::new(store))
     }
 
     // ---- reading ----------------------------------------------------------------------------------------------------------
@@ -192,8 +247,14 @@ impl Store {
         self.life.undisturbed(since)
     }
 
+    /// Bytes of a vector as it is held.
     pub(crate) fn vector_bytes(&self) -> usize {
         self.vector_bytes
+    }
+
+    /// How vectors are held.
+    pub(crate) fn held(&self) -> Held {
+        self.held
     }
 
     /// Bytes from one stored vector to the next.
@@ -207,7 +268,7 @@ impl Store {
         let slots = self.slots() as usize;
         let arrays = [Some(&self.vectors), Some(&self.keys), Some(&self.states), self.scales.as_ref()];
         let bytes: usize = arrays.into_iter().flatten().map(|array| array.bytes(slots)).sum();
-        (bytes + self.life.map.bytes(guard) + self.kept.bytes() + size_of::<Self>()) as u64
+        (bytes + self.life.map.bytes(guard) + self.kept.bytes() + size_of::<Self>() + size_of::<Shared>()) as u64
     }
 
     /// The state of a slot below [`Store::slots`].
@@ -257,9 +318,22 @@ impl Store {
         unsafe { std::slice::from_raw_parts(self.vector(slot), self.vector_bytes) }
     }
 
-    /// 1 / norm of the vector of a slot, where the metric keeps it; else 1.
+    /// The vector of such a slot as the caller gave it, or as it is held if it is reduced.
+    pub(crate) fn unpack(&self, slot: u32, given: &mut Vec<u8>) {
+        given.resize(if let Held::Reduced(bytes) = self.held { bytes as usize } else { self.given_bytes }, 0);
+        self.held.unpack(self.vector_slice(slot), given);
+    }
+
+    /// What distances of a slot are multiplied with: 1 / norm of its vector, where the metric keeps it and the vector is held at that length;
+    /// else 1.
     #[inline(always)]
     pub(crate) fn scale(&self, slot: u32) -> f32 {
+        if self.scaled { self.own_scale(slot) } else { 1.0 }
+    }
+
+    /// 1 / norm of the vector of a slot as the caller gave it, where the metric keeps it; else 1.
+    #[inline(always)]
+    pub(crate) fn own_scale(&self, slot: u32) -> f32 {
         match &self.scales {
             Some(scales) => {
                 // SAFETY: as in `state_cell`; scales are only ever accessed as atomics.
@@ -309,9 +383,12 @@ impl Store {
         if slots <= self.capacity() {
             return Ok(());
         }
-        let _growing = self.growing.lock();
+        let stores = self.growing.lock();
         let wanted = rounded_capacity(slots as usize);
         self.vectors.grow(wanted)?;
+        for store in stores.iter().filter_map(Weak::upgrade) {
+            store.vectors.grow(wanted)?;
+        }
         self.keys.grow(wanted)?;
         self.states.grow(wanted)?;
         if let Some(scales) = &self.scales {
@@ -349,15 +426,16 @@ impl Store {
         guard.flush();
     }
 
-    /// Fills an allocated slot. Only the caller that allocated it may do so, once, before it claims or publishes it.
+    /// Fills an allocated slot with a vector, which must fit, or is reduced if that is how vectors are held. Only the caller that allocated it may do so, once, before it claims or
+    /// publishes it, and only in the newest of the stores that share slots.
     pub(crate) fn write(&self, slot: u32, key: u64, vector: &[u8], scale: f32) {
-        assert_eq!(vector.len(), self.vector_bytes);
-        debug_assert_eq!(self.state(slot), EMPTY);
+        assert!(vector.len() == self.given_bytes || Held::Reduced(vector.len() as u32) == self.held);
+        debug_assert!(self.state(slot) == EMPTY && self.held.fits(vector));
         // SAFETY: the slot exists, has stride() >= vector_bytes bytes, and is the caller's alone: nobody reads vector, key or
         // scale of a slot that is neither claimed nor published. The padding is zero: records start zeroed, and only vectors of
         // this length are ever written.
         unsafe {
-            std::ptr::copy_nonoverlapping(vector.as_ptr(), self.vectors.address(slot), self.vector_bytes);
+            self.held.pack(vector, std::slice::from_raw_parts_mut(self.vectors.address(slot), self.vector_bytes));
             AtomicU64::from_ptr(self.keys.address(slot).cast()).store(key, Ordering::Relaxed);
             if let Some(scales) = &self.scales {
                 AtomicU32::from_ptr(scales.address(slot).cast()).store(scale.to_bits(), Ordering::Relaxed);
@@ -452,8 +530,8 @@ mod tests {
     use super::*;
     use crate::util::epoch::Epochs;
 
-    fn store_with(keys: &[u64]) -> (Epochs, Store) {
-        let (epochs, store) = (Epochs::new(), Store::empty(4, false));
+    fn store_with(keys: &[u64]) -> (Epochs, Arc<Store>) {
+        let (epochs, store) = (Epochs::new(), Store::empty(4, false, Removal::Final));
         for &key in keys {
             insert(&store, &epochs, key).unwrap();
         }
@@ -571,8 +649,8 @@ mod tests {
 
     #[test]
     fn a_removed_vector_comes_back_unless_its_key_has_a_newer_one() {
-        let (epochs, store) = store_with(&[1, 2]);
-        let store = store.with_removal(Removal::Kept);
+        let (epochs, store) = (Epochs::new(), Store::empty(4, false, Removal::Kept));
+        assert_eq!([1, 2].map(|key| insert(&store, &epochs, key).unwrap()), [0, 1]);
         let guard = epochs.pin();
         assert!(!store.revive(1, &guard).unwrap());
         assert!(store.remove(1, &guard) && store.remove(2, &guard));

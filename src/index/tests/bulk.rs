@@ -4,7 +4,6 @@
 
 use crate::build::bulk::{self, Pile, Team};
 use crate::distance::{Element, Metric};
-use crate::index::Core;
 use crate::index::config::{BuildOptions, Filter, Kind, OpenFlags, Options, Quantizer, SearchOptions};
 use crate::simd;
 use crate::util::pool::Pool;
@@ -151,7 +150,7 @@ fn every_level_builds_the_same_graph() {
         }
         fill(&index, &vectors, 1);
         let pin = index.pin();
-        let Core { store, .. } = index.core(&pin);
+        let store = index.core(&pin).store(&pin);
         let slots: Vec<u32> = (0..store.slots()).collect();
         let graph = crate::graph::Graph::new(8, 5);
         let mut first = None;

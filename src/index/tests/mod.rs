@@ -1,7 +1,8 @@
-//! Is a durable directory what it says, whatever the disk does?
+//! Is a durable directory what it says, whatever the disk does? And (`holding`) what goes on while vectors change how they are held?
 
 mod crash;
 mod durable;
+mod holding;
 
 use super::config::{Kind, Options};
 use super::{Index, LogOptions};

@@ -96,7 +96,11 @@ fn hostile_headers_with_right_checksums_are_refused() {
     type Change = fn(&mut Vec<u8>);
     let cases: &[(&str, Status, Change)] = &[
         ("not a kith file", Status::Corrupt, |file| file[0] = b'P'),
-        ("format 4", Status::Version, |file| put_u32(file, at::FORMAT, 4)),
+        ("format 6", Status::Version, |file| put_u32(file, at::FORMAT, 6)),
+        ("format 4, an index of this kind has 1", Status::Corrupt, |file| put_u32(file, at::FORMAT, 4)),
+        ("held as element 5", Status::Corrupt, |file| put_u32(file, at::HELD, 5)),
+        ("reduced to 0 bytes", Status::Corrupt, |file| put_u32(file, at::HELD, 16)),
+        ("such vectors are held as element 4", Status::Corrupt, |file| put_u32(file, at::HELD, 4)),
         ("format 0", Status::Corrupt, |file| put_u32(file, at::FORMAT, 0)),
         ("byte order", Status::Version, |file| file[at::BYTE_ORDER..at::BYTE_ORDER + 4].reverse()),
         ("dimensions is 0", Status::Corrupt, |file| put_u32(file, at::DIMENSIONS, 0)),
@@ -188,10 +192,10 @@ fn sixteen_bit_components_must_be_finite() {
 #[test]
 fn unknown_sections_are_skipped_if_they_may_be_and_refused_if_not() {
     let file = sample();
-    load(&with_section(&file, 11, OPTIONAL, b"a word from the future")).unwrap();
-    load(&with_section(&file, 11, OPTIONAL, &[])).unwrap();
-    assert_eq!(judge(&with_section(&file, 11, OPTIONAL, &vec![7; 2 * BLOCK + 5])), Outcome::Opened);
-    let required = load(&with_section(&file, 11, 0, b"links")).unwrap_err();
+    load(&with_section(&file, 12, OPTIONAL, b"a word from the future")).unwrap();
+    load(&with_section(&file, 12, OPTIONAL, &[])).unwrap();
+    assert_eq!(judge(&with_section(&file, 12, OPTIONAL, &vec![7; 2 * BLOCK + 5])), Outcome::Opened);
+    let required = load(&with_section(&file, 12, 0, b"links")).unwrap_err();
     assert_eq!(required.status(), Status::Version, "{required}");
     let plain = Sample::new(Element::F32, Metric::L2, 3, 4).bytes(Keep::Live);
     let misplaced = load(&with_section(&plain, 4, OPTIONAL, &[0; 16])).unwrap_err();

@@ -6,6 +6,7 @@ use super::damage::{offset_of, refusal};
 use super::*;
 use crate::distance::{Element, Metric};
 use crate::graph::{KEEP, NONE, level_of, row_bytes};
+use crate::store::Held;
 
 const M: u32 = 4;
 const SLOTS: u32 = 40;
@@ -106,7 +107,7 @@ fn a_graph_comes_back_link_by_link_loaded_and_mapped() {
     let (path, again) = (folder.path().join("graph.kith"), folder.path().join("again.kith"));
     std::fs::write(&path, &file.bytes).unwrap();
     for flags in [PLAIN, MAPPED, UNCHECKED] {
-        let Opened { config, parts, graph, format, .. } = open(&path, flags, &Pool::default()).unwrap();
+        let Opened { config, parts, graph, .. } = open(&path, flags, &Pool::default()).unwrap();
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin()).unwrap();
         let mut states: Vec<u8> = (0..SLOTS).map(|slot| store.state(slot)).collect();
@@ -118,6 +119,7 @@ fn a_graph_comes_back_link_by_link_loaded_and_mapped() {
             states: &states,
             tree: tree.as_ref(),
             codes: None,
+            reducer: None,
         };
         save(&image, &again).unwrap();
         assert!(std::fs::read(&again).unwrap() == file.bytes, "{flags:?}");
@@ -128,6 +130,6 @@ fn a_graph_comes_back_link_by_link_loaded_and_mapped() {
             saving.finish().unwrap();
             assert!(std::fs::read(&again).unwrap() == file.bytes, "in steps of {step}");
         }
-        assert_eq!(format, 2);
+        assert_eq!(format_for(&config, Held::AsGiven), 2);
     }
 }

@@ -20,7 +20,15 @@ const UNCHECKED: OpenFlags = OpenFlags { unchecked: true, ..PLAIN };
 fn save_sample(sample: &Sample, path: &Path) -> Result<()> {
     let states = sample.states();
     save(
-        &Image { config: &sample.config, store: &sample.store, graph: None, states: &states, tree: None, codes: None },
+        &Image {
+            config: &sample.config,
+            store: &sample.store,
+            graph: None,
+            states: &states,
+            tree: None,
+            codes: None,
+            reducer: None,
+        },
         path,
     )
 }
@@ -33,7 +41,7 @@ fn content(store: &Store) -> Vec<(u64, Vec<u8>, u32)> {
         .collect()
 }
 
-fn open_store(path: &Path, flags: OpenFlags) -> Result<(Config, Store)> {
+fn open_store(path: &Path, flags: OpenFlags) -> Result<(Config, Arc<Store>)> {
     let opened = open(path, flags, &Pool::default())?;
     let epochs = Epochs::new();
     let store = Store::from_parts(opened.parts, &epochs.pin())?;

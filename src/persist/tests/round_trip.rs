@@ -113,7 +113,7 @@ fn an_opened_index_goes_on() {
     let sample = Sample::new(Element::F32, Metric::L2, 4, 70);
     save_sample(&sample, &path).unwrap();
     let (config, store) = open_store(&path, PLAIN).unwrap();
-    let again = Sample { config, store, epochs: Epochs::new(), graph: None, codes: None };
+    let again = Sample { config, store, epochs: Epochs::new(), graph: None, codes: None, reducer: None };
     let guard = again.epochs.pin();
     assert!(again.store.remove(1003, &guard));
     drop(guard);
@@ -130,7 +130,7 @@ fn what_is_kept_is_the_same_whether_saved_from_memory_or_from_a_map() {
     let sample = Sample::new(Element::Bf16, Metric::Cosine, 33, 90);
     save_sample(&sample, &first).unwrap();
     let (config, store) = open_store(&first, MAPPED).unwrap();
-    let mapped = Sample { config, store, epochs: Epochs::new(), graph: None, codes: None };
+    let mapped = Sample { config, store, epochs: Epochs::new(), graph: None, codes: None, reducer: None };
     save_sample(&mapped, &second).unwrap();
     assert_eq!(std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap());
 }
