@@ -20,11 +20,13 @@ struct Fixture {
     dimensions: u32,
     vectors: u64,
     quantizer: Quantizer,
+    /// Where it is fixed.
+    capacity: Option<u64>,
     /// The nearest to vector 17, by number; computed by another program.
     nearest: [u64; 4],
 }
 
-const FIXTURES: [Fixture; 5] = [
+const FIXTURES: [Fixture; 6] = [
     Fixture {
         name: "format1-f32-cosine",
         format: 1,
@@ -35,6 +37,7 @@ const FIXTURES: [Fixture; 5] = [
         dimensions: 6,
         vectors: 70,
         quantizer: Quantizer::None,
+        capacity: None,
         nearest: [17, 23, 59, 49],
     },
     Fixture {
@@ -47,6 +50,7 @@ const FIXTURES: [Fixture; 5] = [
         dimensions: 20,
         vectors: 40,
         quantizer: Quantizer::None,
+        capacity: None,
         nearest: [17, 16, 21, 11],
     },
     Fixture {
@@ -59,6 +63,7 @@ const FIXTURES: [Fixture; 5] = [
         dimensions: 64,
         vectors: 130,
         quantizer: Quantizer::None,
+        capacity: None,
         nearest: [17, 34, 58, 38],
     },
     // Rows of fewer links than fill a line, three levels, and removed vectors that links lead through.
@@ -72,6 +77,7 @@ const FIXTURES: [Fixture; 5] = [
         dimensions: 6,
         vectors: 60,
         quantizer: Quantizer::None,
+        capacity: None,
         nearest: [17, 23, 49, 59],
     },
     // With a codec and codes.
@@ -85,7 +91,21 @@ const FIXTURES: [Fixture; 5] = [
         dimensions: 20,
         vectors: 300,
         quantizer: Quantizer::Projected4,
+        capacity: None,
         nearest: [17, 69, 43, 147],
+    },
+    Fixture {
+        name: "format4-f32-cosine-fixed",
+        format: 4,
+        kind: Kind::Flat,
+        m: 12,
+        element: Element::F32,
+        metric: Metric::Cosine,
+        dimensions: 6,
+        vectors: 70,
+        quantizer: Quantizer::None,
+        capacity: Some(200),
+        nearest: [17, 23, 59, 49],
     },
 ];
 
@@ -118,6 +138,8 @@ impl Fixture {
             quantizer: self.quantizer,
             seed: 42,
             m: self.m,
+            capacity: self.capacity.unwrap_or(0),
+            fixed_capacity: self.capacity.is_some(),
             ..Options::default()
         })
         .unwrap();
@@ -141,6 +163,7 @@ fn fixtures_open_and_answer_as_ever() {
             );
             let (kind, m) = (fixture.kind, if fixture.kind == Kind::Flat { 0 } else { fixture.m });
             assert_eq!((info.kind, info.m, info.quantizer), (kind, m, fixture.quantizer));
+            assert_eq!(info.fixed_capacity.then_some(info.capacity), fixture.capacity);
             assert_eq!((info.seed, info.ef_construction, info.ef_search), (42, 200, 64));
             for i in 0..fixture.vectors {
                 assert_eq!(index.contains(Fixture::key(i)).unwrap(), i % 5 != 0);

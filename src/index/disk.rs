@@ -1,6 +1,7 @@
 //! Calls that touch files, streams and buffers: save, open, file info.
 
-use super::config::{Info, OpenFlags};
+use super::config::{Config, Info, OpenFlags};
+use super::room::Room;
 use super::{Core, Index};
 use crate::persist::links::{Tree, keep_linked};
 use crate::persist::{self, Image, Opened};
@@ -18,6 +19,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) states: Vec<u8>,
+    /// With the capacity of that instant.
+    config: Config,
     tree: Option<Tree>,
     /// Whether it has codes.
     coded: bool,
@@ -29,9 +32,9 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// What a save writes. `core` is the one that the snapshot was taken of.
-    pub(super) fn image<'a>(&'a self, index: &'a Index, core: &'a Core, guard: &'a Guard) -> Image<'a> {
+    pub(super) fn image<'a>(&'a self, core: &'a Core, guard: &'a Guard) -> Image<'a> {
         Image {
-            config: &index.config,
+            config: &self.config,
             store: &core.store,
             graph: core.graph.as_ref(),
             states: &self.states,
@@ -53,17 +56,18 @@ impl Index {
     /// Takes down the index at one instant. What the states name stays as it is while `guard` is pinned.
     pub(super) fn snapshot<'a>(&self, guard: &'a Guard) -> Result<(&'a Core, Snapshot)> {
         // The instant: no publication is under way while the states are copied.
-        let (core, mut states, kept, logged) = {
+        let (core, mut states, config, kept, logged) = {
             let _alone = self.gate.write();
             let core = self.core(guard);
             let kept = core.store.all_removed().into_iter().map(|(_, slot)| slot).collect();
-            (core, core.store.copy_states()?, kept, self.seen_up_to())
+            let config = Config { limit: self.room.as_ref().map(Room::limit), ..self.config.clone() };
+            (core, core.store.copy_states()?, config, kept, self.seen_up_to())
         };
         let coded = core.keep_codes(guard);
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
-        Ok((core, Snapshot { states, tree, coded, kept, logged }))
+        Ok((core, Snapshot { states, config, tree, coded, kept, logged }))
     }
 
     /// Writes the index as it is at one instant of the call: beside the file, synced, then renamed over it. Writers go on.
@@ -74,7 +78,7 @@ impl Index {
         self.check_saving()?;
         let pin = self.pin();
         let (core, snapshot) = self.snapshot(&pin)?;
-        persist::save(&snapshot.image(self, core, &pin), path)
+        persist::save(&snapshot.image(core, &pin), path)
     }
 
     /// As [`Index::save`], but the bytes go to `out`, front to back, in pieces of at most 1 MiB. `out` must not change the index.
@@ -85,7 +89,7 @@ impl Index {
         self.check_saving()?;
         let pin = self.pin();
         let (core, snapshot) = self.snapshot(&pin)?;
-        reentry::calling_back(self.name(), || persist::save_to(&snapshot.image(self, core, &pin), out))
+        reentry::calling_back(self.name(), || persist::save_to(&snapshot.image(core, &pin), out))
     }
 
     /// Opens a file written by [`Index::save`].

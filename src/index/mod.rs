@@ -16,6 +16,7 @@ mod exchange;
 mod observed;
 mod opaque;
 mod reading;
+mod room;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use config::{Config, Kind, Options};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
 use parking_lot::RwLock;
+use room::Room;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -100,6 +102,8 @@ pub struct Index {
     poison: OnceLock<String>,
     /// Format of the file it came from, or would be written in.
     format: u32,
+    /// Where the index may hold so many vectors only.
+    room: Option<Room>,
     /// Where the index keeps a log of its changes.
     durable: Option<Box<Durable>>,
 }
@@ -113,7 +117,9 @@ impl Index {
         let config = Config::new(options)?;
         let core = Core::empty(&config);
         let index = Self::around(config, core)?;
-        index.reserve(options.capacity)?;
+        if index.room.is_none() {
+            index.reserve(options.capacity)?;
+        }
         Ok(index)
     }
 
@@ -121,6 +127,7 @@ impl Index {
         let mut scoring = Scoring::new(config.metric, config.element, config.dimensions, core.store.stride())?;
         scoring.custom.clone_from(&config.custom);
         let format = crate::persist::format_for(&config);
+        let room = config.limit.map(Room::new);
         Ok(Self {
             config,
             scoring,
@@ -133,6 +140,7 @@ impl Index {
             read_only: None,
             poison: OnceLock::new(),
             format,
+            room,
             durable: None,
         })
     }

@@ -1,6 +1,7 @@
 //! Calls that read the index: search, batches, get, contains, keys, describe. They take no lock.
 
 use super::config::{Filter, Info, MAX_EF, NO_KEY, Quantizer, SearchOptions};
+use super::room::Room;
 use super::{Core, Index, Opaque, Rows};
 use crate::graph::Check;
 use crate::search::flat::{self, Span};
@@ -401,7 +402,7 @@ impl Index {
         Info {
             count: store.live(),
             removed: store.removed(),
-            capacity: store.capacity(),
+            capacity: self.room.as_ref().map_or_else(|| store.capacity(), Room::limit),
             bytes: self.bytes(core, &pin),
             quantizer: if core.codes(&pin).is_some() { Quantizer::Projected4 } else { Quantizer::None },
             ..self.config.info(self.format)

@@ -13,14 +13,15 @@ use crate::util::error::{Error, Result, Status};
 use crate::util::memory::LINE;
 
 /// The newest format. Formats 1 to this one are read.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 
 /// The format that an index is written in: the oldest that can hold it, so that older versions of kith read what they can.
 pub(crate) fn format_for(config: &Config) -> u32 {
-    match (config.kind, config.quantizer) {
-        (Kind::Auto | Kind::Flat, _) => 1,
-        (Kind::Graph, Quantizer::None) => 2,
-        (Kind::Graph, Quantizer::Auto | Quantizer::Projected4) => 3,
+    match (config.limit, config.kind, config.quantizer) {
+        (Some(_), ..) => 4,
+        (None, Kind::Auto | Kind::Flat, _) => 1,
+        (None, Kind::Graph, Quantizer::None) => 2,
+        (None, Kind::Graph, Quantizer::Auto | Quantizer::Projected4) => 3,
     }
 }
 
@@ -37,6 +38,9 @@ const BYTE_ORDER: u32 = 0x0102_0304;
 const ENTRY: usize = 64;
 /// Entries that fit between the fixed fields and the checksum.
 pub(super) const MOST_SECTIONS: usize = (at::CHECKSUM - at::SECTIONS) / ENTRY;
+
+/// In the header's flags: the capacity is fixed.
+const FIXED_CAPACITY: u32 = 1;
 
 /// Offsets in the header.
 pub(super) mod at {
@@ -57,6 +61,8 @@ pub(super) mod at {
     pub(in crate::persist) const SLOTS: usize = 72;
     pub(in crate::persist) const LIVE: usize = 80;
     pub(in crate::persist) const REMOVED: usize = 88;
+    pub(in crate::persist) const FLAGS: usize = 96;
+    pub(in crate::persist) const CAPACITY: usize = 104;
     pub(in crate::persist) const SECTIONS: usize = 128;
     pub(in crate::persist) const CHECKSUM: usize = super::PAGE - 4;
 }
@@ -204,6 +210,10 @@ impl Header {
         put_u64(&mut page, at::SLOTS, self.slots.all);
         put_u64(&mut page, at::LIVE, self.slots.live);
         put_u64(&mut page, at::REMOVED, self.slots.removed);
+        if let Some(limit) = config.limit {
+            put_u32(&mut page, at::FLAGS, FIXED_CAPACITY);
+            put_u64(&mut page, at::CAPACITY, limit);
+        }
         for (i, section) in self.sections.iter().enumerate() {
             let entry = at::SECTIONS + i * ENTRY;
             put_u32(&mut page, entry, section.kind.0);
@@ -248,6 +258,13 @@ impl Header {
                 slots.live, slots.removed, slots.all
             )));
         }
+        if config.limit.is_some_and(|limit| slots.live > limit) {
+            return Err(Error::corrupt(format!(
+                "the header says {} live vectors and a capacity of {}",
+                slots.live,
+                get_u64(page, at::CAPACITY)
+            )));
+        }
         let sections = decode_sections(page, &config, slots.all, file_bytes)?;
         let header = Self { format, config, slots, sections };
         if header.encode() != *page {
@@ -289,7 +306,8 @@ fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
             m: get_u32(page, at::M),
             ef_construction: get_u32(page, at::EF_CONSTRUCTION),
             ef_search: get_u32(page, at::EF_SEARCH),
-            capacity: 0,
+            capacity: get_u64(page, at::CAPACITY),
+            fixed_capacity: get_u32(page, at::FLAGS) & FIXED_CAPACITY != 0,
             seed: get_u64(page, at::SEED),
             keep_removed: false,
             custom: None,
@@ -347,7 +365,7 @@ fn decode_sections(page: &[u8; PAGE], config: &Config, slots: u64, file_bytes: u
     let lines =
         stated.find(|section| section.kind == SectionKind::CODES).map(|codes| codes.record_bytes as usize / LINE);
     // Sections of codes where there cannot be any are then known, but not expected.
-    let lines = lines.filter(|&lines| format_for(config) >= 3 && is_code(lines));
+    let lines = lines.filter(|&lines| config.quantizer != Quantizer::None && is_code(lines));
     let mut expected = known_sections(config, slots, upper_rows.unwrap_or(0).min(most), lines);
     let mut sections: Vec<Section> = Vec::with_capacity(count);
     let (mut end, mut blocks) = (PAGE as u64, 0);

@@ -115,6 +115,12 @@ impl Sample {
         self
     }
 
+    /// The same with a fixed capacity.
+    fn limited(mut self, limit: u64) -> Self {
+        self.config.limit = Some(limit);
+        self
+    }
+
     /// The same with codes. The vectors are not empty.
     pub(super) fn coded(mut self) -> Self {
         self.config.quantizer = Quantizer::Projected4;
@@ -161,6 +167,7 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         removed.linked(4, &mut Random::new(3)).bytes(Keep::All),
         Sample::new(Element::U8, Metric::Cosine, 8, 40).linked(2, &mut Random::new(4)).bytes(Keep::All),
         Sample::new(Element::U8, Metric::L2, 24, 50).linked(3, &mut Random::new(6)).coded().bytes(Keep::All),
+        Sample::new(Element::F32, Metric::InnerProduct, 3, 5).limited(5).bytes(Keep::Live),
         Sample::new(Element::F32, Metric::L2, 2, 0).linked(16, &mut Random::new(5)).bytes(Keep::All),
         with_optional_section(&Sample::new(Element::U8, Metric::InnerProduct, 40, 2).bytes(Keep::Live)),
     ]

@@ -179,7 +179,7 @@ fn info_of(header: &Header) -> Info {
     Info {
         count: header.slots.live,
         removed: header.slots.removed,
-        capacity: header.slots.all,
+        capacity: header.config.limit.unwrap_or(header.slots.all),
         bytes: header.file_bytes(),
         quantizer: header.section(SectionKind::CODES).map_or(Quantizer::None, |_| Quantizer::Projected4),
         ..header.config.info(header.format)

@@ -96,7 +96,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
     type Change = fn(&mut Vec<u8>);
     let cases: &[(&str, Status, Change)] = &[
         ("not a kith file", Status::Corrupt, |file| file[0] = b'P'),
-        ("format 4", Status::Version, |file| put_u32(file, at::FORMAT, 4)),
+        ("format 5", Status::Version, |file| put_u32(file, at::FORMAT, 5)),
         ("format 0", Status::Corrupt, |file| put_u32(file, at::FORMAT, 0)),
         ("byte order", Status::Version, |file| file[at::BYTE_ORDER..at::BYTE_ORDER + 4].reverse()),
         ("dimensions is 0", Status::Corrupt, |file| put_u32(file, at::DIMENSIONS, 0)),
@@ -114,6 +114,19 @@ fn hostile_headers_with_right_checksums_are_refused() {
         ("section rows is missing", Status::Corrupt, |file| {
             put_u32(file, at::KIND, 2);
             put_u32(file, at::FORMAT, 2);
+        }),
+        ("format 4, an index of this kind has 1", Status::Corrupt, |file| put_u32(file, at::FORMAT, 4)),
+        ("format 1, an index of this kind has 4", Status::Corrupt, |file| put_u32(file, at::FLAGS, 1)),
+        ("no save writes", Status::Corrupt, |file| put_u64(file, at::CAPACITY, 1)),
+        ("a capacity of 1", Status::Corrupt, |file| {
+            put_u32(file, at::FORMAT, 4);
+            put_u32(file, at::FLAGS, 1);
+            put_u64(file, at::CAPACITY, 1);
+        }),
+        ("no save writes", Status::Corrupt, |file| {
+            put_u32(file, at::FORMAT, 4);
+            put_u32(file, at::FLAGS, 3);
+            put_u64(file, at::CAPACITY, 1000);
         }),
         ("quantizer is 7", Status::Version, |file| put_u32(file, at::QUANTIZER, 7)),
         ("m is 1", Status::Corrupt, |file| put_u32(file, at::M, 1)),
