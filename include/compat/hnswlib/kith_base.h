@@ -67,6 +67,8 @@
 #define HNSWLIB_NODISCARD
 #endif
 
+#define HNSWLIB_USE_PREFETCH 0
+
 // Without exceptions a call that would throw ends the program with the text.
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
 #define KITH_HNSWLIB_EXCEPTIONS 1
@@ -201,6 +203,8 @@ inline Status kith_status_of(Call call) {
         call();
     } catch (const std::exception &error) {
         return Status(std::string(error.what()));
+    } catch (...) {
+        return Status("an exception that is no std::exception");
     }
 #else
     call();
