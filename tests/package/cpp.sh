@@ -49,7 +49,7 @@ for compiler in $compilers; do
         name=$(basename "$file" .cpp)
         # shellcheck disable=SC2046
         program "$name" "$compiler" -std=c++11 "$file" $(pkg-config --cflags --libs kith-hnswlib)
-        if [ "$name" = files ]; then runs "$name.$compiler" "$source/tests/fixtures/foreign"; else runs "$name.$compiler"; fi
+        case $name in files | misuse) runs "$name.$compiler" "$source/tests/fixtures/foreign" ;; *) runs "$name.$compiler" ;; esac
     done
     ok "hnswlib's interface from the installed tree, $compiler, C++11"
 
