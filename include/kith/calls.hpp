@@ -88,15 +88,15 @@ public:
     static double compute(void *ctx, const void *a, const void *b) noexcept {
         // NaN is farther than everything.
         own_distance &own = *static_cast<own_distance *>(ctx);
-        const double far = std::numeric_limits<double>::quiet_NaN();
-        if (call *here = call::innermost()) return here->run(far, [&] { return own.distance_(a, b); });
+        const double farthest = std::numeric_limits<double>::quiet_NaN();
+        if (call *here = call::innermost()) return here->run(farthest, [&] { return own.distance_(a, b); });
         try {
             return own.distance_(a, b);
         } catch (...) {
             const std::lock_guard<std::mutex> lock(own.guard_);
             own.stray_ = std::current_exception();
             own.strays_++;
-            return far;
+            return farthest;
         }
     }
 

@@ -197,7 +197,7 @@ inline KithHandle kith_make(const kith_options &options, const char *memory) {
 template <typename dist_t>
 std::vector<std::pair<dist_t, labeltype>> kith_find(const KithSpace<dist_t> &space, const kith_index *handle, const void *query, size_t k, size_t ef,
                                                     BaseFilterFunctor *filter, kith_search_stats &stats) {
-    const size_t most_ef = 1 << 20, near = 64;
+    const size_t most_ef = 1 << 20, few = 64;
     kith_search_options options = kith_search_options();
     options.size = sizeof options;
     options.ef = static_cast<uint32_t>((std::min)(ef, most_ef));
@@ -208,12 +208,12 @@ std::vector<std::pair<dist_t, labeltype>> kith_find(const KithSpace<dist_t> &spa
     stats.size = sizeof stats;
     options.stats = &stats;
 
-    uint64_t few_keys[near];
-    double few_distances[near];
-    std::vector<uint64_t> many_keys(k > near ? k : 0);
-    std::vector<double> many_distances(k > near ? k : 0);
-    uint64_t *keys = k > near ? many_keys.data() : few_keys;
-    double *distances = k > near ? many_distances.data() : few_distances;
+    uint64_t few_keys[few];
+    double few_distances[few];
+    std::vector<uint64_t> many_keys(k > few ? k : 0);
+    std::vector<double> many_distances(k > few ? k : 0);
+    uint64_t *keys = k > few ? many_keys.data() : few_keys;
+    double *distances = k > few ? many_distances.data() : few_distances;
 
     size_t count = 0;
     KithCallbacks callbacks(handle);
