@@ -61,7 +61,7 @@ pub(super) mod at {
     pub(in crate::persist) const SLOTS: usize = 72;
     pub(in crate::persist) const LIVE: usize = 80;
     pub(in crate::persist) const REMOVED: usize = 88;
-    pub(in crate::persist) const FLAGS: usize = 96;
+    pub(in crate::persist) const FLAGS: usize = 100;
     pub(in crate::persist) const CAPACITY: usize = 104;
     pub(in crate::persist) const SECTIONS: usize = 128;
     pub(in crate::persist) const CHECKSUM: usize = super::PAGE - 4;

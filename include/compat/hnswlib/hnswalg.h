@@ -544,8 +544,8 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
         labeltype old = label;
         if (found.there && found.state == KithLabels::LIVE) {
             // Programs that update everything update much that has not changed.
-            const void *row = nullptr;
-            const bool same = kith_row(handle_.get(), label, &row) == KITH_OK && memcmp(row, data_point, data_size_) == 0;
+            std::vector<char> row(data_size_);
+            const bool same = kith_get(handle_.get(), label, row.data()) == KITH_OK && memcmp(row.data(), data_point, data_size_) == 0;
             if (!same) store(data_point, label);
             return id;
         }

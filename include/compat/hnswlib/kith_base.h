@@ -67,7 +67,9 @@
 #define HNSWLIB_NODISCARD
 #endif
 
+#ifndef HNSWLIB_USE_PREFETCH
 #define HNSWLIB_USE_PREFETCH 0
+#endif
 
 // Without exceptions a call that would throw ends the program with the text.
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
