@@ -59,7 +59,7 @@ impl Room {
         Ok(())
     }
 
-    fn admit(&self, most: u64, live: impl Fn() -> u64, new: impl FnOnce() -> u64) -> Result<Admission<'_>> {
+    fn admit(&self, most: u64, live: impl Fn() -> u64, new: impl FnOnce() -> Result<u64>) -> Result<Admission<'_>> {
         let shared = self.adding.read();
         // Announced before what is there is counted, and taken back after it became live: whoever counts sees it once at least.
         let announced = self.announced.fetch_add(most, Ordering::SeqCst).saturating_add(most);
@@ -69,7 +69,7 @@ impl Room {
         }
         drop(admission);
         let alone = self.adding.write();
-        let (live, new, limit) = (live(), new(), self.limit());
+        let (live, new, limit) = (live(), new()?, self.limit());
         if live.saturating_add(new) <= limit {
             return Ok(Admission::Alone { _adding: alone });
         }
@@ -92,8 +92,10 @@ impl Index {
         let new = || {
             let pin = self.pin();
             let store = &self.core(&pin).store;
-            let absent: HashSet<u64> = keys.iter().copied().filter(|&key| store.find(key, &pin).is_none()).collect();
-            absent.len() as u64
+            let mut absent = HashSet::new();
+            absent.try_reserve(keys.len()).map_err(|_| Error::memory(8 * keys.len()))?;
+            absent.extend(keys.iter().copied().filter(|&key| store.find(key, &pin).is_none()));
+            Ok(absent.len() as u64)
         };
         room.admit(keys.len() as u64, live, new).map(Some)
     }

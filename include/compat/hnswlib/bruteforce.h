@@ -35,6 +35,11 @@ class BruteforceSearch : public AlgorithmInterface<dist_t> {
         return options;
     }
 
+    static const size_t UNLIMITED = ~size_t(0);
+
+    /// hnswlib writes all of its room; where there is no end to it, what is there will do.
+    size_t room_in_file() const { return maxelements_ == UNLIMITED ? 0 : maxelements_; }
+
     void count() {
         std::lock_guard<std::mutex> lock(counting_);
         kith_info info = kith_info();
@@ -54,7 +59,7 @@ class BruteforceSearch : public AlgorithmInterface<dist_t> {
         handle_ = std::move(loaded);
         attach(std::move(space));
         count();
-        maxelements_ = static_cast<size_t>(info.flags & KITH_FIXED_CAPACITY ? info.capacity : ~uint64_t(0));
+        maxelements_ = info.flags & KITH_FIXED_CAPACITY ? static_cast<size_t>(info.capacity) : UNLIMITED;
     }
 
  public:
@@ -111,12 +116,12 @@ class BruteforceSearch : public AlgorithmInterface<dist_t> {
 
     void saveIndex(const std::string &location) override {
         if (!handle_) HNSWLIB_THROW_RUNTIME_ERROR("Cannot save index: there is none");
-        kith_save_as(handle_.get(), KITH_FORMAT_HNSWLIB_FLAT, maxelements_, location);
+        kith_save_as(handle_.get(), KITH_FORMAT_HNSWLIB_FLAT, room_in_file(), location);
     }
 
     void saveIndex(std::ostream &output) {
         if (!handle_) HNSWLIB_THROW_RUNTIME_ERROR("Cannot save index: there is none");
-        kith_save_as(handle_.get(), KITH_FORMAT_HNSWLIB_FLAT, maxelements_, output);
+        kith_save_as(handle_.get(), KITH_FORMAT_HNSWLIB_FLAT, room_in_file(), output);
     }
 
     void loadIndex(const std::string &location, SpaceInterface<dist_t> *s) { load(KithSource(location), s); }
