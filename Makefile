@@ -30,7 +30,7 @@ help:
 	@echo 'make test                    Rust tests, C and C++ programs, symbols, install round trip'
 	@echo 'make test-arm                the Rust tests for 64-bit Arm in an emulator'
 	@echo 'make loom                    models of concurrent steps through every interleaving'
-	@echo 'make tsan                    the stress program under ThreadSanitizer (needs a nightly toolchain)'
+	@echo 'make tsan                    the stress programs under ThreadSanitizer (needs a nightly toolchain)'
 	@echo 'make lint                    format check, clippy and rustdoc with warnings denied'
 	@echo 'make header                  write include/kith.h anew from the Rust sources'
 	@echo 'make clean                   remove everything built'
@@ -72,6 +72,7 @@ loom:
 
 tsan:
 	@CARGO='$(CARGO)' sh tests/sanitize.sh thread
+	@CARGO='$(CARGO)' sh tests/sanitize_cpp.sh
 
 test-arm:
 	@CARGO='$(CARGO)' sh tests/arm.sh

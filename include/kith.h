@@ -128,6 +128,13 @@
 #define KITH_KEEP_REMOVED 1u
 
 /**
+ * kith_options.flags: the index never holds more than `capacity` vectors that searches can find. What would exceed it gives KITH_ERROR_FULL
+ * and changes nothing, a batch as a whole; replacing a vector needs no room. kith_reserve() then changes the capacity, to no less than
+ * there are. Memory is taken as vectors come. Files keep the capacity. kith_info.flags says that it is fixed. Not for durable directories.
+ */
+#define KITH_FIXED_CAPACITY 2u
+
+/**
  * kith_open(): use the file in place, read-only, without loading it. Do not truncate or overwrite a mapped file: replace it, as
  * kith_save() does. Cutting it short kills the process with SIGBUS. kith_open_buffer(): use the bytes where they lie.
  */
@@ -174,6 +181,8 @@ enum {
     KITH_ERROR_CANCELLED = -10,
     /** A callback tried to change the index that called it. */
     KITH_ERROR_BUSY = -11,
+    /** The index was made with KITH_FIXED_CAPACITY and is full. */
+    KITH_ERROR_FULL = -12,
     /** A defect of kith: please report the text. Later changes of this index give this status too; reading goes on. */
     KITH_ERROR_INTERNAL = -99,
 };
@@ -352,9 +361,9 @@ typedef struct kith_options {
     uint32_t ef_construction;
     /** Breadth of a search that names none. 1 to 1,048,576, default 64. More: better recall, slower searches. */
     uint32_t ef_search;
-    /** 0 or KITH_KEEP_REMOVED. */
+    /** 0 or a sum of KITH_KEEP_REMOVED and KITH_FIXED_CAPACITY. */
     uint32_t flags;
-    /** Vectors to make room for at once. A hint: the index grows by itself. */
+    /** Vectors to make room for at once. A hint: the index grows by itself, unless KITH_FIXED_CAPACITY makes this its limit. */
     uint64_t capacity;
     /**
      * Decides the levels of a graph. The same seed and the same inserts in the same order on one thread give the same graph; and so
@@ -495,13 +504,13 @@ typedef struct kith_info {
     uint64_t count;
     /** Places of removed and replaced vectors. This version does not use them again: they keep their memory until kith_clear(). */
     uint64_t removed;
-    /** Vectors that fit before the index grows again. */
+    /** Vectors that fit before the index grows again; with KITH_FIXED_CAPACITY all that may be there. */
     uint64_t capacity;
     /** Memory held in bytes, heap and mapped. */
     uint64_t bytes;
     /** Seed of the levels. */
     uint64_t seed;
-    /** 0 in this version. */
+    /** KITH_FIXED_CAPACITY if the capacity is fixed, else 0. */
     uint64_t flags;
     /**
      * Type of a component in memory: `element`; or KITH_U8 or KITH_I8 where all vectors were found to be such whole numbers (KITH_F32
@@ -677,6 +686,7 @@ KITH_API void kith_free(kith_index *index);
  * - KITH_ERROR_ARGUMENT: a pointer is NULL; key is KITH_NO_KEY; a component is NaN or infinite; under KITH_COSINE, the vector is
  *   zero
  * - KITH_ERROR_EXISTS: a vector has this key (kith_upsert() replaces it)
+ * - KITH_ERROR_FULL: the capacity is fixed and reached
  * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
  */
 KITH_API kith_status kith_insert(kith_index *index,
@@ -715,6 +725,7 @@ KITH_API kith_status kith_upsert(kith_index *index,
  * - KITH_ERROR_ARGUMENT: as for kith_insert(); stride smaller than a vector; count x stride does not fit
  *   into memory
  * - KITH_ERROR_EXISTS: a key is present or stands twice in the batch, and KITH_UPSERT is not set
+ * - KITH_ERROR_FULL: the capacity is fixed, and not all vectors fit
  * - KITH_ERROR_CANCELLED: progress returned non-zero
  * - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
  * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
@@ -762,6 +773,7 @@ KITH_API kith_status kith_remove_batch(kith_index *index, size_t count, const ui
  * Errors:
  * - KITH_ERROR_NOT_FOUND: there is none: never removed, given up by kith_forget(), or the index does not keep them
  * - KITH_ERROR_EXISTS: the key has a vector
+ * - KITH_ERROR_FULL: the capacity is fixed and reached
  * - KITH_ERROR_ARGUMENT: index is NULL
  * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
  */
@@ -789,11 +801,12 @@ KITH_API kith_status kith_clear(kith_index *index);
 
 /**
  * Makes room for `capacity` vectors in all, so that inserts up to there need no more memory for vectors. Less than there is
- * already: nothing happens.
+ * already: nothing happens. With KITH_FIXED_CAPACITY this changes the capacity instead, up or down, and asks for no memory.
  *
  * Errors:
  * - KITH_ERROR_MEMORY: the system refused; the index is as it was
  * - KITH_ERROR_ARGUMENT: index is NULL; capacity is more than an index can hold
+ * - KITH_ERROR_FULL: the capacity is fixed, and there are more vectors than that
  * - KITH_ERROR_READ_ONLY, KITH_ERROR_BUSY
  */
 KITH_API kith_status kith_reserve(kith_index *index,
@@ -1287,6 +1300,8 @@ KITH_API kith_status kith_describe_log(const kith_index *index,
  *   metric and element are not looked at. m and ef_construction: 0 means those of the file. kind: KITH_KIND_FLAT leaves the
  *   graph out
  * - index: receives the handle, to be ended with kith_free(). NULL on failure
+ *
+ * With KITH_FIXED_CAPACITY the capacity is that of options or, if there are more, the number of vectors.
  *
  * Vectors that hnswlib has marked as deleted come back with kith_undelete(), if options has KITH_KEEP_REMOVED. Of a label that stands
  * twice in the file one vector is taken.

@@ -18,412 +18,39 @@
  *   says it: remove() and contains() return bool, find() an optional.
  * - Vectors are whatever has data() and size() over contiguous components: std::vector, std::array, std::span, arrays. The type of
  *   the components is checked against the index's (kith::element_of says which goes with which), and so is their number.
- * - Filters and progress are callables. An exception that leaves one ends the call as soon as the library lets it and is thrown
+ * - Filters, progress, observers and distances are callables or objects. An exception that leaves one ends the call as soon as the library lets it and is thrown
  *   again from the method, never through the library.
  */
 #ifndef KITH_HPP
 #define KITH_HPP
 
-#include "kith.h"
+#include "kith/calls.hpp"
+#include "kith/types.hpp"
 
-#include <array>
-#include <atomic>
-#include <cstddef>
-#include <cstdint>
-#include <exception>
-#include <functional>
 #include <initializer_list>
-#include <iterator>
 #include <memory>
 #include <optional>
-#include <stdexcept>
-#include <string>
 #include <type_traits>
-#include <utility>
-#include <vector>
-
-#if defined(_MSVC_LANG) ? _MSVC_LANG < 201703L : __cplusplus < 201703L
-#error "kith.hpp needs C++17; kith.h works with every standard"
-#endif
 
 namespace kith {
-
-/// A call of the library failed.
-class error : public std::runtime_error {
-public:
-    error(kith_status status, const std::string &text) : std::runtime_error(text), status_(status) {}
-    /// KITH_ERROR_ARGUMENT and so on.
-    kith_status status() const noexcept { return status_; }
-
-private:
-    kith_status status_;
-};
-
-/// Throws what a status says, if it says anything. For calls of kith.h beside this layer; on the thread that made the call.
-inline void check(kith_status status) {
-    if (status != KITH_OK) throw error(status, kith_last_error());
-}
-
-/// As the KITH_ constants of the same names.
-enum class metric : std::uint32_t {
-    l2 = KITH_L2,
-    inner_product = KITH_INNER_PRODUCT,
-    cosine = KITH_COSINE,
-    l1 = KITH_L1,
-    hamming = KITH_HAMMING,
-    jaccard = KITH_JACCARD
-};
-enum class element : std::uint32_t {
-    f32 = KITH_F32,
-    f16 = KITH_F16,
-    bf16 = KITH_BF16,
-    i8 = KITH_I8,
-    u8 = KITH_U8,
-    b1 = KITH_B1
-};
-enum class kind : std::uint32_t { automatic = KITH_KIND_AUTO, flat = KITH_KIND_FLAT, graph = KITH_KIND_GRAPH };
-enum class quantizer : std::uint32_t {
-    automatic = KITH_QUANTIZER_AUTO,
-    none = KITH_QUANTIZER_NONE,
-    projected4 = KITH_QUANTIZER_PROJECTED4,
-    bytes = KITH_QUANTIZER_BYTES,
-    leading8 = KITH_QUANTIZER_LEADING8,
-    leading8_fine = KITH_QUANTIZER_LEADING8_FINE,
-};
-
-/// The bits of an IEEE half; any conversion to and from float is the caller's.
-struct half {
-    std::uint16_t bits;
-};
-/// The upper 16 bits of a float.
-struct bfloat {
-    std::uint16_t bits;
-};
-/// Eight components of an index of bits; component 0 is the lowest bit of the first.
-struct bits8 {
-    std::uint8_t bits;
-};
-
-/// Which element type a C++ type is. Specialise it for a 16-bit type of your own: `static constexpr element value = element::f16;`
-/// and `static constexpr std::size_t components = 1;`.
-template <class T> struct element_of;
-template <> struct element_of<float> {
-    static constexpr element value = element::f32;
-    static constexpr std::size_t components = 1;
-};
-template <> struct element_of<half> {
-    static constexpr element value = element::f16;
-    static constexpr std::size_t components = 1;
-};
-template <> struct element_of<bfloat> {
-    static constexpr element value = element::bf16;
-    static constexpr std::size_t components = 1;
-};
-template <> struct element_of<std::int8_t> {
-    static constexpr element value = element::i8;
-    static constexpr std::size_t components = 1;
-};
-template <> struct element_of<std::uint8_t> {
-    static constexpr element value = element::u8;
-    static constexpr std::size_t components = 1;
-};
-template <> struct element_of<bits8> {
-    static constexpr element value = element::b1;
-    static constexpr std::size_t components = 8;
-};
-
-/// A vector that was found.
-struct hit {
-    std::uint64_t key;
-    float distance;
-    friend bool operator==(hit a, hit b) noexcept { return a.key == b.key && a.distance == b.distance; }
-    friend bool operator!=(hit a, hit b) noexcept { return !(a == b); }
-};
-
-/// Walks two arrays of keys and distances as one of hits.
-class hit_iterator {
-public:
-    using iterator_category = std::random_access_iterator_tag;
-    using value_type = hit;
-    using difference_type = std::ptrdiff_t;
-    using reference = hit;
-    /// Hits stand nowhere, so what -> gives is a copy.
-    class pointer {
-    public:
-        explicit pointer(hit value) noexcept : value_(value) {}
-        const hit *operator->() const noexcept { return &value_; }
-
-    private:
-        hit value_;
-    };
-
-    hit_iterator() noexcept = default;
-    hit_iterator(const std::uint64_t *key, const float *distance) noexcept : key_(key), distance_(distance) {}
-    hit operator*() const noexcept { return {*key_, *distance_}; }
-    pointer operator->() const noexcept { return pointer(**this); }
-    hit operator[](difference_type n) const noexcept { return {key_[n], distance_[n]}; }
-    hit_iterator &operator+=(difference_type n) noexcept {
-        key_ += n;
-        distance_ += n;
-        return *this;
-    }
-    hit_iterator &operator-=(difference_type n) noexcept { return *this += -n; }
-    hit_iterator &operator++() noexcept { return *this += 1; }
-    hit_iterator &operator--() noexcept { return *this -= 1; }
-    hit_iterator operator++(int) noexcept { return std::exchange(*this, *this + 1); }
-    hit_iterator operator--(int) noexcept { return std::exchange(*this, *this - 1); }
-    friend hit_iterator operator+(hit_iterator at, difference_type n) noexcept { return at += n; }
-    friend hit_iterator operator+(difference_type n, hit_iterator at) noexcept { return at += n; }
-    friend hit_iterator operator-(hit_iterator at, difference_type n) noexcept { return at -= n; }
-    friend difference_type operator-(hit_iterator a, hit_iterator b) noexcept { return a.key_ - b.key_; }
-    friend bool operator==(hit_iterator a, hit_iterator b) noexcept { return a.key_ == b.key_; }
-    friend bool operator!=(hit_iterator a, hit_iterator b) noexcept { return a.key_ != b.key_; }
-    friend bool operator<(hit_iterator a, hit_iterator b) noexcept { return a.key_ < b.key_; }
-    friend bool operator>(hit_iterator a, hit_iterator b) noexcept { return a.key_ > b.key_; }
-    friend bool operator<=(hit_iterator a, hit_iterator b) noexcept { return a.key_ <= b.key_; }
-    friend bool operator>=(hit_iterator a, hit_iterator b) noexcept { return a.key_ >= b.key_; }
-
-private:
-    const std::uint64_t *key_ = nullptr;
-    const float *distance_ = nullptr;
-};
-
-/// The hits of one query, best first, in arrays of somebody else. Good as long as those are.
-class hits_view {
-public:
-    using value_type = hit;
-    using iterator = hit_iterator;
-    using const_iterator = hit_iterator;
-
-    hits_view(const std::uint64_t *keys, const float *distances, std::size_t count) noexcept
-        : keys_(keys), distances_(distances), count_(count) {}
-    iterator begin() const noexcept { return {keys_, distances_}; }
-    iterator end() const noexcept { return begin() + static_cast<std::ptrdiff_t>(count_); }
-    std::size_t size() const noexcept { return count_; }
-    bool empty() const noexcept { return count_ == 0; }
-    hit operator[](std::size_t i) const noexcept { return {keys_[i], distances_[i]}; }
-    /// size() keys and distances behind each other.
-    const std::uint64_t *keys() const noexcept { return keys_; }
-    const float *distances() const noexcept { return distances_; }
-
-private:
-    const std::uint64_t *keys_;
-    const float *distances_;
-    std::size_t count_;
-};
-
-/// The hits of one query, best first.
-class hits {
-public:
-    using value_type = hit;
-    using iterator = hit_iterator;
-    using const_iterator = hit_iterator;
-
-    explicit hits(std::size_t room) : keys_(room), distances_(room) {}
-    iterator begin() const noexcept { return {keys_.data(), distances_.data()}; }
-    iterator end() const noexcept { return begin() + static_cast<std::ptrdiff_t>(keys_.size()); }
-    std::size_t size() const noexcept { return keys_.size(); }
-    bool empty() const noexcept { return keys_.empty(); }
-    hit operator[](std::size_t i) const noexcept { return {keys_[i], distances_[i]}; }
-    const std::vector<std::uint64_t> &keys() const noexcept { return keys_; }
-    const std::vector<float> &distances() const noexcept { return distances_; }
-
-private:
-    friend class index;
-    std::vector<std::uint64_t> keys_;
-    std::vector<float> distances_;
-};
-
-/// The hits of many queries, in the order of the queries.
-class batch_hits {
-public:
-    batch_hits(std::size_t queries, std::size_t k) : k_(k), keys_(queries * k), distances_(queries * k), counts_(queries) {}
-    /// Number of queries.
-    std::size_t size() const noexcept { return counts_.size(); }
-    hits_view operator[](std::size_t query) const noexcept {
-        return {keys_.data() + query * k_, distances_.data() + query * k_, counts_[query]};
-    }
-
-private:
-    friend class index;
-    std::size_t k_;
-    std::vector<std::uint64_t> keys_;
-    std::vector<float> distances_;
-    std::vector<std::size_t> counts_;
-};
-
-/// As kith_options: 0 means the default.
-struct options {
-    std::uint32_t dimensions = 0;
-    kith::metric metric = kith::metric::l2;
-    kith::element element = kith::element::f32;
-    kith::kind kind = kith::kind::automatic;
-    kith::quantizer quantizer = kith::quantizer::automatic;
-    std::uint32_t m = 0;
-    std::uint32_t ef_construction = 0;
-    std::uint32_t ef_search = 0;
-    std::uint64_t capacity = 0;
-    std::uint64_t seed = 0;
-};
-
-/// On which threads a filter may be called.
-enum class filter_threads { caller, any };
-
-/// As kith_search_options.
-struct search_options {
-    std::uint32_t ef = 0;
-    std::uint32_t threads = 0;
-    /// Which keys may be returned; empty: all.
-    std::function<bool(std::uint64_t key)> filter = {};
-    filter_threads filter_on = filter_threads::caller;
-};
-
-/// What an insert does with a key that is present.
-enum class present { refuse, replace };
-
-/// As kith_build_options.
-struct build_options {
-    std::uint32_t threads = 0;
-    /// Told vectors done and vectors in all; false cancels. Empty: nobody is told.
-    std::function<bool(std::uint64_t done, std::uint64_t total)> progress = {};
-    kith::present present = kith::present::refuse;
-};
-
-/// Flags of index::open, to be combined with |.
-enum class open_flags : std::uint64_t {
-    none = 0,
-    mapped = KITH_OPEN_MAPPED,
-    read_only = KITH_OPEN_READ_ONLY,
-    unchecked = KITH_OPEN_UNCHECKED,
-    one_thread = KITH_OPEN_ONE_THREAD
-};
-constexpr open_flags operator|(open_flags a, open_flags b) noexcept {
-    return static_cast<open_flags>(static_cast<std::uint64_t>(a) | static_cast<std::uint64_t>(b));
-}
-
-namespace detail {
-
-/// The component type of a range with contiguous components.
-template <class Range>
-using component_t = std::remove_cv_t<std::remove_pointer_t<decltype(std::data(std::declval<const Range &>()))>>;
-
-/// The first exception that leaves a callback of one call, kept until the call has returned.
-class carried {
-public:
-    void keep() noexcept {
-        if (!taken_.test_and_set()) {
-            thrown_ = std::current_exception();
-            there_.store(true, std::memory_order_release);
-        }
-    }
-    bool there() const noexcept { return there_.load(std::memory_order_acquire); }
-    void rethrow() const {
-        if (there()) std::rethrow_exception(thrown_);
-    }
-
-private:
-    std::atomic_flag taken_ = ATOMIC_FLAG_INIT;
-    std::atomic<bool> there_{false};
-    std::exception_ptr thrown_;
-};
-
-/// A search's options as C wants them, with the filter behind a function that lets no exception out.
-class search_call {
-public:
-    explicit search_call(const search_options &options) : filter_(options.filter), raw_() {
-        raw_.size = sizeof raw_;
-        raw_.ef = options.ef;
-        raw_.threads = options.threads;
-        if (filter_) {
-            raw_.filter = [](void *ctx, std::uint64_t key) noexcept { return static_cast<search_call *>(ctx)->keeps(key); };
-            raw_.filter_ctx = this;
-            if (options.filter_on == filter_threads::any) raw_.flags = KITH_FILTER_ANY_THREAD;
-        }
-    }
-    search_call(const search_call &) = delete;
-    search_call &operator=(const search_call &) = delete;
-    const kith_search_options *raw() const noexcept { return &raw_; }
-    /// To be called with what the library returned.
-    void finish(kith_status status) const {
-        thrown_.rethrow();
-        check(status);
-    }
-
-private:
-    int keeps(std::uint64_t key) noexcept {
-        // After an exception nothing is kept, and the callable is left alone.
-        if (thrown_.there()) return 0;
-        try {
-            return filter_(key) ? 1 : 0;
-        } catch (...) {
-            thrown_.keep();
-            return 0;
-        }
-    }
-    const std::function<bool(std::uint64_t)> &filter_;
-    carried thrown_;
-    kith_search_options raw_;
-};
-
-/// As search_call, for batches that are inserted.
-class build_call {
-public:
-    explicit build_call(const build_options &options) : progress_(options.progress), raw_() {
-        raw_.size = sizeof raw_;
-        raw_.threads = options.threads;
-        if (options.present == present::replace) raw_.flags = KITH_UPSERT;
-        if (progress_) {
-            raw_.progress = [](void *ctx, std::uint64_t done, std::uint64_t total) noexcept {
-                return static_cast<build_call *>(ctx)->cancels(done, total);
-            };
-            raw_.progress_ctx = this;
-        }
-    }
-    build_call(const build_call &) = delete;
-    build_call &operator=(const build_call &) = delete;
-    const kith_build_options *raw() const noexcept { return &raw_; }
-    void finish(kith_status status) const {
-        thrown_.rethrow();
-        check(status);
-    }
-
-private:
-    int cancels(std::uint64_t done, std::uint64_t total) noexcept {
-        if (thrown_.there()) return 1;
-        try {
-            return progress_(done, total) ? 0 : 1;
-        } catch (...) {
-            thrown_.keep();
-            return 1;
-        }
-    }
-    const std::function<bool(std::uint64_t, std::uint64_t)> &progress_;
-    carried thrown_;
-    kith_build_options raw_;
-};
-
-} // namespace detail
 
 /// A vector index: see kith.h.
 class index {
 public:
     /// No index; every call but assignment throws.
     index() noexcept = default;
+    index(index &&) noexcept = default;
+    index &operator=(index &&other) noexcept {
+        // The old handle goes before the distance function that it calls.
+        handle_ = std::move(other.handle_);
+        distance_ = std::move(other.distance_);
+        shape_ = other.shape_;
+        return *this;
+    }
 
     /// kith_create().
-    explicit index(const options &options) {
-        kith_options raw = kith_options();
-        raw.size = sizeof raw;
-        raw.dimensions = options.dimensions;
-        raw.metric = static_cast<kith_metric>(options.metric);
-        raw.element = static_cast<kith_element>(options.element);
-        raw.kind = static_cast<kith_kind>(options.kind);
-        raw.quantizer = static_cast<kith_quantizer>(options.quantizer);
-        raw.m = options.m;
-        raw.ef_construction = options.ef_construction;
-        raw.ef_search = options.ef_search;
-        raw.capacity = options.capacity;
-        raw.seed = options.seed;
+    explicit index(const options &options) : distance_(own(options)) {
+        const kith_options raw = detail::raw(options, distance_.get());
         kith_index *made = nullptr;
         check(kith_create(&raw, &made));
         take(made);
@@ -436,6 +63,35 @@ public:
         return adopt(opened);
     }
 
+    /// kith_open_buffer(). With open_flags::mapped the bytes are used where they lie, and must stay there.
+    static index open_buffer(const void *bytes, std::size_t count, open_flags flags = open_flags::none) {
+        kith_index *opened = nullptr;
+        check(kith_open_buffer(bytes, count, static_cast<std::uint64_t>(flags), &opened));
+        return adopt(opened);
+    }
+
+    /// kith_open_directory(): the index that lives there, or a new one of these options.
+    static index open_directory(const std::string &path, const options &options, const log_options &log = {}) {
+        const kith_options raw = detail::raw(options, nullptr);
+        if (options.distance) refuse("open_directory", "a directory cannot hold a distance function");
+        return open_directory(path, &raw, log);
+    }
+    /// kith_open_directory(): an index must be there.
+    static index open_directory(const std::string &path, const log_options &log = {}) { return open_directory(path, nullptr, log); }
+
+    /// kith_import(): an index with the content of another library's file.
+    static index import_file(const std::string &path, format format, const options &options = {}) {
+        return imported(options, [&](const kith_options *raw, kith_index **made) {
+            return kith_import(path.c_str(), static_cast<kith_format>(format), raw, made);
+        });
+    }
+    /// kith_import_buffer().
+    static index import_buffer(const void *bytes, std::size_t count, format format, const options &options = {}) {
+        return imported(options, [&](const kith_options *raw, kith_index **made) {
+            return kith_import_buffer(bytes, count, static_cast<kith_format>(format), raw, made);
+        });
+    }
+
     /// Takes over a handle of kith.h.
     static index adopt(kith_index *handle) {
         index result;
@@ -446,21 +102,33 @@ public:
     /// The handle, for calls of kith.h; it stays this object's.
     kith_index *handle() noexcept { return handle_.get(); }
     const kith_index *handle() const noexcept { return handle_.get(); }
-    /// Gives the handle away.
-    kith_index *release() noexcept { return handle_.release(); }
+    /// Gives the handle away. Not of an index that was made with a distance function, which is this object's.
+    kith_index *release() {
+        if (distance_) refuse("release", "the handle needs the distance function of this object");
+        return handle_.release();
+    }
     explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     // ---- content
 
     /// kith_insert(): throws KITH_ERROR_EXISTS if the key is there.
     template <class Vector> void insert(std::uint64_t key, const Vector &vector) {
-        check(kith_insert(handle(), key, whole(vector, "insert")));
+        const void *first = whole(vector, "insert");
+        detail::call call;
+        const kith_status status = kith_insert(handle(), key, first);
+        if (status == KITH_OK && call.thrown.there()) {
+            kith_remove(handle(), key);
+            kith_forget(handle(), key);
+        }
+        call.finish(status);
     }
     void insert(std::uint64_t key, std::initializer_list<float> vector) { insert<std::initializer_list<float>>(key, vector); }
 
-    /// kith_upsert().
+    /// kith_upsert(). After an exception of a distance function the key has the new vector.
     template <class Vector> void upsert(std::uint64_t key, const Vector &vector) {
-        check(kith_upsert(handle(), key, whole(vector, "upsert")));
+        const void *first = whole(vector, "upsert");
+        detail::call call;
+        call.finish(kith_upsert(handle(), key, first));
     }
     void upsert(std::uint64_t key, std::initializer_list<float> vector) { upsert<std::initializer_list<float>>(key, vector); }
 
@@ -470,16 +138,13 @@ public:
         static_assert(std::is_same_v<detail::component_t<Keys>, std::uint64_t>, "keys are std::uint64_t");
         const std::size_t count = std::size(keys);
         const void *first = many(vectors, count, "insert_batch");
-        detail::build_call call(options);
+        detail::build_call call(options, distance_.get());
         call.finish(kith_insert_batch(handle(), count, std::data(keys), first, 0, call.raw()));
     }
 
     /// kith_remove(); false if the key is not there.
     bool remove(std::uint64_t key) {
-        const kith_status status = kith_remove(handle(), key);
-        if (status == KITH_ERROR_NOT_FOUND) return false;
-        check(status);
-        return true;
+        return present_in(kith_remove(handle(), key));
     }
 
     /// kith_remove_batch(): says how many were there.
@@ -489,6 +154,12 @@ public:
         check(kith_remove_batch(handle(), std::size(keys), std::data(keys), &removed));
         return removed;
     }
+
+    /// kith_undelete(); false if there is nothing to bring back.
+    bool undelete(std::uint64_t key) { return present_in(kith_undelete(handle(), key)); }
+
+    /// kith_forget(); false if there was nothing.
+    bool forget(std::uint64_t key) { return present_in(kith_forget(handle(), key)); }
 
     void clear() { check(kith_clear(handle())); }
     void reserve(std::uint64_t capacity) { check(kith_reserve(handle(), capacity)); }
@@ -512,7 +183,7 @@ public:
     template <class Vector>
     std::size_t search_into(const Vector &query, std::size_t k, std::uint64_t *keys, float *distances,
                             const search_options &options = {}) const {
-        const void *vector = whole(query, "search");
+        const void *vector = asked(query, "search");
         detail::search_call call(options);
         std::size_t count = 0;
         call.finish(kith_search(handle(), vector, k, call.raw(), keys, distances, &count));
@@ -528,6 +199,48 @@ public:
         call.finish(kith_search_batch(handle(), queries, first, 0, k, call.raw(), found.keys_.data(), found.distances_.data(),
                                       found.counts_.data()));
         return found;
+    }
+
+    /// kith_calibrate() with the index's own vectors, for searches that ask for a recall.
+    void calibrate(const build_options &options = {}) {
+        detail::build_call call(options);
+        call.finish(kith_calibrate(handle(), nullptr, 0, 0, call.raw()));
+    }
+    /// kith_calibrate() with `queries` packed vectors.
+    template <class Vectors>
+    void calibrate(const Vectors &vectors, std::size_t queries, const build_options &options = {}) {
+        const void *first = many(vectors, queries, "calibrate");
+        detail::build_call call(options);
+        call.finish(kith_calibrate(handle(), first, queries, 0, call.raw()));
+    }
+    /// kith_breadth_for(): 0 where nothing was measured.
+    std::uint32_t breadth_for(std::size_t k, float recall) const {
+        std::uint32_t ef = 0;
+        check(kith_breadth_for(handle(), k, recall, &ef));
+        return ef;
+    }
+
+    /// kith_search_double(): distances as the index's own distance function gave them.
+    template <class Vector>
+    std::vector<double_hit> search_double(const Vector &query, std::size_t k, const search_options &options = {}) const {
+        const void *vector = asked(query, "search_double");
+        std::vector<std::uint64_t> keys(k);
+        std::vector<double> distances(k);
+        detail::search_call call(options);
+        std::size_t count = 0;
+        call.finish(kith_search_double(handle(), vector, k, call.raw(), keys.data(), distances.data(), &count));
+        std::vector<double_hit> found(count);
+        for (std::size_t i = 0; i < count; i++) found[i] = {keys[i], distances[i]};
+        return found;
+    }
+
+    /// kith_search_observed(): what the observer let the search keep, nearest first. Of the options filter and stats count.
+    template <class Vector>
+    std::vector<double_hit> search_observed(const Vector &query, observer &observer, const search_options &options = {}) const {
+        const void *vector = asked(query, "search_observed");
+        detail::observed_call call(observer, options);
+        call.finish(kith_search_observed(handle(), vector, call.observer(), call.raw()));
+        return std::move(call.hits);
     }
 
     // ---- reading
@@ -556,16 +269,36 @@ public:
 
     /// All keys, in no particular order.
     std::vector<std::uint64_t> keys() const {
-        std::vector<std::uint64_t> keys;
-        std::size_t count = 0;
-        check(kith_keys(handle(), nullptr, 0, &count));
-        // Others may insert between the two calls.
-        do {
-            keys.resize(count);
-            check(kith_keys(handle(), keys.data(), keys.size(), &count));
-        } while (count > keys.size());
-        keys.resize(count);
-        return keys;
+        return all([&](std::uint64_t *keys, std::size_t room, std::size_t *count) { return kith_keys(handle(), keys, room, count); });
+    }
+
+    /// kith_removed_keys(): those that undelete() can bring back.
+    std::vector<std::uint64_t> removed_keys() const {
+        return all(
+            [&](std::uint64_t *keys, std::size_t room, std::size_t *count) { return kith_removed_keys(handle(), keys, room, count); });
+    }
+
+    /// kith_neighbours(): the keys that a vector of a graph is linked to.
+    std::vector<std::uint64_t> neighbours(std::uint64_t key, std::uint32_t level = 0) const {
+        return all([&](std::uint64_t *keys, std::size_t room, std::size_t *count) {
+            return kith_neighbours(handle(), key, level, keys, room, count);
+        });
+    }
+
+    /// kith_row(): where a vector is stored. Good until the key gets another one, or is removed for good.
+    template <class T = float> const T *row(std::uint64_t key) const {
+        values<T>("row");
+        const void *row = nullptr;
+        check(kith_row(handle(), key, &row));
+        return static_cast<const T *>(row);
+    }
+
+    /// kith_check().
+    kith_health health() const {
+        kith_health health = kith_health();
+        health.size = sizeof health;
+        check(kith_check(handle(), &health));
+        return health;
     }
 
     /// kith_describe().
@@ -586,10 +319,50 @@ public:
 
     void save(const std::string &path) const { check(kith_save(handle(), path.c_str())); }
 
+    /// kith_save_to(): `write(const void *bytes, std::size_t count)` gets the bytes of a file, piece by piece, and says whether to go on.
+    template <class Write> void save_to(Write &&write) const {
+        detail::write_call<Write> call(write);
+        call.finish(kith_save_to(handle(), call.take, &call));
+    }
+
     static kith_info file_info(const std::string &path) {
         kith_info info = kith_info();
         info.size = sizeof info;
         check(kith_file_info(path.c_str(), &info));
+        return info;
+    }
+
+    /// kith_export(): a file that another library loads. `capacity` is the one that it states.
+    void export_file(const std::string &path, format format, std::uint64_t capacity = 0) const {
+        const kith_export_options options = detail::exporting(capacity);
+        check(kith_export(handle(), path.c_str(), static_cast<kith_format>(format), &options));
+    }
+
+    /// kith_export_to(), as save_to().
+    template <class Write> void export_to(Write &&write, format format, std::uint64_t capacity = 0) const {
+        const kith_export_options options = detail::exporting(capacity);
+        detail::write_call<Write> call(write);
+        call.finish(kith_export_to(handle(), call.take, &call, static_cast<kith_format>(format), &options));
+    }
+
+    /// kith_export_size().
+    std::uint64_t export_size(format format, std::uint64_t capacity = 0) const {
+        const kith_export_options options = detail::exporting(capacity);
+        std::uint64_t bytes = 0;
+        check(kith_export_size(handle(), static_cast<kith_format>(format), &options, &bytes));
+        return bytes;
+    }
+
+    // ---- durable directories
+
+    void sync_log() { check(kith_sync_log(handle())); }
+    void checkpoint() { check(kith_checkpoint(handle())); }
+
+    /// kith_describe_log().
+    kith_log_info describe_log() const {
+        kith_log_info info = kith_log_info();
+        info.size = sizeof info;
+        check(kith_describe_log(handle(), &info));
         return info;
     }
 
@@ -602,6 +375,51 @@ private:
         kith::metric metric = kith::metric::l2;
         kith::element element = kith::element::f32;
     };
+
+    static std::unique_ptr<detail::own_distance> own(const options &options) {
+        return options.distance ? std::make_unique<detail::own_distance>(options.distance) : nullptr;
+    }
+
+    static index open_directory(const std::string &path, const kith_options *options, const log_options &log) {
+        const kith_log_options raw = detail::raw(log);
+        kith_index *opened = nullptr;
+        check(kith_open_directory(path.c_str(), options, &raw, &opened));
+        return adopt(opened);
+    }
+
+    template <class Import> static index imported(const options &options, Import import) {
+        index result;
+        result.distance_ = own(options);
+        const kith_options raw = detail::raw(options, result.distance_.get());
+        kith_index *made = nullptr;
+        // Vectors that nothing links to are linked anew, by the distance.
+        detail::call call;
+        const kith_status status = import(&raw, &made);
+        if (made) result.take(made);
+        call.finish(status);
+        return result;
+    }
+
+    /// Whether what a call was about is there; other failures throw.
+    static bool present_in(kith_status status) {
+        if (status == KITH_ERROR_NOT_FOUND) return false;
+        check(status);
+        return true;
+    }
+
+    /// The keys that a call enumerates.
+    template <class Enumerate> static std::vector<std::uint64_t> all(Enumerate enumerate) {
+        std::vector<std::uint64_t> keys;
+        std::size_t count = 0;
+        check(enumerate(nullptr, 0, &count));
+        // Others may insert between the two calls.
+        do {
+            keys.resize(count);
+            check(enumerate(keys.data(), keys.size(), &count));
+        } while (count > keys.size());
+        keys.resize(count);
+        return keys;
+    }
 
     void take(kith_index *handle) {
         handle_.reset(handle);
@@ -628,6 +446,16 @@ private:
     /// The start of one vector whose type and length fit.
     template <class Vector> const void *whole(const Vector &vector, const char *method) const { return many(vector, 1, method); }
 
+    /// As whole; but a distance function knows for itself how long a query is.
+    template <class Vector> const void *asked(const Vector &query, const char *method) const {
+        if constexpr (std::is_same_v<detail::component_t<Vector>, std::byte>) {
+            values<std::byte>(method);
+            return std::data(query);
+        } else {
+            return whole(query, method);
+        }
+    }
+
     /// The start of `count` packed vectors.
     template <class Vectors> const void *many(const Vectors &vectors, std::size_t count, const char *method) const {
         const std::size_t one = values<detail::component_t<Vectors>>(method);
@@ -639,6 +467,8 @@ private:
         return std::data(vectors);
     }
 
+    // Outlives the handle, which calls it.
+    std::unique_ptr<detail::own_distance> distance_;
     std::unique_ptr<kith_index, free> handle_;
     shape shape_;
 };

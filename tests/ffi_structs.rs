@@ -72,7 +72,7 @@ fn rust_has_the_layout_of_the_table() {
     values! {ours,
         kith_status_values: KITH_OK KITH_ERROR_ARGUMENT KITH_ERROR_MEMORY KITH_ERROR_IO KITH_ERROR_CORRUPT KITH_ERROR_VERSION
             KITH_ERROR_NOT_FOUND KITH_ERROR_EXISTS KITH_ERROR_READ_ONLY KITH_ERROR_UNSUPPORTED KITH_ERROR_CANCELLED
-            KITH_ERROR_BUSY KITH_ERROR_INTERNAL;
+            KITH_ERROR_BUSY KITH_ERROR_FULL KITH_ERROR_INTERNAL;
         kith_metric_values: KITH_L2 KITH_INNER_PRODUCT KITH_COSINE KITH_L1 KITH_HAMMING KITH_JACCARD KITH_CUSTOM;
         kith_element_values: KITH_F32 KITH_F16 KITH_BF16 KITH_I8 KITH_U8 KITH_B1 KITH_BYTES;
         kith_kind_values: KITH_KIND_AUTO KITH_KIND_FLAT KITH_KIND_GRAPH;
@@ -84,6 +84,7 @@ fn rust_has_the_layout_of_the_table() {
     for (name, value) in [
         ("KITH_FILTER_ANY_THREAD", u64::from(KITH_FILTER_ANY_THREAD)),
         ("KITH_KEEP_REMOVED", KITH_KEEP_REMOVED.into()),
+        ("KITH_FIXED_CAPACITY", KITH_FIXED_CAPACITY.into()),
         ("KITH_UPSERT", KITH_UPSERT.into()),
         ("KITH_BUILD_FAST", KITH_BUILD_FAST.into()),
         ("KITH_OPEN_MAPPED", KITH_OPEN_MAPPED.into()),
@@ -157,7 +158,7 @@ fn create(size: u32, dimensions: u32, at: Option<usize>) -> i32 {
     let options = kith_options { size, ..options(dimensions) };
     unsafe { space.as_mut_ptr().cast::<kith_options>().write(options) };
     if let Some(at) = at {
-        unsafe { space.as_mut_ptr().cast::<u8>().add(at).write(2) };
+        unsafe { space.as_mut_ptr().cast::<u8>().add(at).write(128) };
     }
     let mut index = null_mut();
     let status = unsafe { kith_create(space.as_ptr().cast(), &raw mut index) };
@@ -173,7 +174,7 @@ fn a_shorter_struct_has_zeros_for_the_missing_fields() {
     }
     // Beyond the size stands a flag that would be refused: it is not read.
     assert_eq!(create(36, 3, Some(36)), 0, "{}", last_error());
-    refused(create(40, 3, Some(36)), UNSUPPORTED, "kith_create", &["flags is 0x2"]);
+    refused(create(40, 3, Some(36)), UNSUPPORTED, "kith_create", &["flags is 0x80"]);
     refused(create(4, 3, None), ARGUMENT, "kith_create", &["dimensions is 0"]);
 }
 
@@ -182,7 +183,7 @@ fn a_longer_struct_must_end_in_zeros() {
     for size in [73, 80, 104, 4096] {
         assert_eq!(create(size, 3, None), 0, "size {size}: {}", last_error());
         for at in [72, size as usize - 1] {
-            let parts = [&*format!("byte {at} of options is 2"), "72 bytes"];
+            let parts = [&*format!("byte {at} of options is 128"), "72 bytes"];
             refused(create(size, 3, Some(at)), UNSUPPORTED, "kith_create", &parts);
         }
         if size < 4096 {

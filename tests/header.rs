@@ -57,6 +57,31 @@ fn every_exported_function_is_in_the_header() {
     assert_eq!(exported, declared);
 }
 
+/// Functions that `kith.hpp` leaves to C, and why.
+const LEFT_TO_C: [(&str, &str); 3] = [
+    ("kith_cpu_level", "takes nothing and cannot fail: there is nothing to add"),
+    ("kith_status_text", "kith::error has the sentence of the failure; this is for programs that print statuses"),
+    ("kith_version", "takes nothing and cannot fail: there is nothing to add"),
+];
+
+#[test]
+fn the_cpp_layer_has_every_function_or_says_why_not() {
+    let text: String = ["kith.hpp", "kith/calls.hpp", "kith/types.hpp"]
+        .map(|file| std::fs::read_to_string(root().join("include").join(file)).unwrap())
+        .concat();
+    // What stands in comments is not called.
+    let code: String = text.lines().filter(|line| !line.trim_start().starts_with(['/', '*'])).collect();
+    let called = |name: &str| code.contains(&format!("{name}("));
+    for name in functions(&generate()) {
+        let left = LEFT_TO_C.iter().any(|(left, _)| *left == name);
+        assert!(
+            called(&name) != left,
+            "{name}: kith.hpp calls it: {}; it is on the list of those left to C: {left}",
+            called(&name)
+        );
+    }
+}
+
 #[test]
 fn every_c_and_cpp_compiler_takes_the_header_alone_and_the_programs_of_the_contract() {
     let mut compilers = 0;

@@ -22,11 +22,13 @@ struct Fixture {
     quantizer: Quantizer,
     /// Of a component in the file.
     held: Element,
+    /// Where it is fixed.
+    capacity: Option<u64>,
     /// The nearest to vector 17, by number; computed by another program.
     nearest: [u64; 4],
 }
 
-const FIXTURES: [Fixture; 7] = [
+const FIXTURES: [Fixture; 8] = [
     Fixture {
         name: "format1-f32-cosine",
         format: 1,
@@ -38,6 +40,7 @@ const FIXTURES: [Fixture; 7] = [
         vectors: 70,
         quantizer: Quantizer::None,
         held: Element::F32,
+        capacity: None,
         nearest: [17, 23, 59, 49],
     },
     Fixture {
@@ -51,6 +54,7 @@ const FIXTURES: [Fixture; 7] = [
         vectors: 40,
         quantizer: Quantizer::None,
         held: Element::U8,
+        capacity: None,
         nearest: [17, 16, 21, 11],
     },
     Fixture {
@@ -64,6 +68,7 @@ const FIXTURES: [Fixture; 7] = [
         vectors: 130,
         quantizer: Quantizer::None,
         held: Element::B1,
+        capacity: None,
         nearest: [17, 34, 58, 38],
     },
     // Rows of fewer links than fill a line, three levels, and removed vectors that links lead through.
@@ -78,6 +83,7 @@ const FIXTURES: [Fixture; 7] = [
         vectors: 60,
         quantizer: Quantizer::None,
         held: Element::F32,
+        capacity: None,
         nearest: [17, 23, 49, 59],
     },
     // With a codec and codes.
@@ -92,6 +98,7 @@ const FIXTURES: [Fixture; 7] = [
         vectors: 300,
         quantizer: Quantizer::Projected4,
         held: Element::U8,
+        capacity: None,
         nearest: [17, 69, 43, 147],
     },
     // Given as f32, held as bytes.
@@ -106,6 +113,7 @@ const FIXTURES: [Fixture; 7] = [
         vectors: 200,
         quantizer: Quantizer::None,
         held: Element::U8,
+        capacity: None,
         nearest: [17, 43, 69, 121],
     },
     // A byte per component in place of the vectors.
@@ -120,7 +128,22 @@ const FIXTURES: [Fixture; 7] = [
         vectors: 300,
         quantizer: Quantizer::Bytes,
         held: Element::I8,
+        capacity: None,
         nearest: [17, 69, 43, 121],
+    },
+    Fixture {
+        name: "format6-f32-cosine-fixed",
+        format: 6,
+        kind: Kind::Flat,
+        m: 12,
+        element: Element::F32,
+        metric: Metric::Cosine,
+        dimensions: 6,
+        vectors: 70,
+        quantizer: Quantizer::None,
+        held: Element::F32,
+        capacity: Some(200),
+        nearest: [17, 23, 59, 49],
     },
 ];
 
@@ -182,6 +205,8 @@ impl Fixture {
             },
             seed: 42,
             m: self.m,
+            capacity: self.capacity.unwrap_or(0),
+            fixed_capacity: self.capacity.is_some(),
             ..Options::default()
         })
         .unwrap();
@@ -212,6 +237,7 @@ fn fixtures_open_and_answer_as_ever() {
             );
             let (kind, m) = (fixture.kind, if fixture.kind == Kind::Flat { 0 } else { fixture.m });
             assert_eq!((info.kind, info.m, info.quantizer), (kind, m, fixture.quantizer));
+            assert_eq!(info.fixed_capacity.then_some(info.capacity), fixture.capacity);
             assert_eq!((info.seed, info.ef_construction, info.ef_search), (42, 200, 64));
             for i in 0..fixture.vectors {
                 assert_eq!(index.contains(Fixture::key(i)).unwrap(), i % 5 != 0);

@@ -18,6 +18,7 @@ use std::ffi::c_void;
 /// - KITH_ERROR_ARGUMENT: a pointer is NULL; key is KITH_NO_KEY; a component is NaN or infinite; under KITH_COSINE, the vector is
 ///   zero
 /// - KITH_ERROR_EXISTS: a vector has this key (kith_upsert() replaces it)
+/// - KITH_ERROR_FULL: the capacity is fixed and reached
 /// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_insert(index: *mut kith_index, key: u64, vector: *const c_void) -> kith_status {
@@ -60,6 +61,7 @@ pub unsafe extern "C" fn kith_upsert(index: *mut kith_index, key: u64, vector: *
 /// - KITH_ERROR_ARGUMENT: as for kith_insert(); stride smaller than a vector; count x stride does not fit
 ///   into memory
 /// - KITH_ERROR_EXISTS: a key is present or stands twice in the batch, and KITH_UPSERT is not set
+/// - KITH_ERROR_FULL: the capacity is fixed, and not all vectors fit
 /// - KITH_ERROR_CANCELLED: progress returned non-zero
 /// - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
 /// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
@@ -134,6 +136,7 @@ pub unsafe extern "C" fn kith_remove_batch(
 /// Errors:
 /// - KITH_ERROR_NOT_FOUND: there is none: never removed, given up by kith_forget(), or the index does not keep them
 /// - KITH_ERROR_EXISTS: the key has a vector
+/// - KITH_ERROR_FULL: the capacity is fixed and reached
 /// - KITH_ERROR_ARGUMENT: index is NULL
 /// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
 #[unsafe(no_mangle)]
@@ -166,11 +169,12 @@ pub unsafe extern "C" fn kith_clear(index: *mut kith_index) -> kith_status {
 }
 
 /// Makes room for `capacity` vectors in all, so that inserts up to there need no more memory for vectors. Less than there is
-/// already: nothing happens.
+/// already: nothing happens. With KITH_FIXED_CAPACITY this changes the capacity instead, up or down, and asks for no memory.
 ///
 /// Errors:
 /// - KITH_ERROR_MEMORY: the system refused; the index is as it was
 /// - KITH_ERROR_ARGUMENT: index is NULL; capacity is more than an index can hold
+/// - KITH_ERROR_FULL: the capacity is fixed, and there are more vectors than that
 /// - KITH_ERROR_READ_ONLY, KITH_ERROR_BUSY
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_reserve(index: *mut kith_index, capacity: u64) -> kith_status {

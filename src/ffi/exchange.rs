@@ -21,6 +21,8 @@ use std::ffi::{c_char, c_void};
 ///   graph out
 /// - index: receives the handle, to be ended with kith_free(). NULL on failure
 ///
+/// With KITH_FIXED_CAPACITY the capacity is that of options or, if there are more, the number of vectors.
+///
 /// Vectors that hnswlib has marked as deleted come back with kith_undelete(), if options has KITH_KEEP_REMOVED. Of a label that stands
 /// twice in the file one vector is taken.
 ///

@@ -68,6 +68,7 @@ fn status_text(status: kith_status) -> &'static CStr {
         -9 => c"this version of kith cannot do that",
         -10 => c"cancelled by the progress callback",
         -11 => c"a callback tried to change its index",
+        -12 => c"the index is full",
         -99 => c"a defect of kith",
         _ => c"unknown status",
     }

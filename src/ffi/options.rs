@@ -5,9 +5,9 @@
 
 use super::durable::{kith_log_info, kith_log_options};
 use super::types::{
-    KITH_BUILD_FAST, KITH_FILTER_ANY_THREAD, KITH_KEEP_REMOVED, KITH_OPEN_MAPPED, KITH_OPEN_ONE_THREAD,
-    KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_UPSERT, kith_build_options, kith_export_options, kith_health,
-    kith_info, kith_observer, kith_options, kith_search_options, kith_search_stats,
+    KITH_BUILD_FAST, KITH_FILTER_ANY_THREAD, KITH_FIXED_CAPACITY, KITH_KEEP_REMOVED, KITH_OPEN_MAPPED,
+    KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_UPSERT, kith_build_options,
+    kith_export_options, kith_health, kith_info, kith_observer, kith_options, kith_search_options, kith_search_stats,
 };
 use crate::distance::{Custom, Element, Metric};
 use crate::index::config::{BuildOptions, Counters, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
@@ -131,7 +131,8 @@ fn check_flags(flags: u64, known: u32, names: &str) -> Result<()> {
 pub(super) unsafe fn index_options(options: *const kith_options) -> Result<Options> {
     // SAFETY: the caller's promise, passed on.
     let options = unsafe { read(options, "options") }?;
-    check_flags(options.flags.into(), KITH_KEEP_REMOVED, "it knows KITH_KEEP_REMOVED")?;
+    let known = KITH_KEEP_REMOVED | KITH_FIXED_CAPACITY;
+    check_flags(options.flags.into(), known, "it knows KITH_KEEP_REMOVED and KITH_FIXED_CAPACITY")?;
     Ok(Options {
         dimensions: options.dimensions,
         metric: if options.metric == Metric::Custom as u32 { Metric::Custom } else { options.metric.try_into()? },
@@ -150,6 +151,7 @@ pub(super) unsafe fn index_options(options: *const kith_options) -> Result<Optio
             Custom::new(move |a, b| unsafe { distance(ctx.pointer(), a.cast(), b.cast()) })
         }),
         keep_removed: options.flags & KITH_KEEP_REMOVED != 0,
+        fixed_capacity: options.flags & KITH_FIXED_CAPACITY != 0,
     })
 }
 
@@ -424,7 +426,7 @@ impl Place<kith_info> {
             capacity: info.capacity,
             bytes: info.bytes,
             seed: info.seed,
-            flags: 0,
+            flags: if info.fixed_capacity { KITH_FIXED_CAPACITY.into() } else { 0 },
             held: info.held as u32,
             code_bytes: info.code_bytes,
         });

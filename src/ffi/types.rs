@@ -44,6 +44,8 @@ pub enum kith_status_values {
     KITH_ERROR_CANCELLED = -10,
     /// A callback tried to change the index that called it.
     KITH_ERROR_BUSY = -11,
+    /// The index was made with KITH_FIXED_CAPACITY and is full.
+    KITH_ERROR_FULL = -12,
     /// A defect of kith: please report the text. Later changes of this index give this status too; reading goes on.
     KITH_ERROR_INTERNAL = -99,
 }
@@ -185,6 +187,11 @@ pub const KITH_BUILD_FAST: u32 = 2;
 /// of them, those of kith_export() do.
 pub const KITH_KEEP_REMOVED: u32 = 1;
 
+/// kith_options.flags: the index never holds more than `capacity` vectors that searches can find. What would exceed it gives KITH_ERROR_FULL
+/// and changes nothing, a batch as a whole; replacing a vector needs no room. kith_reserve() then changes the capacity, to no less than
+/// there are. Memory is taken as vectors come. Files keep the capacity. kith_info.flags says that it is fixed. Not for durable directories.
+pub const KITH_FIXED_CAPACITY: u32 = 2;
+
 /// kith_open(): use the file in place, read-only, without loading it. Do not truncate or overwrite a mapped file: replace it, as
 /// kith_save() does. Cutting it short kills the process with SIGBUS. kith_open_buffer(): use the bytes where they lie.
 pub const KITH_OPEN_MAPPED: u32 = 1;
@@ -244,9 +251,9 @@ pub struct kith_options {
     pub ef_construction: u32,
     /// Breadth of a search that names none. 1 to 1,048,576, default 64. More: better recall, slower searches.
     pub ef_search: u32,
-    /// 0 or KITH_KEEP_REMOVED.
+    /// 0 or a sum of KITH_KEEP_REMOVED and KITH_FIXED_CAPACITY.
     pub flags: u32,
-    /// Vectors to make room for at once. A hint: the index grows by itself.
+    /// Vectors to make room for at once. A hint: the index grows by itself, unless KITH_FIXED_CAPACITY makes this its limit.
     pub capacity: u64,
     /// Decides the levels of a graph. The same seed and the same inserts in the same order on one thread give the same graph; and so
     /// does one kith_insert_batch() into an empty index on any number of threads.
@@ -411,13 +418,13 @@ pub struct kith_info {
     pub count: u64,
     /// Places of removed and replaced vectors. This version does not use them again: they keep their memory until kith_clear().
     pub removed: u64,
-    /// Vectors that fit before the index grows again.
+    /// Vectors that fit before the index grows again; with KITH_FIXED_CAPACITY all that may be there.
     pub capacity: u64,
     /// Memory held in bytes, heap and mapped.
     pub bytes: u64,
     /// Seed of the levels.
     pub seed: u64,
-    /// 0 in this version.
+    /// KITH_FIXED_CAPACITY if the capacity is fixed, else 0.
     pub flags: u64,
     /// Type of a component in memory: `element`; or KITH_U8 or KITH_I8 where all vectors were found to be such whole numbers (KITH_F32
     /// under KITH_QUANTIZER_AUTO), so that vectors, queries and distances are the same either way; or KITH_I8 where `quantizer` says that

@@ -67,6 +67,15 @@ fn check(export: &Export<'_>) -> Result<()> {
         let element = export.config.element.name();
         return Err(Error::unsupported(format!("hnswlib has no cosine, and {element} cannot be normalised for it")));
     }
+    // A flat file holds all of its room.
+    let record = export.store.vector_bytes() as u64 + 8;
+    let bytes = export.capacity.checked_mul(record).filter(|&bytes| bytes < i64::MAX as u64 - FLAT_HEAD as u64);
+    if export.graph.is_none() && bytes.is_none() {
+        return Err(Error::argument(format!(
+            "capacity is {}, and a file with room for so many vectors cannot be",
+            export.capacity
+        )));
+    }
     Ok(())
 }
 

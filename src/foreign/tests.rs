@@ -109,6 +109,8 @@ fn replaced_and_empty_and_flat_files_of_hnswlib_are_read() {
     let index = import("hnswlib-flat.bin", Format::HnswlibFlat, &options(4));
     assert_eq!(index.describe().kind, Kind::Flat);
     check(&index, &(3..93).step_by(3).collect::<Vec<u64>>(), 4);
+    assert_eq!(index.export_bytes(Format::HnswlibFlat, 40).unwrap(), 24 + 40 * 24);
+    assert_eq!(index.export_bytes(Format::HnswlibFlat, u64::MAX / 16).unwrap_err().status(), Status::Argument);
     // The graph can be left out.
     let flat = Options { kind: Kind::Flat, ..options(7) };
     assert_eq!(import("hnswlib-l2.bin", Format::Hnswlib, &flat).describe().kind, Kind::Flat);

@@ -70,6 +70,7 @@ impl Index {
         check_key(key)?;
         let scale = self.scoring.check("vector", vector)?;
         let mut turn = self.turn(Keys::One(key))?;
+        let _room = self.make_room(&[key])?;
         let pin = self.pin();
         loop {
             let core = self.core(&pin);
@@ -153,6 +154,7 @@ impl Index {
         };
         let present = if options.upsert { Present::Replace } else { Present::Refuse };
         let mut turn = self.turn(Keys::Many(keys))?;
+        let _room = self.make_room(keys)?;
         let pin = self.pin();
         loop {
             let core = self.core(&pin);
@@ -352,6 +354,7 @@ impl Index {
     /// `Memory`, `ReadOnly`, `Busy`, `Internal`.
     pub fn undelete(&self, key: u64) -> Result<()> {
         self.check_change()?;
+        let _room = self.make_room(&[key])?;
         let pin = self.pin();
         let _gate = self.gate.read();
         let store = self.core(&pin).store(&pin);
@@ -388,12 +391,15 @@ impl Index {
         self.replace_core(&self.pin())
     }
 
-    /// Makes room for `capacity` vectors in all.
+    /// Makes room for `capacity` vectors in all; where the capacity is fixed, fixes it anew.
     ///
     /// # Errors
-    /// `Argument` for more than an index can hold, `Memory` if the system refuses; `ReadOnly`, `Busy`, `Internal`.
+    /// `Argument` for more than an index can hold, `Memory` if the system refuses; `Full` for less than a fixed capacity must be; `ReadOnly`, `Busy`, `Internal`.
     pub fn reserve(&self, capacity: u64) -> Result<()> {
         self.check_change()?;
+        if self.resize_room(capacity)? {
+            return Ok(());
+        }
         let pin = self.pin();
         self.core(&pin).store(&pin).reserve(capacity)
     }

@@ -114,8 +114,10 @@ pub struct Options {
     pub ef_construction: u32,
     /// Breadth of a search that names none. Default 64.
     pub ef_search: u32,
-    /// Vectors to make room for at once; a hint.
+    /// Vectors to make room for at once; a hint, unless `fixed_capacity`.
     pub capacity: u64,
+    /// There are never more than `capacity` live vectors.
+    pub fixed_capacity: bool,
     /// Decides levels; equal seeds and equal inserts in equal order on one thread give equal graphs.
     pub seed: u64,
     /// Removed vectors can come back ([`crate::Index::undelete`]).
@@ -136,6 +138,7 @@ impl Default for Options {
             ef_construction: 0,
             ef_search: 0,
             capacity: 0,
+            fixed_capacity: false,
             seed: 0,
             keep_removed: false,
             custom: None,
@@ -157,6 +160,8 @@ pub(crate) struct Config {
     pub(crate) ef_construction: u32,
     pub(crate) ef_search: u32,
     pub(crate) seed: u64,
+    /// Most live vectors, as the index was made or saved; see `index::room`.
+    pub(crate) limit: Option<u64>,
     /// Not in files.
     pub(crate) removal: Removal,
     /// Set if and only if the metric is [`Metric::Custom`]. Not in files.
@@ -220,6 +225,7 @@ impl Config {
             ef_construction: breadth("ef_construction", options.ef_construction, DEFAULT_EF_CONSTRUCTION)?,
             ef_search: breadth("ef_search", options.ef_search, DEFAULT_EF_SEARCH)?,
             seed: options.seed,
+            limit: options.fixed_capacity.then_some(options.capacity),
             custom: options.custom.clone(),
             removal: if options.keep_removed { Removal::Kept } else { Removal::Final },
         })
@@ -253,7 +259,8 @@ impl Config {
             format,
             count: 0,
             removed: 0,
-            capacity: 0,
+            capacity: self.limit.unwrap_or(0),
+            fixed_capacity: self.limit.is_some(),
             bytes: 0,
             seed: self.seed,
             held: self.element,
@@ -427,8 +434,10 @@ pub struct Info {
     pub count: u64,
     /// Slots of removed and replaced vectors.
     pub removed: u64,
-    /// Vectors that fit before the next growth.
+    /// Vectors that fit before the next growth; all that may be there, if that is fixed.
     pub capacity: u64,
+    /// The index never holds more than `capacity`.
+    pub fixed_capacity: bool,
     /// Memory held in bytes: heap and mapped.
     pub bytes: u64,
     /// Seed of the levels.

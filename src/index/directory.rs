@@ -52,8 +52,8 @@ impl Index {
         log: &LogOptions,
     ) -> Result<Self> {
         let failed = |cause| Error::io("opening", path, &cause);
-        if options.is_some_and(|options| options.custom.is_some() || options.keep_removed) {
-            let text = "a directory can hold neither a distance function nor removed vectors that come back";
+        if options.is_some_and(|options| options.custom.is_some() || options.keep_removed || options.fixed_capacity) {
+            let text = "a directory can hold neither a distance function nor removed vectors that come back nor a fixed capacity";
             return Err(Error::unsupported(text));
         }
         if options.is_some() {
@@ -91,7 +91,7 @@ impl Index {
         let journal = directory.begin(index.shape(), log)?;
         let pin = index.pin();
         let (core, snapshot) = index.snapshot(&pin)?;
-        persist::save_on(Arc::clone(&disk), &snapshot.image(&index, core, &pin), &path.join(snapshot_name(0)))?;
+        persist::save_on(Arc::clone(&disk), &snapshot.image(core, &pin), &path.join(snapshot_name(0)))?;
         drop(pin);
         sync_parent(&*disk, &path).map_err(|cause| Error::io("syncing the directory that holds", &path, &cause))?;
         index.durable = Some(Box::new(Durable::new(journal, log, 0, 0)));

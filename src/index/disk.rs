@@ -1,7 +1,8 @@
 //! Calls that touch files, streams and buffers: save, open, file info.
 
-use super::config::{Info, OpenFlags};
+use super::config::{Config, Info, OpenFlags};
 use super::holding::View;
+use super::room::Room;
 use super::{Core, Index};
 use crate::persist::links::{Tree, keep_linked};
 use crate::persist::{self, Image, Opened};
@@ -20,6 +21,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) states: Vec<u8>,
+    /// With the capacity of that instant.
+    config: Config,
     /// Holds the vectors of all slots that the states name, whatever becomes of the view.
     store: Arc<Store>,
     reducer: Option<Arc<Reducer>>,
@@ -34,9 +37,9 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// What a save writes. `core` is the one that the snapshot was taken of.
-    pub(super) fn image<'a>(&'a self, index: &'a Index, core: &'a Core, guard: &'a Guard) -> Image<'a> {
+    pub(super) fn image<'a>(&'a self, core: &'a Core, guard: &'a Guard) -> Image<'a> {
         Image {
-            config: &index.config,
+            config: &self.config,
             store: &self.store,
             reducer: self.reducer.as_deref(),
             graph: core.graph.as_ref(),
@@ -59,19 +62,20 @@ impl Index {
     /// Takes down the index at one instant. What the states name stays as it is while `guard` is pinned.
     pub(super) fn snapshot<'a>(&self, guard: &'a Guard) -> Result<(&'a Core, Snapshot)> {
         // The instant: no publication is under way while the states are copied.
-        let (core, mut states, kept, logged) = {
+        let (core, mut states, config, kept, logged) = {
             let _alone = self.gate.write();
             let core = self.core(guard);
             let store = core.store(guard);
             let kept = store.all_removed().into_iter().map(|(_, slot)| slot).collect();
-            (core, store.copy_states()?, kept, self.seen_up_to())
+            let config = Config { limit: self.room.as_ref().map(Room::limit), ..self.config.clone() };
+            (core, store.copy_states()?, config, kept, self.seen_up_to())
         };
         let (store, reducer) = core.view(guard).shared();
         let coded = core.keep_codes(guard);
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
-        Ok((core, Snapshot { states, store, reducer, tree, coded, kept, logged }))
+        Ok((core, Snapshot { states, config, store, reducer, tree, coded, kept, logged }))
     }
 
     /// Writes the index as it is at one instant of the call: beside the file, synced, then renamed over it. Writers go on.
@@ -82,7 +86,7 @@ impl Index {
         self.check_saving()?;
         let pin = self.pin();
         let (core, snapshot) = self.snapshot(&pin)?;
-        persist::save(&snapshot.image(self, core, &pin), path)
+        persist::save(&snapshot.image(core, &pin), path)
     }
 
     /// As [`Index::save`], but the bytes go to `out`, front to back, in pieces of at most 1 MiB. `out` must not change the index.
@@ -93,7 +97,7 @@ impl Index {
         self.check_saving()?;
         let pin = self.pin();
         let (core, snapshot) = self.snapshot(&pin)?;
-        reentry::calling_back(self.name(), || persist::save_to(&snapshot.image(self, core, &pin), out))
+        reentry::calling_back(self.name(), || persist::save_to(&snapshot.image(core, &pin), out))
     }
 
     /// Opens a file written by [`Index::save`].

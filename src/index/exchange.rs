@@ -48,7 +48,9 @@ impl Index {
             foreign::fill(target, &*found.elements)?;
             index.code_if_due(core, 1, &pin)?;
         }
-        index.reserve(options.capacity)?;
+        let capacity =
+            if options.fixed_capacity { options.capacity.max(index.describe().count) } else { options.capacity };
+        index.reserve(capacity)?;
         Ok(index)
     }
 

@@ -18,6 +18,7 @@ mod holding;
 mod observed;
 mod opaque;
 mod reading;
+mod room;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
 use holding::View;
 use parking_lot::RwLock;
+use room::Room;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tuning::Tuning;
@@ -110,6 +112,8 @@ pub struct Index {
     read_only: Option<&'static str>,
     /// Set by a defect met inside a changing call.
     poison: OnceLock<String>,
+    /// Where the index may hold so many vectors only.
+    room: Option<Room>,
     /// Where the index keeps a log of its changes.
     durable: Option<Box<Durable>>,
 }
@@ -124,11 +128,14 @@ impl Index {
         let scoring = scoring_of(&config)?;
         let core = Core::empty(&config, &scoring)?;
         let index = Self::around(config, scoring, core);
-        index.reserve(options.capacity)?;
+        if index.room.is_none() {
+            index.reserve(options.capacity)?;
+        }
         Ok(index)
     }
 
     fn around(config: Config, scoring: Scoring, core: Core) -> Self {
+        let room = config.limit.map(Room::new);
         Self {
             config,
             scoring,
@@ -141,6 +148,7 @@ impl Index {
             tuning: Tuning::new(),
             read_only: None,
             poison: OnceLock::new(),
+            room,
             durable: None,
         }
     }

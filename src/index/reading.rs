@@ -2,6 +2,7 @@
 
 use super::config::{Filter, Info, MAX_EF, NO_KEY, Quantizer, SearchOptions};
 use super::holding::View;
+use super::room::Room;
 use super::tuning::{Aim, WIDER};
 use super::{Core, Index, Opaque, Rows};
 use crate::graph::Check;
@@ -480,7 +481,7 @@ impl Index {
         Info {
             count: store.live(),
             removed: store.removed(),
-            capacity: store.capacity(),
+            capacity: self.room.as_ref().map_or_else(|| store.capacity(), Room::limit),
             bytes: self.bytes(core, &pin),
             quantizer: match (view.reducer(), codes) {
                 (Some(_), _) => self.config.quantizer,

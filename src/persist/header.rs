@@ -13,11 +13,12 @@ use crate::util::error::{Error, Result, Status};
 use crate::util::memory::LINE;
 
 /// The newest format. Formats 1 to this one are read.
-pub(crate) const FORMAT: u32 = 5;
+pub(crate) const FORMAT: u32 = 6;
 
 /// The format that an index is written in: the oldest that can hold it, so that older versions of kith read what they can.
 pub(crate) fn format_for(config: &Config, held: Held) -> u32 {
     match (config.kind, config.quantizer) {
+        _ if config.limit.is_some() => 6,
         (_, quantizer) if quantizer.reduction().is_some() => 5,
         _ if held != Held::AsGiven => 4,
         (Kind::Auto | Kind::Flat, _) => 1,
@@ -42,6 +43,9 @@ const REDUCED: u32 = 16;
 /// Entries that fit between the fixed fields and the checksum.
 pub(super) const MOST_SECTIONS: usize = (at::CHECKSUM - at::SECTIONS) / ENTRY;
 
+/// In the header's flags: the capacity is fixed.
+const FIXED_CAPACITY: u32 = 1;
+
 /// Offsets in the header.
 pub(super) mod at {
     pub(in crate::persist) const FORMAT: usize = 8;
@@ -63,6 +67,8 @@ pub(super) mod at {
     pub(in crate::persist) const REMOVED: usize = 88;
     pub(in crate::persist) const HELD: usize = 96;
     pub(in crate::persist) const HELD_BYTES: usize = 100;
+    pub(in crate::persist) const FLAGS: usize = 104;
+    pub(in crate::persist) const CAPACITY: usize = 112;
     pub(in crate::persist) const SECTIONS: usize = 128;
     pub(in crate::persist) const CHECKSUM: usize = super::PAGE - 4;
 }
@@ -237,6 +243,10 @@ impl Header {
         };
         put_u32(&mut page, at::HELD, held);
         put_u32(&mut page, at::HELD_BYTES, bytes);
+        if let Some(limit) = config.limit {
+            put_u32(&mut page, at::FLAGS, FIXED_CAPACITY);
+            put_u64(&mut page, at::CAPACITY, limit);
+        }
         for (i, section) in self.sections.iter().enumerate() {
             let entry = at::SECTIONS + i * ENTRY;
             put_u32(&mut page, entry, section.kind.0);
@@ -282,6 +292,13 @@ impl Header {
                 slots.live, slots.removed, slots.all
             )));
         }
+        if config.limit.is_some_and(|limit| slots.live > limit) {
+            return Err(Error::corrupt(format!(
+                "the header says {} live vectors and a capacity of {}",
+                slots.live,
+                get_u64(page, at::CAPACITY)
+            )));
+        }
         let sections = decode_sections(page, (&config, held), slots.all, file_bytes)?;
         let header = Self { format, config, held, slots, sections };
         if header.encode() != *page {
@@ -323,7 +340,8 @@ fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
             m: get_u32(page, at::M),
             ef_construction: get_u32(page, at::EF_CONSTRUCTION),
             ef_search: get_u32(page, at::EF_SEARCH),
-            capacity: 0,
+            capacity: get_u64(page, at::CAPACITY),
+            fixed_capacity: get_u32(page, at::FLAGS) & FIXED_CAPACITY != 0,
             seed: get_u64(page, at::SEED),
             keep_removed: false,
             custom: None,
@@ -417,7 +435,9 @@ fn decode_sections(
     let lines =
         stated.find(|section| section.kind == SectionKind::CODES).map(|codes| codes.record_bytes as usize / LINE);
     // Sections of codes where there cannot be any are then known, but not expected.
-    let lines = lines.filter(|&lines| (3..5).contains(&format_for(config, held)) && is_code(lines));
+    let coded =
+        config.kind == Kind::Graph && config.quantizer != Quantizer::None && config.quantizer.reduction().is_none();
+    let lines = lines.filter(|&lines| coded && is_code(lines));
     let mut expected = known_sections((config, held), slots, upper_rows.unwrap_or(0).min(most), lines);
     let mut sections: Vec<Section> = Vec::with_capacity(count);
     let (mut end, mut blocks) = (PAGE as u64, 0);

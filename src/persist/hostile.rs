@@ -116,6 +116,12 @@ impl Sample {
         self
     }
 
+    /// The same with a fixed capacity.
+    fn limited(mut self, limit: u64) -> Self {
+        self.config.limit = Some(limit);
+        self
+    }
+
     /// The same links between other vectors: whole numbers, held as bytes.
     pub(super) fn whole(mut self, random: &mut Random) -> Self {
         self.config.quantizer = Quantizer::Auto;
@@ -226,6 +232,7 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
             .linked(3, &mut Random::new(12))
             .reduced(Quantizer::Leading8)
             .bytes(Keep::All),
+        Sample::new(Element::F32, Metric::InnerProduct, 3, 5).limited(5).bytes(Keep::Live),
         Sample::new(Element::F32, Metric::L2, 2, 0).linked(16, &mut Random::new(5)).bytes(Keep::All),
         with_optional_section(&Sample::new(Element::U8, Metric::InnerProduct, 40, 2).bytes(Keep::Live)),
     ]

@@ -181,7 +181,7 @@ fn info_of(header: &Header) -> Info {
     Info {
         count: header.slots.live,
         removed: header.slots.removed,
-        capacity: header.slots.all,
+        capacity: header.config.limit.unwrap_or(header.slots.all),
         bytes: header.file_bytes(),
         quantizer: match (header.section(SectionKind::REDUCER), header.section(SectionKind::CODES)) {
             (Some(_), _) => header.config.quantizer,

@@ -30,6 +30,8 @@ pub enum Status {
     Cancelled = -10,
     /// A callback tried to change the index that called it.
     Busy = -11,
+    /// The index has a fixed capacity, and that is reached.
+    Full = -12,
     /// A defect of kith; later changes are refused, reading goes on.
     Internal = -99,
 }

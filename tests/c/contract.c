@@ -98,6 +98,7 @@ static void constants(void) {
                                     KITH_ERROR_UNSUPPORTED,
                                     KITH_ERROR_CANCELLED,
                                     KITH_ERROR_BUSY,
+                                    KITH_ERROR_FULL,
                                     KITH_ERROR_INTERNAL};
     const kith_metric metrics[] = {KITH_L2, KITH_INNER_PRODUCT, KITH_COSINE, KITH_L1, KITH_HAMMING, KITH_JACCARD};
     const kith_element elements[] = {KITH_F32, KITH_F16, KITH_BF16, KITH_I8, KITH_U8, KITH_B1};

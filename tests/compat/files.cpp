@@ -108,6 +108,29 @@ void there_and_back() {
     other.saveIndex(flat_stream);
     flat.loadIndex(flat_stream, &four);
     CHECK(flat.cur_element_count == 30);
+    // A file of kith's own that knows no limit: there is none, and what is written has room for what is there.
+    kith_options plain = kith_options();
+    plain.size = sizeof plain;
+    plain.dimensions = 4;
+    plain.kind = KITH_KIND_FLAT;
+    kith_index *unlimited = nullptr;
+    CHECK(kith_create(&plain, &unlimited) == KITH_OK && kith_insert(unlimited, 5, fixture_row(5, 4).data()) == KITH_OK);
+    CHECK(kith_save(unlimited, "own.kith") == KITH_OK);
+    kith_free(unlimited);
+    flat.loadIndex("own.kith", &four);
+    flat.addPoint(fixture_row(6, 4).data(), 6);
+    CHECK(flat.cur_element_count == 2 && flat.maxelements_ == ~size_t(0));
+    flat.saveIndex("flat.bin");
+    CHECK(bytes_of("flat.bin").size() == 24 + 2 * (16 + 8));
+    // Its own limit comes back from a file of kith's, too; and no file has room for everything.
+    hnswlib::BruteforceSearch<float> limited(&four, 2), vast(&four, ~size_t(0) / 2);
+    limited.addPoint(fixture_row(1, 4).data(), 1);
+    CHECK(kith_save(limited.kith(), "own.kith") == KITH_OK);
+    limited.loadIndex("own.kith", &four);
+    limited.addPoint(fixture_row(2, 4).data(), 2);
+    THROWS("The number of elements exceeds the specified limit", limited.addPoint(fixture_row(3, 4).data(), 3));
+    vast.addPoint(fixture_row(1, 4).data(), 1);
+    CHECK(!vast.saveIndexNoExceptions("flat.bin").ok());
     for (const char *file : {"again.bin", "own.kith", "flat.bin"}) remove(file);
 }
 

@@ -36,9 +36,12 @@ runs() { # $1 program, then arguments
 
 for compiler in $compilers; do
     for standard in 17 20; do
-        # shellcheck disable=SC2046
-        program layer$standard "$compiler" -std=c++$standard "$source/tests/cpp/layer.cpp" $(pkg-config --cflags --libs kith)
-        runs layer$standard."$compiler"
+        for file in "$source"/tests/cpp/*.cpp; do
+            name=$(basename "$file" .cpp)$standard
+            # shellcheck disable=SC2046
+            program "$name" "$compiler" -std=c++$standard "$file" $(pkg-config --cflags --libs kith)
+            runs "$name.$compiler"
+        done
     done
     ok "kith.hpp from the installed tree, $compiler, C++17 and C++20"
 
@@ -46,11 +49,11 @@ for compiler in $compilers; do
         name=$(basename "$file" .cpp)
         # shellcheck disable=SC2046
         program "$name" "$compiler" -std=c++11 "$file" $(pkg-config --cflags --libs kith-hnswlib)
-        if [ "$name" = files ]; then runs "$name.$compiler" "$source/tests/fixtures/foreign"; else runs "$name.$compiler"; fi
+        case $name in files | misuse) runs "$name.$compiler" "$source/tests/fixtures/foreign" ;; *) runs "$name.$compiler" ;; esac
     done
     ok "hnswlib's interface from the installed tree, $compiler, C++11"
 
-    for header in hnswlib hnswalg bruteforce space_l2 space_ip stop_condition visited_list_pool; do
+    for header in hnswlib hnswlib_fwd hnswalg bruteforce space_l2 space_ip stop_condition visited_list_pool; do
         for standard in 11 14 17 20; do
             for spelling in "hnswlib/$header.h" "$header.h"; do
                 printf '#include <%s>\n#include <hnswlib/hnswlib.h>\nint main() { hnswlib::L2Space space(4); return space.get_data_size() != 16; }\n' \
@@ -93,6 +96,30 @@ for compiler in $compilers; do
     [ -z "$theirs" ] || { echo "$theirs" | head; fail "symbols that hnswlib may have, too (above)"; }
 done
 ok "no symbol has a name that hnswlib's could have"
+
+# Such a program, whose halves use one each: hnswlib itself where KITH_REAL_HNSWLIB says, else one that stands in for it. Linked in both
+# orders, as of two functions of one name the linker would take the first.
+both=$source/tests/compat/both
+for compiler in $compilers; do
+    for optimised in -O0 "-O2 -flto"; do
+        [ "$compiler" = g++ ] || [ "$optimised" = -O0 ] || continue
+        strict=$warnings
+        [ -z "${KITH_REAL_HNSWLIB:-}" ] || strict=-w
+        # shellcheck disable=SC2086
+        quiet "$compiler" $strict -std=c++11 -g $optimised -I"${KITH_REAL_HNSWLIB:-$both/stand_in}" -DHALF=with_theirs -c "$both/half.cpp" \
+            -o "$scratch/theirs.o"
+        # shellcheck disable=SC2046,SC2086
+        quiet "$compiler" $warnings -std=c++11 -g $optimised $(pkg-config --cflags kith-hnswlib) -DHALF=with_ours -c "$both/half.cpp" \
+            -o "$scratch/ours.o"
+        for halves in "$scratch/theirs.o $scratch/ours.o" "$scratch/ours.o $scratch/theirs.o"; do
+            # shellcheck disable=SC2046,SC2086
+            quiet "$compiler" $warnings -std=c++11 -g $optimised "$both/main.cpp" $halves $(pkg-config --libs kith-hnswlib) \
+                -Wl,-rpath,"$prefix/lib" -lpthread -o "$scratch/both.$compiler"
+            runs "both.$compiler"
+        done
+    done
+done
+ok "hnswlib and kith in one program${KITH_REAL_HNSWLIB:+, with hnswlib itself}"
 
 if command -v "$CMAKE" >/dev/null; then
     for how in "find_package(hnswlib 0.8 REQUIRED)" "find_package(kith REQUIRED COMPONENTS hnswlib)"; do

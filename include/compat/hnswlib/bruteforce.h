@@ -16,7 +16,8 @@ class BruteforceSearch : public AlgorithmInterface<dist_t> {
 
     std::unique_ptr<KithSpace<dist_t>> space_;
     KithHandle handle_;
-    mutable std::mutex changing_;
+    /// For counting what is there, which changes of several threads must not do in the wrong order.
+    mutable std::mutex counting_;
 
     void attach(std::unique_ptr<KithSpace<dist_t>> space) {
         space_ = std::move(space);
@@ -26,13 +27,21 @@ class BruteforceSearch : public AlgorithmInterface<dist_t> {
         size_per_element_ = data_size_ + sizeof(labeltype);
     }
 
-    static kith_options options(KithSpace<dist_t> &space) {
+    static kith_options options(KithSpace<dist_t> &space, size_t capacity) {
         kith_options options = space.options();
         options.kind = KITH_KIND_FLAT;
+        options.flags = KITH_FIXED_CAPACITY;
+        options.capacity = capacity;
         return options;
     }
 
+    static const size_t UNLIMITED = ~size_t(0);
+
+    /// hnswlib writes all of its room; where there is no end to it, what is there will do.
+    size_t room_in_file() const { return maxelements_ == UNLIMITED ? 0 : maxelements_; }
+
     void count() {
+        std::lock_guard<std::mutex> lock(counting_);
         kith_info info = kith_info();
         info.size = sizeof info;
         if (handle_) kith_must(kith_describe(handle_.get(), &info), "Not enough memory");
@@ -41,14 +50,16 @@ class BruteforceSearch : public AlgorithmInterface<dist_t> {
 
     void load(const KithSource &source, SpaceInterface<dist_t> *s) {
         std::unique_ptr<KithSpace<dist_t>> space(new KithSpace<dist_t>(s));
-        KithHandle loaded = source.load(KITH_FORMAT_HNSWLIB_FLAT, *space, options(*space),
+        KithHandle loaded = source.load(KITH_FORMAT_HNSWLIB_FLAT, *space, options(*space, static_cast<size_t>(source.word(0))),
                                         "Not enough memory: loadIndex failed to allocate data");
-        // Nothing of this object changes before everything has succeeded.
-        std::lock_guard<std::mutex> lock(changing_);
+        kith_info info = kith_info();
+        info.size = sizeof info;
+        kith_must(kith_describe(loaded.get(), &info), "Not enough memory");
+        // Nothing of this object changes before everything has succeeded. A file of kith's own may be without a limit.
         handle_ = std::move(loaded);
         attach(std::move(space));
         count();
-        maxelements_ = (std::max)(static_cast<size_t>(source.word(0)), size_t(cur_element_count));
+        maxelements_ = info.flags & KITH_FIXED_CAPACITY ? static_cast<size_t>(info.capacity) : UNLIMITED;
     }
 
  public:
@@ -69,7 +80,7 @@ class BruteforceSearch : public AlgorithmInterface<dist_t> {
 
     BruteforceSearch(SpaceInterface<dist_t> *s, size_t maxElements) : maxelements_(maxElements) {
         attach(std::unique_ptr<KithSpace<dist_t>>(new KithSpace<dist_t>(s)));
-        handle_ = kith_make(options(*space_), "Not enough memory: BruteforceSearch failed to allocate data");
+        handle_ = kith_make(options(*space_, maxElements), "Not enough memory: BruteforceSearch failed to allocate data");
     }
 
     BruteforceSearch(const BruteforceSearch &) = delete;
@@ -78,18 +89,12 @@ class BruteforceSearch : public AlgorithmInterface<dist_t> {
     /// Adds a vector, or puts it in place of the one that has the label. The third argument means nothing.
     void addPoint(const void *datapoint, labeltype label, bool replace_deleted = false) override {
         (void)replace_deleted;
-        std::lock_guard<std::mutex> lock(changing_);
-        int present = 0;
-        if (handle_) kith_must(kith_contains(handle_.get(), label, &present), "Not enough memory");
-        if (!present && cur_element_count >= maxelements_)
-            HNSWLIB_THROW_RUNTIME_ERROR("The number of elements exceeds the specified limit");
-        kith_must(kith_upsert(handle_.get(), label, datapoint), "Not enough memory");
+        kith_must(handle_ ? kith_upsert(handle_.get(), label, datapoint) : kith_status(KITH_ERROR_FULL), "Not enough memory");
         count();
     }
 
     /// Removes a vector; an unknown label is passed over.
     void removePoint(labeltype label) {
-        std::lock_guard<std::mutex> lock(changing_);
         if (!handle_) return;
         const kith_status status = kith_remove(handle_.get(), label);
         if (status != KITH_ERROR_NOT_FOUND) kith_must(status, "Not enough memory");
@@ -106,17 +111,17 @@ class BruteforceSearch : public AlgorithmInterface<dist_t> {
         k = (std::min)(k, size_t(cur_element_count));
         if (k == 0) return std::vector<std::pair<dist_t, labeltype>>();
         kith_search_stats stats = kith_search_stats();
-        return kith_find<dist_t>(handle_.get(), query_data, k, 0, isIdAllowed, stats);
+        return kith_find(*space_, handle_.get(), query_data, k, 0, isIdAllowed, stats);
     }
 
     void saveIndex(const std::string &location) override {
         if (!handle_) HNSWLIB_THROW_RUNTIME_ERROR("Cannot save index: there is none");
-        kith_save_as(handle_.get(), KITH_FORMAT_HNSWLIB_FLAT, maxelements_, location);
+        kith_save_as(handle_.get(), KITH_FORMAT_HNSWLIB_FLAT, room_in_file(), location);
     }
 
     void saveIndex(std::ostream &output) {
         if (!handle_) HNSWLIB_THROW_RUNTIME_ERROR("Cannot save index: there is none");
-        kith_save_as(handle_.get(), KITH_FORMAT_HNSWLIB_FLAT, maxelements_, output);
+        kith_save_as(handle_.get(), KITH_FORMAT_HNSWLIB_FLAT, room_in_file(), output);
     }
 
     void loadIndex(const std::string &location, SpaceInterface<dist_t> *s) { load(KithSource(location), s); }
@@ -135,6 +140,15 @@ class BruteforceSearch : public AlgorithmInterface<dist_t> {
     }
     Status loadIndexNoExceptions(std::istream &input, SpaceInterface<dist_t> *s) {
         return kith_status_of([&] { loadIndex(input, s); });
+    }
+
+    /// The label of one of the elements, which are numbered from 0 in an order that any change may change.
+    labeltype getExternalLabel(size_t internal_id) const {
+        std::vector<uint64_t> labels(internal_id + 1);
+        size_t there = 0;
+        if (handle_) kith_must(kith_keys(handle_.get(), labels.data(), labels.size(), &there), "Not enough memory");
+        if (internal_id >= there) HNSWLIB_THROW_RUNTIME_ERROR("Label not found");
+        return static_cast<labeltype>(labels[internal_id]);
     }
 
     /// The index behind this object, for what kith.h can do beyond hnswlib.

@@ -112,8 +112,9 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
     /// Adds a vector, or puts it in place of the one that has the label. With replace_deleted it takes the place of a deleted vector,
     /// whose label is forgotten.
     void addPoint(const void *data_point, labeltype label, bool replace_deleted = false) override {
-        if (replace_deleted && !allow_replace_deleted_)
+        if (replace_deleted && !kith_load(allow_replace_deleted_))
             HNSWLIB_THROW_RUNTIME_ERROR("Replacement of deleted elements is disabled in constructor");
+        KithCallbacks::refuse_inside(handle_.get());
         std::lock_guard<std::mutex> turn(labels_.turn(label));
         put(data_point, label, replace_deleted);
     }
@@ -121,6 +122,7 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
     /// As addPoint; kith decides the level. Returns the internal id.
     tableint addPoint(const void *data_point, labeltype label, int level) {
         (void)level;
+        KithCallbacks::refuse_inside(handle_.get());
         std::lock_guard<std::mutex> turn(labels_.turn(label));
         return put(data_point, label, false);
     }
@@ -128,13 +130,23 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
     /// Puts another vector in the place of one. The probability means nothing: kith links a changed vector anew.
     void updatePoint(const void *dataPoint, tableint internalId, float updateNeighborProbability) {
         (void)updateNeighborProbability;
+        KithCallbacks::refuse_inside(handle_.get());
         const labeltype label = labels_.label(internalId);
         std::lock_guard<std::mutex> turn(labels_.turn(label));
+        const KithLabels::Found found = labels_.find(label);
+        if (found.there && found.id == internalId && found.state == KithLabels::LIVE)
+            return store(data_point_checked(dataPoint), label);
+        tableint id;
+        if (!found.there || found.id != internalId || !labels_.take_own(label, id)) HNSWLIB_THROW_RUNTIME_ERROR("Label not found");
+        // A deleted element stays deleted.
+        KithGiveBack give_back(labels_, id);
         store(data_point_checked(dataPoint), label);
+        kith_must(kith_remove(handle_.get(), label), "Not enough memory");
     }
 
     /// Searches no longer return the vector; unmarkDelete brings it back.
     void markDelete(labeltype label) {
+        KithCallbacks::refuse_inside(handle_.get());
         std::lock_guard<std::mutex> turn(labels_.turn(label));
         const KithLabels::Found found = labels_.find(label);
         if (!found.there || found.state == KithLabels::TAKEN) HNSWLIB_THROW_RUNTIME_ERROR("Label not found");
@@ -145,6 +157,7 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
     }
 
     void unmarkDelete(labeltype label) {
+        KithCallbacks::refuse_inside(handle_.get());
         std::lock_guard<std::mutex> turn(labels_.turn(label));
         const KithLabels::Found found = labels_.find(label);
         if (found.there && found.state == KithLabels::LIVE)
@@ -165,9 +178,8 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
 
     /// Changes how many elements there may be.
     void resizeIndex(size_t new_max_elements) {
-        if (new_max_elements < cur_element_count)
+        if (!labels_.resize(max_elements_, new_max_elements))
             HNSWLIB_THROW_RUNTIME_ERROR("Cannot resize, max element is less than the current number of elements");
-        max_elements_ = new_max_elements;
     }
 
     /// Removes everything, the room included.
@@ -175,33 +187,33 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
         if (handle_) kith_must(kith_clear(handle_.get()), "Not enough memory");
         KithLabels none;
         labels_.swap(none);
-        max_elements_ = 0;
+        kith_store(max_elements_, size_t(0));
     }
 
     // ---- search
 
-    void setEf(size_t ef) { ef_ = ef; }
+    void setEf(size_t ef) { kith_store(ef_, ef); }
 
     std::priority_queue<std::pair<dist_t, labeltype>> searchKnn(const void *query_data, size_t k,
                                                                 BaseFilterFunctor *isIdAllowed = nullptr) const override {
-        return kith_heap(find(query_data, k, ef_, isIdAllowed));
+        return kith_heap(find(query_data, k, 0, isIdAllowed));
     }
 
     std::vector<std::pair<dist_t, labeltype>> searchKnnCloserFirst(const void *query_data, size_t k,
                                                                    BaseFilterFunctor *isIdAllowed = nullptr) const override {
-        return find(query_data, k, ef_, isIdAllowed);
+        return find(query_data, k, 0, isIdAllowed);
     }
 
     /// As above with a breadth of this search alone; 0 means ef_.
     template <typename Ef, typename = typename std::enable_if<std::is_integral<Ef>::value>::type>
     std::priority_queue<std::pair<dist_t, labeltype>> searchKnn(const void *query_data, size_t k, Ef ef,
                                                                 BaseFilterFunctor *isIdAllowed = nullptr) const {
-        return kith_heap(find(query_data, k, ef ? static_cast<size_t>(ef) : ef_, isIdAllowed));
+        return kith_heap(find(query_data, k, static_cast<size_t>(ef), isIdAllowed));
     }
     template <typename Ef, typename = typename std::enable_if<std::is_integral<Ef>::value>::type>
     std::vector<std::pair<dist_t, labeltype>> searchKnnCloserFirst(const void *query_data, size_t k, Ef ef,
                                                                    BaseFilterFunctor *isIdAllowed = nullptr) const {
-        return find(query_data, k, ef ? static_cast<size_t>(ef) : ef_, isIdAllowed);
+        return find(query_data, k, static_cast<size_t>(ef), isIdAllowed);
     }
 
     /// Goes on until the condition ends it; what it kept comes back, nearest first, with labels.
@@ -229,7 +241,7 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
             search.filter = kith_call_filter;
             search.filter_ctx = isIdAllowed;
         }
-        KithCallbacks callbacks;
+        KithCallbacks callbacks(handle_.get());
         const kith_status status = kith_search_observed(handle_.get(), query_data, &observer, &search);
         callbacks.rethrow();
         kith_must(status, "Not enough memory");
@@ -240,7 +252,7 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
 
     // ---- reading
 
-    size_t getMaxElements() const { return max_elements_; }
+    size_t getMaxElements() const { return kith_load(max_elements_); }
     size_t getCurrentElementCount() const { return cur_element_count; }
     size_t getDeletedCount() const { return num_deleted_; }
 
@@ -250,12 +262,12 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
         std::vector<char> row(data_size_);
         kith_must(handle_ ? kith_get(handle_.get(), label, row.data()) : kith_status(KITH_ERROR_NOT_FOUND), "Not enough memory");
         // hnswlib takes the first size_t behind the parameter for the number of components.
+        // Of kith's own spaces it is known, and the space may be gone.
         size_t count = data_size_ / sizeof(data_t);
-        if (dist_func_param_) {
-            size_t stated;
-            memcpy(&stated, dist_func_param_, sizeof stated);
-            if (stated <= count) count = stated;
-        }
+        size_t stated = count;
+        if (space_->native) stated = space_->metric.dimensions;
+        else if (dist_func_param_) memcpy(&stated, dist_func_param_, sizeof stated);
+        count = (std::min)(count, stated);
         std::vector<data_t> result(count);
         memcpy(static_cast<void *>(result.data()), row.data(), count * sizeof(data_t));
         return result;
@@ -306,9 +318,9 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
     }
 
     void saveIndex(const std::string &location) override {
-        kith_save_as(handle_.get(), KITH_FORMAT_HNSWLIB, max_elements_, location);
+        kith_save_as(handle_.get(), KITH_FORMAT_HNSWLIB, getMaxElements(), location);
     }
-    void saveIndex(std::ostream &output) { kith_save_as(handle_.get(), KITH_FORMAT_HNSWLIB, max_elements_, output); }
+    void saveIndex(std::ostream &output) { kith_save_as(handle_.get(), KITH_FORMAT_HNSWLIB, getMaxElements(), output); }
 
     /// Takes in a file of hnswlib's, or one that kith_save() wrote. On failure the index is as it was.
     void loadIndex(const std::string &location, SpaceInterface<dist_t> *s, size_t max_elements_i = 0) {
@@ -486,12 +498,14 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
         return keys;
     }
 
+    /// An ef of 0 means ef_.
     std::vector<std::pair<dist_t, labeltype>> find(const void *query, size_t k, size_t ef, BaseFilterFunctor *filter) const {
+        if (ef == 0) ef = kith_load(ef_);
         k = (std::min)(k, size_t(cur_element_count));
         if (k == 0) return std::vector<std::pair<dist_t, labeltype>>();
         kith_search_stats stats = kith_search_stats();
         std::vector<std::pair<dist_t, labeltype>> found =
-            kith_find<dist_t>(handle_.get(), query, k, (std::max)(ef, k), filter, stats);
+            kith_find(*space_, handle_.get(), query, k, (std::max)(ef, k), filter, stats);
         tell(stats);
         return found;
     }
@@ -501,21 +515,23 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
         metric_distance_computations.fetch_add(static_cast<long>(stats.distances), std::memory_order_relaxed);
     }
 
-    /// Stores a vector under its label, linked.
+    /// Stores a vector under its label, linked. An exception of the space's distance leaves it stored, as in hnswlib.
     void store(const void *data_point, labeltype label) {
-        KithCallbacks callbacks;
+        KithCallbacks callbacks(handle_.get());
         const kith_status status = kith_upsert(handle_.get(), label, data_point);
         callbacks.rethrow();
         kith_must(status, "Not enough memory: addPoint failed to allocate linklist");
     }
 
-    /// As store, for a label that searches do not return yet: what fails leaves nothing behind.
-    void store_new(const void *data_point, labeltype label) {
-        KithCallbacks callbacks;
+    enum Before { ABSENT, REMOVED };
+
+    /// As store, for a label that searches do not return yet. After an exception they still do not, and a deleted label is deleted.
+    void store_new(const void *data_point, labeltype label, Before before) {
+        KithCallbacks callbacks(handle_.get());
         const kith_status status = kith_upsert(handle_.get(), label, data_point);
         if (callbacks.threw() && status == KITH_OK) {
             kith_remove(handle_.get(), label);
-            kith_forget(handle_.get(), label);
+            if (before == ABSENT) kith_forget(handle_.get(), label);
         }
         callbacks.rethrow();
         kith_must(status, "Not enough memory: addPoint failed to allocate linklist");
@@ -528,25 +544,24 @@ class HierarchicalNSW : public AlgorithmInterface<dist_t> {
         labeltype old = label;
         if (found.there && found.state == KithLabels::LIVE) {
             // Programs that update everything update much that has not changed.
-            const void *row = nullptr;
-            const bool same = kith_row(handle_.get(), label, &row) == KITH_OK && memcmp(row, data_point, data_size_) == 0;
+            std::vector<char> row(data_size_);
+            const bool same = kith_get(handle_.get(), label, row.data()) == KITH_OK && memcmp(row.data(), data_point, data_size_) == 0;
             if (!same) store(data_point, label);
             return id;
         }
-        if (found.there && found.state == KithLabels::DELETED && !replace_deleted && allow_replace_deleted_)
+        if (found.there && found.state == KithLabels::DELETED && !replace_deleted && kith_load(allow_replace_deleted_))
             HNSWLIB_THROW_RUNTIME_ERROR(
                 "Can't use addPoint to update deleted elements if replacement of deleted elements is enabled.");
         if ((found.there && labels_.take_own(label, id)) || (replace_deleted && labels_.take(id, old))) {
             KithGiveBack give_back(labels_, id);
-            store_new(data_point, label);
+            store_new(data_point, label, old == label ? REMOVED : ABSENT);
             give_back.keep();
-            labels_.give(id, label);
-            if (old != label) kith_forget(handle_.get(), old);
+            if (labels_.give(id, label)) kith_forget(handle_.get(), old);
             return id;
         }
         if (!labels_.book(max_elements_)) HNSWLIB_THROW_RUNTIME_ERROR("The number of elements exceeds the specified limit");
         KithUnbook unbook(labels_);
-        store_new(data_point, label);
+        store_new(data_point, label, ABSENT);
         unbook.keep();
         return labels_.add(label);
     }

@@ -67,6 +67,10 @@
 #define HNSWLIB_NODISCARD
 #endif
 
+#ifndef HNSWLIB_USE_PREFETCH
+#define HNSWLIB_USE_PREFETCH 0
+#endif
+
 // Without exceptions a call that would throw ends the program with the text.
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
 #define KITH_HNSWLIB_EXCEPTIONS 1
@@ -201,6 +205,8 @@ inline Status kith_status_of(Call call) {
         call();
     } catch (const std::exception &error) {
         return Status(std::string(error.what()));
+    } catch (...) {
+        return Status("an exception that is no std::exception");
     }
 #else
     call();

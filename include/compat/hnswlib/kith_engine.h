@@ -16,6 +16,7 @@ inline namespace kith_v1 {
     switch (status) {
         case KITH_ERROR_MEMORY: HNSWLIB_THROW_RUNTIME_ERROR(memory);
         case KITH_ERROR_NOT_FOUND: HNSWLIB_THROW_RUNTIME_ERROR("Label not found");
+        case KITH_ERROR_FULL: HNSWLIB_THROW_RUNTIME_ERROR("The number of elements exceeds the specified limit");
         default: HNSWLIB_THROW_RUNTIME_ERROR(kith_last_error());
     }
 }
@@ -24,11 +25,32 @@ inline void kith_must(kith_status status, const char *memory) {
     if (status != KITH_OK) kith_throw(status, memory);
 }
 
+/// Public members that hnswlib has as plain numbers: programs read and write them while other threads use the index.
+template <typename T>
+inline T kith_load(const T &member) {
+#if defined(__GNUC__) || defined(__clang__)
+    T value;
+    __atomic_load(&member, &value, __ATOMIC_RELAXED);
+    return value;
+#else
+    return *const_cast<const volatile T *>(&member);
+#endif
+}
+template <typename T>
+inline void kith_store(T &member, T value) {
+#if defined(__GNUC__) || defined(__clang__)
+    __atomic_store(&member, &value, __ATOMIC_RELAXED);
+#else
+    *const_cast<volatile T *>(&member) = value;
+#endif
+}
+
 /// What the caller's functors threw during one call of the library, on this thread. Exceptions must not pass through the library, so
 /// they wait here until it has returned.
 class KithCallbacks {
  public:
-    KithCallbacks() : outer_(current()) { current() = this; }
+    /// `index` is what the call is about.
+    explicit KithCallbacks(const kith_index *index) : outer_(current()), index_(index) { current() = this; }
     ~KithCallbacks() { current() = outer_; }
     KithCallbacks(const KithCallbacks &) = delete;
     KithCallbacks &operator=(const KithCallbacks &) = delete;
@@ -60,6 +82,12 @@ class KithCallbacks {
 #endif
     }
 
+    /// For changes, before they lock anything: a functor of an index must not change it, and would wait for itself.
+    static void refuse_inside(const kith_index *index) {
+        for (const KithCallbacks *call = current(); call && index; call = call->outer_)
+            if (call->index_ == index) HNSWLIB_THROW_RUNTIME_ERROR("a callback of this index must not change it");
+    }
+
     /// To be called when the library has returned.
     void rethrow() const {
 #if KITH_HNSWLIB_EXCEPTIONS
@@ -73,6 +101,7 @@ class KithCallbacks {
         return innermost;
     }
     KithCallbacks *outer_;
+    const kith_index *index_;
 #if KITH_HNSWLIB_EXCEPTIONS
     std::exception_ptr thrown_;
 #endif
@@ -97,6 +126,7 @@ inline kith_quantizer &kith_codes() {
 /// A space as it was when an index was made from it: it may go before the index does.
 template <typename dist_t>
 struct KithSpace {
+    /// Whether kith computes the distance itself.
     bool native = false;
     KithMetric metric = KithMetric();
     size_t data_size = 0;
@@ -130,6 +160,21 @@ struct KithSpace {
         return options;
     }
 
+    /// As kith_search(), in the precision in which distances are known.
+    kith_status search(const kith_index *handle, const void *query, size_t k, const kith_search_options *options, uint64_t *keys,
+                       double *distances, size_t *count) const {
+        if (!native) return kith_search_double(handle, query, k, options, keys, distances, count);
+        // The floats come into the first half of the room and are made doubles from behind.
+        float *narrow = reinterpret_cast<float *>(distances);
+        const kith_status status = kith_search(handle, query, k, options, keys, narrow, count);
+        for (size_t i = *count; i-- > 0;) {
+            float value;
+            memcpy(&value, reinterpret_cast<char *>(distances) + i * sizeof value, sizeof value);
+            distances[i] = value;
+        }
+        return status;
+    }
+
     bool same_shape(const kith_info &info) {
         const kith_options mine = options();
         return info.metric == mine.metric && info.element == mine.element && info.dimensions == mine.dimensions;
@@ -150,9 +195,9 @@ inline KithHandle kith_make(const kith_options &options, const char *memory) {
 
 /// The hits of a search, nearest first, and what it took.
 template <typename dist_t>
-std::vector<std::pair<dist_t, labeltype>> kith_find(const kith_index *handle, const void *query, size_t k, size_t ef,
+std::vector<std::pair<dist_t, labeltype>> kith_find(const KithSpace<dist_t> &space, const kith_index *handle, const void *query, size_t k, size_t ef,
                                                     BaseFilterFunctor *filter, kith_search_stats &stats) {
-    const size_t most_ef = 1 << 20, near = 64;
+    const size_t most_ef = 1 << 20, few = 64;
     kith_search_options options = kith_search_options();
     options.size = sizeof options;
     options.ef = static_cast<uint32_t>((std::min)(ef, most_ef));
@@ -163,16 +208,16 @@ std::vector<std::pair<dist_t, labeltype>> kith_find(const kith_index *handle, co
     stats.size = sizeof stats;
     options.stats = &stats;
 
-    uint64_t few_keys[near];
-    double few_distances[near];
-    std::vector<uint64_t> many_keys(k > near ? k : 0);
-    std::vector<double> many_distances(k > near ? k : 0);
-    uint64_t *keys = k > near ? many_keys.data() : few_keys;
-    double *distances = k > near ? many_distances.data() : few_distances;
+    uint64_t few_keys[few];
+    double few_distances[few];
+    std::vector<uint64_t> many_keys(k > few ? k : 0);
+    std::vector<double> many_distances(k > few ? k : 0);
+    uint64_t *keys = k > few ? many_keys.data() : few_keys;
+    double *distances = k > few ? many_distances.data() : few_distances;
 
     size_t count = 0;
-    KithCallbacks callbacks;
-    const kith_status status = kith_search_double(handle, query, k, &options, keys, distances, &count);
+    KithCallbacks callbacks(handle);
+    const kith_status status = space.search(handle, query, k, &options, keys, distances, &count);
     callbacks.rethrow();
     kith_must(status, "Not enough memory");
     std::vector<std::pair<dist_t, labeltype>> hits;
@@ -283,6 +328,8 @@ class KithSource {
     KithHandle load(kith_format format, KithSpace<dist_t> &space, kith_options options, const char *memory) const {
         kith_index *loaded = nullptr;
         kith_status status;
+        // Vectors that nothing links to are linked anew, by the space's distance.
+        KithCallbacks callbacks(nullptr);
         if (path_ && known_ >= 5 && memcmp(head_, "\x89KITH", 5) == 0) {
             status = kith_open(path_->c_str(), 0, &loaded);
         } else if (path_) {
@@ -291,6 +338,7 @@ class KithSource {
             status = kith_import_buffer(bytes_->data(), bytes_->size(), format, &options, &loaded);
         }
         KithHandle handle(loaded);
+        callbacks.rethrow();
         if (status == KITH_ERROR_MEMORY) HNSWLIB_THROW_RUNTIME_ERROR(memory);
         if (status == KITH_ERROR_IO) HNSWLIB_THROW_RUNTIME_ERROR("Cannot open file");
         kith_info info = kith_info();
@@ -322,7 +370,7 @@ inline void kith_save_as(const kith_index *handle, kith_format format, uint64_t 
     kith_export_options options = kith_export_options();
     options.size = sizeof options;
     options.capacity = capacity;
-    KithCallbacks callbacks;
+    KithCallbacks callbacks(handle);
     const kith_status status = kith_export_to(handle, kith_call_stream, &out, format, &options);
     callbacks.rethrow();
     if (status == KITH_ERROR_IO) HNSWLIB_THROW_RUNTIME_ERROR("Failed writing vector data");

@@ -14,6 +14,95 @@ inline namespace kith_v1 {
 typedef unsigned int tableint;
 typedef unsigned int linklistsizeint;
 
+/// What is known of each element, in 12 bytes: its label, and whether it is live, taken or where it stands among the deleted ones.
+class KithElements {
+ public:
+    enum State { LIVE, DELETED, TAKEN };
+    static const tableint IS_LIVE = ~tableint(0), IS_TAKEN = ~tableint(0) - 1;
+
+    size_t size() const { return labels_.size(); }
+    labeltype label(tableint id) const { return labels_[id]; }
+    /// Among the deleted ones.
+    tableint place(tableint id) const { return marks_[id]; }
+    State state(tableint id) const { return marks_[id] == IS_LIVE ? LIVE : marks_[id] == IS_TAKEN ? TAKEN : DELETED; }
+    /// A live element.
+    tableint add(labeltype label) {
+        labels_.push_back(label);
+        marks_.push_back(tableint(IS_LIVE));
+        return static_cast<tableint>(labels_.size() - 1);
+    }
+    void rename(tableint id, labeltype label) { labels_[id] = label; }
+    /// IS_LIVE, IS_TAKEN or a place.
+    void mark(tableint id, tableint mark) { marks_[id] = mark; }
+
+ private:
+    std::deque<labeltype> labels_;
+    std::deque<tableint> marks_;
+};
+
+/// Which element has a label: a table of 4 to 8 bytes per element, where hnswlib's map takes ten times that. Cells hold numbers of
+/// elements; a label's stands in the first free cell from its place on.
+class KithIds {
+ public:
+    static const tableint NONE = ~tableint(0);
+
+    size_t size() const { return used_; }
+
+    /// NONE if there is none.
+    tableint find(labeltype label, const KithElements &elements) const {
+        for (size_t at = home(label); !cells_.empty(); at = next(at)) {
+            if (cells_[at] == NONE) break;
+            if (elements.label(cells_[at]) == label) return cells_[at];
+        }
+        return NONE;
+    }
+
+    /// Enters an element under its label, in place of one that has the same.
+    void enter(tableint id, const KithElements &elements) {
+        if (4 * (used_ + 1) > 3 * cells_.size()) grow(elements);
+        size_t at = home(elements.label(id));
+        while (cells_[at] != NONE && elements.label(cells_[at]) != elements.label(id)) at = next(at);
+        used_ += cells_[at] == NONE;
+        cells_[at] = id;
+    }
+
+    /// Takes out a label that is there.
+    void erase(labeltype label, const KithElements &elements) {
+        size_t hole = home(label);
+        while (elements.label(cells_[hole]) != label) hole = next(hole);
+        // What stands behind and may stand in the hole moves up, so that no search ends there too early.
+        for (size_t at = next(hole); cells_[at] != NONE; at = next(at)) {
+            const size_t from_home = (at - home(elements.label(cells_[at]))) & (cells_.size() - 1);
+            if (from_home < ((at - hole) & (cells_.size() - 1))) continue;
+            cells_[hole] = cells_[at];
+            hole = at;
+        }
+        cells_[hole] = NONE;
+        used_--;
+    }
+
+ private:
+    /// Multiplying spreads labels that follow each other; the upper bits are the best.
+    size_t home(labeltype label) const {
+        return cells_.empty() ? 0 : static_cast<size_t>((uint64_t(label) * 0x9E3779B97F4A7C15u) >> 32) & (cells_.size() - 1);
+    }
+    size_t next(size_t at) const { return (at + 1) & (cells_.size() - 1); }
+
+    void grow(const KithElements &elements) {
+        std::vector<tableint> old((std::max)(2 * cells_.size(), size_t(16)), tableint(NONE));
+        old.swap(cells_);
+        for (size_t i = 0; i < old.size(); i++) {
+            if (old[i] == NONE) continue;
+            size_t at = home(elements.label(old[i]));
+            while (cells_[at] != NONE) at = next(at);
+            cells_[at] = old[i];
+        }
+    }
+
+    std::vector<tableint> cells_;
+    size_t used_ = 0;
+};
+
 /// A table of elements, numbered from 0. Every method may run beside every other.
 ///
 /// Operations on one label take turns (KithLabelTurn), so between two calls of one operation only other labels' entries change; but a
@@ -21,7 +110,8 @@ typedef unsigned int linklistsizeint;
 class KithLabels {
  public:
     typedef std::pair<const labeltype, tableint> value_type;
-    enum State { LIVE, DELETED, TAKEN };
+    typedef KithElements::State State;
+    static const State LIVE = KithElements::LIVE, DELETED = KithElements::DELETED, TAKEN = KithElements::TAKEN;
     struct Found {
         bool there;
         tableint id;
@@ -30,26 +120,26 @@ class KithLabels {
 
     Found find(labeltype label) const {
         std::lock_guard<std::mutex> lock(guard_);
-        std::unordered_map<labeltype, tableint>::const_iterator entry = ids_.find(label);
-        if (entry == ids_.end()) return Found{false, 0, LIVE};
-        return Found{true, entry->second, elements_[entry->second].state};
+        const tableint id = ids_.find(label, elements_);
+        if (id == KithIds::NONE) return Found{false, 0, LIVE};
+        return Found{true, id, elements_.state(id)};
     }
 
     labeltype label(tableint id) const {
         std::lock_guard<std::mutex> lock(guard_);
         if (id >= elements_.size()) HNSWLIB_THROW_RUNTIME_ERROR("Label not found");
-        return elements_[id].label;
+        return elements_.label(id);
     }
 
     bool deleted(tableint id) const {
         std::lock_guard<std::mutex> lock(guard_);
-        return id < elements_.size() && elements_[id].state != LIVE;
+        return id < elements_.size() && elements_.state(id) != LIVE;
     }
 
-    /// Books room for one more element, to be given up by add() or unbook(); false when the table is full.
-    bool book(size_t capacity) {
+    /// Books room for one more element, to be given up by add() or unbook(); false when there are as many as `capacity` says.
+    bool book(const size_t &capacity) {
         std::lock_guard<std::mutex> lock(guard_);
-        if (elements_.size() + booked_ >= capacity) return false;
+        if (elements_.size() + booked_ >= kith_load(capacity)) return false;
         booked_++;
         return true;
     }
@@ -58,25 +148,26 @@ class KithLabels {
         booked_--;
     }
 
+    /// Changes `capacity`; false if there are more elements.
+    bool resize(size_t &capacity, size_t wanted) {
+        std::lock_guard<std::mutex> lock(guard_);
+        if (wanted < elements_.size() + booked_) return false;
+        kith_store(capacity, wanted);
+        return true;
+    }
+
     /// Makes an element of booked room.
     tableint add(labeltype label) {
         std::lock_guard<std::mutex> lock(guard_);
         booked_--;
-        const tableint id = static_cast<tableint>(elements_.size());
-        elements_.push_back(Element{label, LIVE, 0});
-        ids_[label] = id;
-        count.kith_set(elements_.size());
-        return id;
+        return append(label);
     }
 
     /// Adds an element that was loaded.
     void load(labeltype label, State state) {
         std::lock_guard<std::mutex> lock(guard_);
-        const tableint id = static_cast<tableint>(elements_.size());
-        elements_.push_back(Element{label, LIVE, 0});
-        ids_[label] = id;
+        const tableint id = append(label);
         if (state == DELETED) put_down(id);
-        count.kith_set(elements_.size());
     }
 
     /// Takes a deleted element for a new label, if there is one. To be followed by give() or put_back().
@@ -85,31 +176,33 @@ class KithLabels {
         if (vacant_.empty()) return false;
         id = vacant_.back();
         pick_up(id);
-        old = elements_[id].label;
+        old = elements_.label(id);
         return true;
     }
 
     /// Takes the deleted element of this label, if it still is.
     bool take_own(labeltype label, tableint &id) {
         std::lock_guard<std::mutex> lock(guard_);
-        std::unordered_map<labeltype, tableint>::const_iterator entry = ids_.find(label);
-        if (entry == ids_.end() || elements_[entry->second].state != DELETED) return false;
-        id = entry->second;
+        const tableint own = ids_.find(label, elements_);
+        if (own == KithIds::NONE || elements_.state(own) != DELETED) return false;
+        id = own;
         pick_up(id);
         return true;
     }
 
-    /// Makes a taken element live under a label.
-    void give(tableint id, labeltype label) {
+    /// Makes a taken element live under a label. Says whether the label that it had is gone.
+    bool give(tableint id, labeltype label) {
         std::lock_guard<std::mutex> lock(guard_);
-        Element &element = elements_[id];
-        if (element.label != label) {
-            std::unordered_map<labeltype, tableint>::iterator old = ids_.find(element.label);
-            if (old != ids_.end() && old->second == id) ids_.erase(old);
-            ids_[label] = id;
-            element.label = label;
+        const labeltype old = elements_.label(id);
+        bool gone = false;
+        if (old != label) {
+            gone = ids_.find(old, elements_) == id;
+            if (gone) ids_.erase(old, elements_);
+            elements_.rename(id, label);
+            ids_.enter(id, elements_);
         }
-        element.state = LIVE;
+        elements_.mark(id, KithElements::IS_LIVE);
+        return gone;
     }
 
     /// Makes an element deleted: a live one, or a taken one that is not needed.
@@ -120,7 +213,11 @@ class KithLabels {
 
     std::vector<std::pair<labeltype, tableint>> all() const {
         std::lock_guard<std::mutex> lock(guard_);
-        return std::vector<std::pair<labeltype, tableint>>(ids_.begin(), ids_.end());
+        std::vector<std::pair<labeltype, tableint>> all;
+        all.reserve(ids_.size());
+        for (tableint id = 0; id < elements_.size(); id++)
+            if (ids_.find(elements_.label(id), elements_) == id) all.emplace_back(elements_.label(id), id);
+        return all;
     }
 
     size_t labels() const {
@@ -130,8 +227,8 @@ class KithLabels {
 
     void swap(KithLabels &other) {
         std::lock_guard<std::mutex> lock(guard_);
-        ids_.swap(other.ids_);
-        elements_.swap(other.elements_);
+        std::swap(ids_, other.ids_);
+        std::swap(elements_, other.elements_);
         vacant_.swap(other.vacant_);
         count.kith_set(elements_.size());
         deleted_count.kith_set(other.deleted_count);
@@ -144,35 +241,33 @@ class KithLabels {
     KithCount deleted_count;
 
  private:
-    struct Element {
-        labeltype label;
-        State state;
-        /// Where it stands among the vacant ones, if it is deleted.
-        unsigned int place;
-    };
     static const size_t TURNS = 64;
 
+    tableint append(labeltype label) {
+        const tableint id = elements_.add(label);
+        ids_.enter(id, elements_);
+        count.kith_set(elements_.size());
+        return id;
+    }
+
     void put_down(tableint id) {
-        Element &element = elements_[id];
-        element.state = DELETED;
-        element.place = static_cast<unsigned int>(vacant_.size());
+        elements_.mark(id, static_cast<tableint>(vacant_.size()));
         vacant_.push_back(id);
         deleted_count.kith_set(vacant_.size());
     }
 
     void pick_up(tableint id) {
-        Element &element = elements_[id];
-        const tableint last = vacant_.back();
-        vacant_[element.place] = last;
-        elements_[last].place = element.place;
+        const tableint last = vacant_.back(), place = elements_.place(id);
+        vacant_[place] = last;
+        elements_.mark(last, place);
         vacant_.pop_back();
-        element.state = TAKEN;
+        elements_.mark(id, KithElements::IS_TAKEN);
         deleted_count.kith_set(vacant_.size());
     }
 
     mutable std::mutex guard_;
-    std::unordered_map<labeltype, tableint> ids_;
-    std::deque<Element> elements_;
+    KithElements elements_;
+    KithIds ids_;
     std::vector<tableint> vacant_;
     size_t booked_ = 0;
     std::mutex turns_[TURNS];

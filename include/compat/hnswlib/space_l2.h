@@ -4,40 +4,24 @@
 #define KITH_COMPAT_SPACE_L2_H
 
 #include "kith_base.h"
+#include "kith_spaces.h"
 
 namespace hnswlib {
 inline namespace kith_v1 {
 
+struct KithSquare {
+    static float of(float x, float y) { return (x - y) * (x - y); }
+};
+
 /// The sum of squared differences of `*qty_ptr` (a size_t) floats. Indexes of L2Space do not call it: kith computes the same itself.
 inline float L2Sqr(const void *pVect1v, const void *pVect2v, const void *qty_ptr) {
-    const char *a = static_cast<const char *>(pVect1v);
-    const char *b = static_cast<const char *>(pVect2v);
-    const size_t qty = *static_cast<const size_t *>(qty_ptr);
-    float sums[16] = {0};
-    size_t i = 0;
-    // Rows of a caller may stand at any address, so floats are copied out. Sixteen sums let the compiler use wide registers.
-    for (; i + 16 <= qty; i += 16) {
-        float x[16], y[16];
-        memcpy(x, a + 4 * i, sizeof x);
-        memcpy(y, b + 4 * i, sizeof y);
-        for (int j = 0; j < 16; j++) sums[j] += (x[j] - y[j]) * (x[j] - y[j]);
-    }
-    float sum = 0;
-    for (; i < qty; i++) {
-        float x, y;
-        memcpy(&x, a + 4 * i, 4);
-        memcpy(&y, b + 4 * i, 4);
-        sum += (x - y) * (x - y);
-    }
-    for (int j = 0; j < 16; j++) sum += sums[j];
-    return sum;
+    return kith_sum<KithSquare>(pVect1v, pVect2v, *static_cast<const size_t *>(qty_ptr));
 }
 
-// Of hnswlib's variants for one instruction set or length there is one here.
-inline float L2SqrSIMD16Ext(const void *a, const void *b, const void *qty) { return L2Sqr(a, b, qty); }
-inline float L2SqrSIMD16ExtResiduals(const void *a, const void *b, const void *qty) { return L2Sqr(a, b, qty); }
-inline float L2SqrSIMD4Ext(const void *a, const void *b, const void *qty) { return L2Sqr(a, b, qty); }
-inline float L2SqrSIMD4ExtResiduals(const void *a, const void *b, const void *qty) { return L2Sqr(a, b, qty); }
+KITH_HNSWLIB_SAME(L2SqrSIMD16Ext, L2Sqr)
+KITH_HNSWLIB_SAME(L2SqrSIMD16ExtResiduals, L2Sqr)
+KITH_HNSWLIB_SAME(L2SqrSIMD4Ext, L2Sqr)
+KITH_HNSWLIB_SAME(L2SqrSIMD4ExtResiduals, L2Sqr)
 
 /// The sum of squared differences of `*qty_ptr` (a size_t) bytes.
 inline int L2SqrI(const void *pVect1, const void *pVect2, const void *qty_ptr) {
@@ -55,20 +39,9 @@ inline int L2SqrI4x(const void *a, const void *b, const void *qty_ptr) {
     return L2SqrI(a, b, &whole);
 }
 
-class L2Space : public SpaceInterface<float> {
-    size_t dim_;
-
+class L2Space : public KithFloatSpace<L2Sqr, KITH_L2> {
  public:
-    L2Space(size_t dim) : dim_(dim) {}
-    size_t get_data_size() override { return dim_ * sizeof(float); }
-    DISTFUNC<float> get_dist_func() override { return L2Sqr; }
-    void *get_dist_func_param() override { return &dim_; }
-    bool kith_metric_of(DISTFUNC<float> function, KithMetric &metric) override {
-        metric.metric = KITH_L2;
-        metric.element = KITH_F32;
-        metric.dimensions = static_cast<uint32_t>(dim_);
-        return function == static_cast<DISTFUNC<float>>(L2Sqr) && dim_ >= 1 && dim_ <= 65536;
-    }
+    L2Space(size_t dim) : KithFloatSpace<L2Sqr, KITH_L2>(dim) {}
     ~L2Space() {}
 };
 
@@ -94,5 +67,7 @@ class L2SpaceI : public SpaceInterface<int> {
 
 }  // inline namespace kith_v1
 }  // namespace hnswlib
+
+#undef KITH_HNSWLIB_SAME
 
 #endif

@@ -96,7 +96,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
     type Change = fn(&mut Vec<u8>);
     let cases: &[(&str, Status, Change)] = &[
         ("not a kith file", Status::Corrupt, |file| file[0] = b'P'),
-        ("format 6", Status::Version, |file| put_u32(file, at::FORMAT, 6)),
+        ("format 7", Status::Version, |file| put_u32(file, at::FORMAT, 7)),
         ("format 4, an index of this kind has 1", Status::Corrupt, |file| put_u32(file, at::FORMAT, 4)),
         ("held as element 5", Status::Corrupt, |file| put_u32(file, at::HELD, 5)),
         ("reduced to 0 bytes", Status::Corrupt, |file| put_u32(file, at::HELD, 16)),
@@ -119,11 +119,25 @@ fn hostile_headers_with_right_checksums_are_refused() {
             put_u32(file, at::KIND, 2);
             put_u32(file, at::FORMAT, 2);
         }),
+        ("format 6, an index of this kind has 1", Status::Corrupt, |file| put_u32(file, at::FORMAT, 6)),
+        ("format 1, an index of this kind has 6", Status::Corrupt, |file| put_u32(file, at::FLAGS, 1)),
+        ("no save writes", Status::Corrupt, |file| put_u64(file, at::CAPACITY, 1)),
+        ("a capacity of 1", Status::Corrupt, |file| {
+            put_u32(file, at::FORMAT, 6);
+            put_u32(file, at::FLAGS, 1);
+            put_u64(file, at::CAPACITY, 1);
+        }),
+        ("no save writes", Status::Corrupt, |file| {
+            put_u32(file, at::FORMAT, 4);
+            put_u32(file, at::FLAGS, 3);
+            put_u64(file, at::CAPACITY, 1000);
+        }),
         ("quantizer is 7", Status::Version, |file| put_u32(file, at::QUANTIZER, 7)),
         ("m is 1", Status::Corrupt, |file| put_u32(file, at::M, 1)),
         ("no save writes", Status::Corrupt, |file| put_u32(file, at::M, 0)),
         ("ef_search", Status::Corrupt, |file| put_u32(file, at::EF_SEARCH, u32::MAX)),
-        ("no save writes", Status::Corrupt, |file| file[100] = 1),
+        ("no save writes", Status::Corrupt, |file| file[96] = 1),
+        ("no save writes", Status::Corrupt, |file| file[120] = 1),
         ("no save writes", Status::Corrupt, |file| file[at::CHECKSUM - 1] = 1),
         ("no save writes", Status::Corrupt, |file| file[at::SECTIONS + 40] = 1),
         ("blocks of 0", Status::Corrupt, |file| put_u32(file, at::BLOCK_BYTES, 0)),
