@@ -28,6 +28,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -485,6 +486,19 @@ public:
 
     void clear() { check(kith_clear(handle())); }
     void reserve(std::uint64_t capacity) { check(kith_reserve(handle(), capacity)); }
+
+    /// kith_maintain(): works for about so long; says how many places of removed vectors are not free yet.
+    std::uint64_t maintain(std::chrono::microseconds budget) {
+        std::uint64_t pending = 0;
+        check(kith_maintain(handle(), budget.count() < 0 ? 0 : static_cast<std::uint64_t>(budget.count()), &pending));
+        return pending;
+    }
+
+    /// kith_compact().
+    void compact(const build_options &options = {}) {
+        detail::build_call call(options);
+        call.finish(kith_compact(handle(), call.raw()));
+    }
 
     // ---- search
 

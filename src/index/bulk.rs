@@ -47,10 +47,12 @@ impl Index {
         let core = batch.core;
         let Some(graph) = &core.graph else { return Ok(()) };
         let total = batch.keys.len();
-        let own = batch.first..batch.first + total as u32;
+        // Nothing leaves the graph meanwhile.
+        let _building = core.tending.building();
         // What others have published is linked, and stays; what they have linked only is linked anew in the end.
+        let linked = |slot: u32| core.store.state(slot) != EMPTY && !graph.is_leaving(slot);
         let slots: Vec<u32> =
-            (0..core.store.slots()).filter(|slot| own.contains(slot) || core.store.state(*slot) != EMPTY).collect();
+            (0..core.store.slots()).filter(|&slot| batch.run.contains(slot) || linked(slot)).collect();
         let pile = Pile { store: &core.store, scoring: &self.scoring, slots: &slots };
         let team = Team {
             pool: &self.pool,

@@ -52,17 +52,23 @@ impl Index {
 
     /// Takes down the index at one instant. What the states name stays as it is while `guard` is pinned.
     pub(super) fn snapshot<'a>(&self, guard: &'a Guard) -> Result<(&'a Core, Snapshot)> {
-        // The instant: no publication is under way while the states are copied.
-        let (core, mut states, kept, logged) = {
+        let (core, mut states, kept, logged, still) = loop {
+            // From the instant until the tree is taken down nothing leaves the graph.
+            let still = self.core(guard).tending.still();
+            // The instant: no publication is under way while the states are copied.
             let _alone = self.gate.write();
             let core = self.core(guard);
-            let kept = core.store.all_removed().into_iter().map(|(_, slot)| slot).collect();
-            (core, core.store.copy_states()?, kept, self.seen_up_to())
+            if core.tending.is_held_by(&still) {
+                let kept = core.store.all_removed().into_iter().map(|(_, slot)| slot).collect();
+                break (core, core.store.copy_states()?, kept, self.seen_up_to(), still);
+            }
+            // Cleared in between.
         };
         let coded = core.keep_codes(guard);
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
+        drop(still);
         Ok((core, Snapshot { states, tree, coded, kept, logged }))
     }
 
@@ -122,6 +128,9 @@ impl Index {
         let Opened { config, parts, graph, codes, format } = opened;
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin())?;
+        if let Some(graph) = graph.as_ref().filter(|_| !flags.mapped) {
+            graph.reserve(store.slots().into())?;
+        }
         let mut core = Core::around(&config, store, graph);
         core.codes = codes.map_or_else(crossbeam_epoch::Atomic::null, crossbeam_epoch::Atomic::new);
         let mut index = Self::around(config, core)?;

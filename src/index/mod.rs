@@ -8,11 +8,13 @@ mod bulk;
 mod changes;
 mod checkpoint;
 mod coding;
+mod compact;
 pub mod config;
 mod directory;
 pub(crate) mod disk;
 mod durable;
 mod exchange;
+mod maintain;
 mod observed;
 mod opaque;
 mod reading;
@@ -33,6 +35,7 @@ use crate::util::reentry;
 use config::{Config, Kind, Options};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
+use maintain::Tending;
 use parking_lot::RwLock;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -52,6 +55,8 @@ struct Core {
     graph: Option<Graph>,
     /// Shared by whoever links slots; exclusive while a cancelled batch is unlinked.
     linking: RwLock<()>,
+    /// Unlinks what was removed.
+    tending: Tending,
     /// Codes that walks go by; null until there are some.
     codes: Atomic<Codes>,
     /// Slots from which on there should be some.
@@ -75,6 +80,7 @@ impl Core {
             store,
             graph,
             linking: RwLock::new(()),
+            tending: Tending::default(),
             codes: Atomic::null(),
             codes_from,
             codes_stay: AtomicBool::new(false),

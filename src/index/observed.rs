@@ -3,11 +3,13 @@
 use super::config::{Counters, Filter, SearchOptions};
 use super::{Core, Index, Opaque};
 use crate::distance::Metric;
+use crate::search::lives::newest;
 use crate::search::observed::{Observer, Ranked, Watched};
 use crate::search::walk::Probe;
 use crate::search::{Admit, Scratch};
 use crate::util::error::Result;
 use crate::util::reentry;
+use crossbeam_epoch::Guard;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +42,7 @@ impl Index {
         let pin = self.pin();
         reentry::calling_back(self.name(), || {
             let core = self.core(&pin);
-            for (slot, distance) in self.watch(core, query, &admit, observer, options.counters)? {
+            for (slot, distance) in self.watch((core, &pin), query, &admit, observer, options.counters)? {
                 hit(core.store.key(slot), core.store.vector(slot), distance);
             }
             Ok(())
@@ -49,7 +51,7 @@ impl Index {
 
     fn watch(
         &self,
-        core: &Core,
+        (core, guard): (&Core, &Guard),
         query: Query<'_>,
         admit: &Admit<'_>,
         observer: &mut dyn Observer,
@@ -69,7 +71,7 @@ impl Index {
             Some(custom) => custom.between(probe.vector, store.vector(slot)),
             None => f64::from(self.scoring.distance(probe, store, slot)),
         };
-        let mut watched = Watched { store, admit, observer, distance: &distance, distances: 0, hops: 0 };
+        let mut watched = Watched { store, admit, observer, distance: &distance, distances: 0, hops: 0, guard };
         let mut found = match &core.graph {
             Some(graph) => watched.walk(graph),
             None => watched.scan(),
@@ -78,8 +80,7 @@ impl Index {
             counters.add(watched.distances, watched.hops);
         }
         // A vector that was replaced meanwhile may have been met in both its slots.
-        found.sort_unstable_by_key(|hit| (store.key(hit.slot), std::cmp::Reverse(hit.slot)));
-        found.dedup_by_key(|hit| store.key(hit.slot));
+        newest(&mut found, |hit| hit.slot, store, guard);
         found.sort_unstable();
         let reported = |hit: Ranked| {
             let distance = if self.scoring.metric == Metric::Cosine {

@@ -4,7 +4,8 @@ use super::config::{Filter, Info, MAX_EF, NO_KEY, Quantizer, SearchOptions};
 use super::{Core, Index, Opaque, Rows};
 use crate::graph::Check;
 use crate::search::flat::{self, Span};
-use crate::search::nearest::{Hit, drop_older};
+use crate::search::lives::{each_live, newest};
+use crate::search::nearest::Hit;
 use crate::search::walk::Field;
 use crate::search::{self, Admit, Scratch};
 use crate::store::{LIVE, Store};
@@ -95,14 +96,14 @@ impl Index {
         let threads = threads.min(core.store.slots() as usize / SHARED_FROM).max(1);
         let ef = self.breadth(options);
         scratch.set_queries(&self.scoring, std::iter::once(query));
-        consistent(&core.store, k, scratch, |k, scratch| {
+        consistent((&core.store, &pin), k, scratch, |k, scratch| {
             if core.graph.is_none() && threads > 1 {
                 let before = core.store.replacements();
-                self.scan_shared(&core.store, k, threads, admit, scratch)?;
+                self.scan_shared(&core.store, k, threads, admit, scratch, &pin)?;
                 if core.store.undisturbed(before) {
                     return Ok(());
                 }
-                // The spans were not scanned upwards: a vector that was replaced may have been missed in both its slots.
+                // A vector that was replaced may have been missed in both its slots.
             }
             self.search_here(core, k, ef, admit, scratch, &pin);
             Ok(())
@@ -119,7 +120,7 @@ impl Index {
                 let field = Field { scoring: &self.scoring, store, graph, codes: core.codes(guard) };
                 search::graph::search(field, k, ef, admit, scratch, guard);
             }
-            None => flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch),
+            None => flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch, guard),
         }
         scratch.finish(0, &self.scoring, store);
     }
@@ -132,6 +133,7 @@ impl Index {
         threads: usize,
         admit: &Admit<'_>,
         scratch: &mut Scratch,
+        guard: &Guard,
     ) -> Result<()> {
         let Some(admit) = admit.shared() else { return Err(Error::internal("a filter for one thread on several")) };
         let slots = store.slots();
@@ -139,11 +141,11 @@ impl Index {
         let found = parking_lot::Mutex::new(Vec::new());
         let mut query = Scratch::default();
         query.copy_queries(scratch);
-        let scan_spans = |scratch: &mut Scratch| {
+        let scan_spans = |scratch: &mut Scratch, pin: &Guard| {
             let mut hits = Vec::new();
             while let Some(piece) = work.take() {
-                let span = Span { start: piece.start as u32, end: piece.end as u32, open: piece.end as u32 == slots };
-                flat::scan(&self.scoring, store, span, k, &admit.admit(), scratch);
+                let span = Span { start: piece.start as u32, end: piece.end as u32, open: false };
+                flat::scan(&self.scoring, store, span, k, &admit.admit(), scratch, pin);
                 scratch.finish(0, &self.scoring, store);
                 hits.append(&mut scratch.hits);
             }
@@ -153,10 +155,11 @@ impl Index {
             let mut own = self.scratches.take();
             own.copy_queries(&query);
             // As on the calling thread, a filter here must not change the index.
-            reentry::calling_back(self.name(), || scan_spans(&mut own));
+            let pin = self.pin();
+            reentry::calling_back(self.name(), || scan_spans(&mut own, &pin));
             self.scratches.give(own);
         };
-        self.pool.run(threads, help, || scan_spans(scratch))?;
+        self.pool.run(threads, help, || scan_spans(scratch, guard))?;
         scratch.hits = found.into_inner();
         scratch.hits.sort_unstable();
         scratch.hits.truncate(k);
@@ -244,7 +247,7 @@ impl Index {
             // All queries of the piece pass over each block of vectors together.
             scratch.set_queries(&self.scoring, piece.clone().map(|i| queries.get(i)));
             let before = store.replacements();
-            flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch);
+            flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch, &pin);
             if store.undisturbed(before) {
                 for (place, i) in piece.enumerate() {
                     scratch.finish(place, &self.scoring, store);
@@ -255,7 +258,7 @@ impl Index {
         }
         for i in piece {
             scratch.set_queries(&self.scoring, std::iter::once(queries.get(i)));
-            consistent(store, k, scratch, |k, scratch| {
+            consistent((store, &pin), k, scratch, |k, scratch| {
                 self.search_here(core, k, ef, admit, scratch, &pin);
                 Ok(())
             })?;
@@ -332,7 +335,7 @@ impl Index {
         Ok(self.core(&pin).store.find(key, &pin).is_some())
     }
 
-    /// Fills `keys` with as many live keys as fit, in order of insertion; says how many there are in all.
+    /// Fills `keys` with as many live keys as fit, in order of their places; says how many there are in all.
     ///
     /// # Errors
     /// None at present.
@@ -341,9 +344,9 @@ impl Index {
         let store = &self.core(&pin).store;
         let before = store.replacements();
         let mut all = 0;
-        for_live(store, |key| {
+        each_live(store, &pin, |slot| {
             if let Some(place) = keys.get_mut(all) {
-                *place = key;
+                *place = store.key(slot);
             }
             all += 1;
         });
@@ -353,9 +356,9 @@ impl Index {
         // A key that was given another vector meanwhile may have been met with both.
         let mut met = Vec::with_capacity(all);
         let mut known = std::collections::HashSet::with_capacity(all);
-        for_live(store, |key| {
-            if known.insert(key) {
-                met.push(key);
+        each_live(store, &pin, |slot| {
+            if known.insert(store.key(slot)) {
+                met.push(store.key(slot));
             }
         });
         keys.iter_mut().zip(&met).for_each(|(place, &key)| *place = key);
@@ -400,7 +403,7 @@ impl Index {
         let store = &core.store;
         Info {
             count: store.live(),
-            removed: store.removed(),
+            removed: store.waiting(),
             capacity: store.capacity(),
             bytes: self.bytes(core, &pin),
             quantizer: if core.codes(&pin).is_some() { Quantizer::Projected4 } else { Quantizer::None },
@@ -412,17 +415,6 @@ impl Index {
         let graph = core.graph.as_ref().map_or(0, |graph| graph.bytes(core.store.slots()));
         let codes = core.codes(guard).map_or(0, |codes| codes.bytes(core.store.slots()));
         core.store.bytes(guard) + (graph + codes) as u64 + size_of::<Self>() as u64 + self.scratches.bytes() as u64
-    }
-}
-
-/// Calls `each` with every live key, those included that get a new vector, and so a higher slot, while this runs.
-fn for_live(store: &Store, mut each: impl FnMut(u64)) {
-    let mut slot = 0;
-    while slot < store.slots() {
-        if store.state(slot) == LIVE {
-            each(store.key(slot));
-        }
-        slot += 1;
     }
 }
 
@@ -441,7 +433,7 @@ impl<'a> Queries<'a> {
 /// Runs a search again if a replacement took place meanwhile and left two vectors of one key among the hits: once more with room
 /// for the older ones, which are then dropped.
 fn consistent(
-    store: &Store,
+    (store, guard): (&Store, &Guard),
     k: usize,
     scratch: &mut Scratch,
     mut search: impl FnMut(usize, &mut Scratch) -> Result<()>,
@@ -456,7 +448,7 @@ fn consistent(
             return Ok(());
         }
         let found = hits.len();
-        drop_older(hits);
+        newest(hits, |hit| hit.slot, store, guard);
         hits.sort_unstable();
         let doubles = found - hits.len();
         if hits.len() >= k || doubles == 0 || found < room {
