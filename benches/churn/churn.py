@@ -29,7 +29,7 @@ K = 10
 
 class Info(c.Structure):
     _fields_ = [("size", c.c_uint32), ("reserved", c.c_uint32),
-                *((name, c.c_uint64) for name in ("linked", "links", "unreachable", "min_inbound", "max_inbound", "faults"))]
+                *((name, c.c_uint64) for name in ("linked", "links", "unreachable", "faults", "min_inbound", "max_inbound"))]
 
 
 class Kith(kith.Kith):

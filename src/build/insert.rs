@@ -84,6 +84,14 @@ pub(crate) fn link(field: Field<'_>, slot: u32, ef: usize, linker: &mut Linker, 
     graph.promote(Entry { slot, level });
 }
 
+/// Appends what a walk finds near a slot at level 0: distance and slot, nearest first.
+pub(crate) fn candidates(field: Field<'_>, slot: u32, ef: usize, linker: &mut Linker, found: &mut Vec<(f32, u32)>) {
+    if let Some(entry) = field.graph.entry() {
+        choose(field, slot, entry, ef, linker);
+        found.extend_from_slice(&linker.candidates);
+    }
+}
+
 /// Gives a linked slot further neighbours on one of its levels, as if it was inserted now.
 pub(crate) fn relink(field: Field<'_>, slot: u32, level: u32, ef: usize, linker: &mut Linker) {
     let graph = field.graph;
@@ -211,6 +219,7 @@ pub(crate) fn adopt_again(field: Field<'_>, slot: u32, entry: Entry, reached: &[
 /// The two kept links between a locked parent with room and its new child. A slot takes at most `m` children, so that half of its
 /// row stays free for better neighbours.
 fn tie(field: Field<'_>, row: &Locked<'_>, parent: u32, child: u32, linker: &mut Linker, journal: &mut impl Journal) {
+    field.graph.count_adoption();
     // Two locks at once, but nobody waits for the child's: it cannot be reached before the parent's row names it.
     let own = field.graph.lock(child);
     connect(field, &own, child, parent | KEEP, 0, linker);

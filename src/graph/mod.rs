@@ -37,7 +37,7 @@ pub(crate) use row::{KEEP, NONE};
 
 use crate::util::error::{Error, Result};
 use crate::util::memory::{LINE, Segments, rounded_capacity};
-use crate::util::sync::{AtomicU8, AtomicU32, Ordering};
+use crate::util::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use entry::EntryPoint;
 
 /// Slots a graph can have: links use one bit for something else, and one number ends a row.
@@ -60,6 +60,8 @@ pub(crate) struct Graph {
     first_high: AtomicU32,
     locks: Segments,
     entry: EntryPoint,
+    /// Slots that were hung into the tree of kept links by insertions.
+    adoptions: AtomicU64,
 }
 
 /// What the arrays of a graph are made of, when it is not empty from the start.
@@ -91,6 +93,7 @@ impl Graph {
             first_high: AtomicU32::new(NONE),
             locks: Segments::new(1),
             entry: EntryPoint::new(),
+            adoptions: AtomicU64::new(0),
         }
     }
 
@@ -246,6 +249,16 @@ impl Graph {
                 self.row(slot, 0).iter().map(|cell| cell.load(Ordering::Acquire)).take_while(|&link| link != NONE);
             open.extend(row.filter(|link| link & KEEP != 0).map(|link| (link & !KEEP, slot)));
         }
+    }
+
+    /// To be called before a new slot gets kept links, while its parent's row is held.
+    pub(crate) fn count_adoption(&self) {
+        self.adoptions.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// If this is as before, no slot has come to be met in the tree since.
+    pub(crate) fn adoptions(&self) -> u64 {
+        self.adoptions.load(Ordering::SeqCst)
     }
 
     /// Where walks begin; `None` while the graph is empty.

@@ -15,7 +15,8 @@
 //! removed there is retired when the file is opened.
 
 use super::{Core, Index};
-use crate::build::mend::{Detached, Mender, detach, detach_last, mend};
+use crate::build::detach::{Detached, detach, detach_last};
+use crate::build::mend::{Mender, mend};
 use crate::search::walk::Field;
 use crate::store::EMPTY;
 use crate::util::error::Result;
@@ -248,7 +249,8 @@ impl Index {
         let Some(field) = self.field(core, guard) else { return true };
         let detached = {
             let _linking = core.linking.read();
-            reentry::calling_back(self.name(), || detach(field, slot, mender))
+            let ef = self.config.ef_construction as usize;
+            reentry::calling_back(self.name(), || detach(field, slot, ef, mender))
         };
         if detached == Detached::Yes {
             return true;
