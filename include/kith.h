@@ -26,7 +26,7 @@
  *         return 0;
  *     }
  *
- * Chapters: library, life, content, search, reading, disk, durable directories, exchange. Before them the constants and structs, and
+ * Chapters: library, life, content, upkeep, search, reading, disk, durable directories, exchange. Before them the constants and structs, and
  * first the rules that hold for every function:
  *
  * Status
@@ -54,7 +54,26 @@
  *
  * Threads
  *     Every function may run at the same time as every other, on one index or several, except kith_free(), which must be the last
- *     call of its index. Searches take no lock. A call uses no thread but the caller's, unless its `threads` allows more
+ *     call of its index. Searches take no lock, and nothing that they can see waits for them. What a call meets of one beside it:
+ *
+ *                         | search, get, keys,    | insert, upsert,      | insert_batch          | save, export,
+ *                         | describe, check       | remove, undelete     |                       | checkpoint
+ *     --------------------+-----------------------+----------------------+-----------------------+---------------------
+ *     search, get, keys   | nothing               | the old vector of a  | some of its vectors,  | nothing
+ *                         |                       | key or the new one   | or none yet           |
+ *     insert, upsert,     | nothing               | of one key: one      | of one key: one       | the file has the
+ *     remove, undelete    |                       | after the other      | after the other       | change or not
+ *     insert_batch        | nothing               | as above             | as above              | all of it or nothing
+ *     maintain, compact   | nothing; places stay  | nothing              | waits, or does what   | each waits for steps
+ *                         | while they are seen   |                      | can be done           | of the other
+ *     reserve             | nothing               | nothing              | nothing               | nothing
+ *     clear               | all or nothing        | one after the other  | one after the other   | all or nothing
+ *
+ *     Waiting is for instants (publishing, the moment of a snapshot) or bounded steps; but a batch that is cancelled is taken back
+ *     while inserts wait, and a batch that is built as a whole is put in place while they wait. In a durable directory changes of one
+ *     key wait for each other's sync.
+ *
+ *     A call uses no thread but the caller's, unless its `threads` allows more
  *     (kith_open(): unless KITH_OPEN_ONE_THREAD forbids it). Threads belong to one index, start when first needed and end with
  *     kith_free(). Do not unload the library (dlclose) while an index lives.
  *
@@ -502,7 +521,7 @@ typedef struct kith_info {
     uint32_t format;
     /** Vectors that searches can find. */
     uint64_t count;
-    /** Places of removed and replaced vectors. This version does not use them again: they keep their memory until kith_clear(). */
+    /** Places that removed and replaced vectors had and no other has yet: see kith_maintain(), kith_compact(). */
     uint64_t removed;
     /** Vectors that fit before the index grows again; with KITH_FIXED_CAPACITY all that may be there. */
     uint64_t capacity;
@@ -811,6 +830,51 @@ KITH_API kith_status kith_clear(kith_index *index);
  */
 KITH_API kith_status kith_reserve(kith_index *index,
                                   uint64_t capacity);
+
+/* ---- Upkeep ---------------------------------------------------------------------------------------------- */
+
+/**
+ * Makes places of removed and replaced vectors free for others, for about as long as the caller says.
+ *
+ * - index: the index
+ * - budget_us: microseconds to work for; 0 does a little, UINT64_MAX goes on until nothing is left to do
+ * - pending: receives how many places are not free yet; 0 on failure. May be NULL
+ *
+ * Searches do not find a vector any more when kith_remove() has returned; but the graph still leads through its place. Calls that
+ * remove, replace or insert take such places out of the graph by and by, a bounded share each, once a hundredth of all places (and at least
+ * 64) have gathered. Nobody needs to call this function: a program that has time to spare can, after it removed much, or in place of doing
+ * the work in the calls that are waited for.
+ *
+ * A place is free when every search and change that was under way has ended, and every save and checkpoint that began before. Where
+ * nothing is left to do but to wait for those, the call returns early, with pending above 0: call again later.
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: index is NULL
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_maintain(kith_index *index,
+                                   uint64_t budget_us,
+                                   uint64_t *pending);
+
+/**
+ * Gives memory back to the system that removed and replaced vectors took: makes their places free as kith_maintain() does, moves vectors
+ * together, and gives back what is behind them. Searches and changes go on meanwhile.
+ *
+ * - index: the index
+ * - options: threads, progress; may be NULL
+ *
+ * Moving costs as much as inserting, for at most as many vectors as were removed. A file that kith_save() writes afterwards has no byte
+ * of a vector whose kith_remove() or replacement had returned before this was called; nor has memory that other vectors use by then.
+ * What searches, saves and checkpoints that are under way for long still hold is given back by a later call.
+ *
+ * Errors:
+ * - KITH_ERROR_CANCELLED: progress returned non-zero. The index is whole, and moved together in part
+ * - KITH_ERROR_ARGUMENT: index is NULL
+ * - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_compact(kith_index *index,
+                                  const kith_build_options *options);
 
 /* ---- Search ---------------------------------------------------------------------------------------------- */
 

@@ -27,6 +27,8 @@
 #include "kith/calls.hpp"
 #include "kith/types.hpp"
 
+#include <chrono>
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -164,6 +166,19 @@ public:
     void clear() { check(kith_clear(handle())); }
     void reserve(std::uint64_t capacity) { check(kith_reserve(handle(), capacity)); }
 
+    /// kith_maintain(): works for about so long; says how many places of removed vectors are not free yet.
+    std::uint64_t maintain(std::chrono::microseconds budget) {
+        std::uint64_t pending = 0;
+        check(kith_maintain(handle(), budget.count() < 0 ? 0 : static_cast<std::uint64_t>(budget.count()), &pending));
+        return pending;
+    }
+
+    /// kith_compact().
+    void compact(const build_options &options = {}) {
+        detail::build_call call(options, distance_.get());
+        call.finish(kith_compact(handle(), call.raw()));
+    }
+
     // ---- search
 
     /// kith_search().
@@ -203,14 +218,14 @@ public:
 
     /// kith_calibrate() with the index's own vectors, for searches that ask for a recall.
     void calibrate(const build_options &options = {}) {
-        detail::build_call call(options);
+        detail::build_call call(options, distance_.get());
         call.finish(kith_calibrate(handle(), nullptr, 0, 0, call.raw()));
     }
     /// kith_calibrate() with `queries` packed vectors.
     template <class Vectors>
     void calibrate(const Vectors &vectors, std::size_t queries, const build_options &options = {}) {
         const void *first = many(vectors, queries, "calibrate");
-        detail::build_call call(options);
+        detail::build_call call(options, distance_.get());
         call.finish(kith_calibrate(handle(), first, queries, 0, call.raw()));
     }
     /// kith_breadth_for(): 0 where nothing was measured.

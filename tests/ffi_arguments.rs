@@ -91,6 +91,8 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
         call!(kith_remove_batch, "keys", index, 1, null(), count),
         call!(kith_remove_batch, "removed", index, 1, keys, null_mut()),
         call!(kith_clear, "index", null_mut()),
+        call!(kith_maintain, "index", null_mut(), 0, null_mut()),
+        call!(kith_compact, "index", null_mut(), null()),
         call!(kith_reserve, "index", null_mut(), 10),
         call!(kith_search, "index", null(), vector, 2, null(), keys, distances, count),
         call!(kith_search, "query", index, null(), 2, null(), keys, distances, count),

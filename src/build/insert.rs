@@ -6,12 +6,14 @@
 //! pruned on its current content if it is full. Last, the slot may become the entry point.
 //!
 //! At level 0 the slot gets a parent before anything else, by two links that are never pruned (see `graph`): usually its nearest
-//! neighbour. Every slot that can be met has a parent or is the root, so the kept links form one tree.
+//! neighbour. Every slot that can be met has a parent or is the root, so the kept links form one tree. Slots that are leaving are linked to
+//! no more (`graph`), and neither are, where there are others, those whose vector was removed.
 
 use crate::distance::{Metric, run_on};
 use crate::graph::{Entry, KEEP, Locked, NONE};
 use crate::quant::{Estimator, Workspace};
 use crate::search::walk::{ByCodes, Descend, Distances, Diverse, Everything, Field, Probe, Trail, Walk};
+use crate::store::REMOVED;
 
 /// Slots that are asked to be a parent before something must be wrong with the tree.
 const HOPELESS: usize = 10_000;
@@ -54,7 +56,7 @@ pub(crate) fn link(field: Field<'_>, slot: u32, ef: usize, linker: &mut Linker, 
     let level = graph.level(slot);
     let Some(entry) = graph.entry() else {
         if !graph.found(Entry { slot, level }) {
-            // Another thread's slot came first. The graph has an entry now, and never loses it.
+            // Another thread's slot came first. The graph has an entry now, and does not lose it while anybody links.
             link(field, slot, ef, linker, journal);
         }
         return;
@@ -82,6 +84,28 @@ pub(crate) fn link(field: Field<'_>, slot: u32, ef: usize, linker: &mut Linker, 
     graph.promote(Entry { slot, level });
 }
 
+/// Appends what a walk finds near a slot at level 0: distance and slot, nearest first.
+pub(crate) fn candidates(field: Field<'_>, slot: u32, ef: usize, linker: &mut Linker, found: &mut Vec<(f32, u32)>) {
+    if let Some(entry) = field.graph.entry() {
+        choose(field, slot, entry, ef, linker);
+        found.extend_from_slice(&linker.candidates);
+    }
+}
+
+/// Gives a linked slot further neighbours on one of its levels, as if it was inserted now.
+pub(crate) fn relink(field: Field<'_>, slot: u32, level: u32, ef: usize, linker: &mut Linker) {
+    let graph = field.graph;
+    let Some(entry) = graph.entry().filter(|entry| entry.level >= level) else { return };
+    choose(field, slot, entry, ef, linker);
+    let chosen = std::mem::take(&mut linker.chosen[level as usize]);
+    for &other in chosen.iter().filter(|&&other| other != slot) {
+        if graph.lock(slot).append(level, other) {
+            connect(field, &graph.lock(other), other, slot, level, linker);
+        }
+    }
+    linker.chosen[level as usize] = chosen;
+}
+
 /// Walks down from the entry and picks neighbours on every level that the slot shares with the graph. Leaves the candidates of
 /// level 0 in `linker.candidates`.
 fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Linker) {
@@ -107,6 +131,7 @@ fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Lin
         candidates.clear();
         candidates.extend(trail.frontier.candidates());
         start = candidates[0];
+        stay(field, candidates);
         if estimator.is_some() {
             links.clear();
             links.extend(candidates.iter().map(|candidate| candidate.1));
@@ -118,6 +143,14 @@ fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Lin
     }
     if entry.level > 0 && crowded(field, candidates) {
         reach_out(field, probe, entry, linker);
+    }
+}
+
+/// Leaves those candidates that are worth a link: not what goes away soon. Where there is nothing else, all.
+fn stay(field: Field<'_>, candidates: &mut Vec<(f32, u32)>) {
+    let stays = |&(_, slot): &(f32, u32)| field.store.state(slot) != REMOVED;
+    if field.store.removed() > 0 && candidates.iter().any(stays) {
+        candidates.retain(stays);
     }
 }
 
@@ -160,7 +193,7 @@ fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal
             // Only links that no insertion makes, from a file made by hand, leave no room anywhere: let some go.
             row.release(0);
         }
-        if row.kept(0) <= field.graph.m() {
+        if row.kept(0) <= field.graph.m() && !row.is_leaving() {
             tie(field, &row, parent, slot, linker, journal);
             return parent;
         }
@@ -170,7 +203,8 @@ fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal
             None => {
                 let on = wander(&row, came_from, slot, &mut linker.links);
                 came_from = parent;
-                on
+                // A slot that has left the tree leads nowhere; the entry is in it.
+                on.or_else(|| field.graph.entry().map(|entry| entry.slot)).unwrap_or(parent)
             }
         };
     }
@@ -186,6 +220,7 @@ pub(crate) fn adopt_again(field: Field<'_>, slot: u32, entry: Entry, reached: &[
 /// The two kept links between a locked parent with room and its new child. A slot takes at most `m` children, so that half of its
 /// row stays free for better neighbours.
 fn tie(field: Field<'_>, row: &Locked<'_>, parent: u32, child: u32, linker: &mut Linker, journal: &mut impl Journal) {
+    field.graph.count_adoption();
     // Two locks at once, but nobody waits for the child's: it cannot be reached before the parent's row names it.
     let own = field.graph.lock(child);
     connect(field, &own, child, parent | KEEP, 0, linker);
@@ -196,10 +231,10 @@ fn tie(field: Field<'_>, row: &Locked<'_>, parent: u32, child: u32, linker: &mut
 
 /// The next slot on a way through the tree, where every candidate is full (a crowd of duplicates). A way that never turns back ends
 /// at a leaf, and leaves have room. Which one depends on `choice`, so that not all newcomers end at the same.
-fn wander(row: &Locked<'_>, came_from: u32, choice: u32, links: &mut Vec<u32>) -> u32 {
+fn wander(row: &Locked<'_>, came_from: u32, choice: u32, links: &mut Vec<u32>) -> Option<u32> {
     row.links(0, links);
     links.retain(|link| link & KEEP != 0 && link & !KEEP != came_from);
-    links[choice as usize % links.len()] & !KEEP
+    links.get(choice as usize % links.len().max(1)).map(|link| link & !KEEP)
 }
 
 /// Puts a link into a locked row, pruning the row if it is full.
@@ -209,6 +244,7 @@ pub(crate) fn connect(field: Field<'_>, row: &Locked<'_>, owner: u32, link: u32,
     }
     let Linker { links, distances, ranked, pruned, .. } = linker;
     row.links(level, links);
+    links.retain(|&other| !field.graph.is_leaving(other & !KEEP));
     links.push(link);
     field.run(Distances { field, probe: field.probe_of(owner), links, distances });
     ranked.clear();

@@ -1,7 +1,10 @@
-//! How do vectors become a graph? One by one (`insert`), many at once (`bulk`), and taking a cancelled batch back (`undo`).
+//! How do vectors become a graph? One by one (`insert`), many at once (`bulk`), taking a cancelled batch back (`undo`), and closing over
+//! what was removed (`detach`, `mend`).
 
 pub(crate) mod bulk;
+pub(crate) mod detach;
 pub(crate) mod insert;
+pub(crate) mod mend;
 pub(crate) mod undo;
 
 use crossbeam_queue::ArrayQueue;

@@ -12,9 +12,9 @@
 use super::insert::{Journal, Linker, adopt_again};
 use crate::graph::{Entry, Graph, KEEP, Locked};
 use crate::search::walk::Field;
+use crate::store::Run;
 use parking_lot::Mutex;
 use std::collections::HashSet;
-use std::ops::Range;
 
 /// A row as it was before the batch.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ struct Before {
 /// The rows that a batch has changed, as they were.
 #[derive(Debug)]
 pub(crate) struct Undo {
-    batch: Range<u32>,
+    batch: Run,
     entry: Option<Entry>,
     noted: Mutex<Noted>,
 }
@@ -41,7 +41,7 @@ struct Noted {
 
 impl Journal for &Undo {
     fn before(&mut self, owner: u32, level: u32, row: &Locked<'_>) {
-        if self.batch.contains(&owner) {
+        if self.batch.contains(owner) {
             return;
         }
         let mut noted = self.noted.lock();
@@ -55,7 +55,7 @@ impl Journal for &Undo {
 
 impl Undo {
     /// For the slots of a batch that is about to be linked.
-    pub(crate) fn new(graph: &Graph, batch: Range<u32>) -> Self {
+    pub(crate) fn new(graph: &Graph, batch: Run) -> Self {
         Self { batch, entry: graph.entry(), noted: Mutex::default() }
     }
 
@@ -67,7 +67,7 @@ impl Undo {
         let mut rest = vec![false; store.slots() as usize];
         for (slot, rest) in (0..).zip(&mut rest) {
             let is_entry = entry.is_some_and(|entry| entry.slot == slot);
-            *rest = !batch.contains(&slot) && (is_entry || graph.is_linked(slot));
+            *rest = !batch.contains(slot) && (is_entry || graph.is_linked(slot));
         }
         for Before { owner, level, links } in self.noted.into_inner().before {
             if rest[owner as usize] {
@@ -78,7 +78,7 @@ impl Undo {
         for owner in others(&rest) {
             (0..=graph.level(owner)).for_each(|level| drop_links(graph, owner, level, |link| rest[slot_of(link)]));
         }
-        let entry = entry.filter(|entry| !batch.contains(&entry.slot)).or_else(|| {
+        let entry = entry.filter(|entry| !batch.contains(entry.slot)).or_else(|| {
             let height = |&slot: &u32| (graph.level(slot), self.entry.is_some_and(|entry| entry.slot == slot));
             others(&rest).max_by_key(height).map(|slot| Entry { slot, level: graph.level(slot) })
         });
@@ -86,7 +86,7 @@ impl Undo {
         if let Some(entry) = entry {
             reconnect(field, entry, &rest, linker);
         }
-        for slot in batch.filter(|&slot| graph.is_linked(slot)) {
+        for slot in batch.iter().filter(|&slot| graph.is_linked(slot)) {
             let row = graph.lock(slot);
             let mut links = Vec::new();
             row.links(0, &mut links);

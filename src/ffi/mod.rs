@@ -4,7 +4,7 @@
 //! programmers. `cbindgen.toml` holds the header's first chapter.
 //!
 //! - `types`: structs, constants and callback types, as C sees them
-//! - `library`, `life`, `content`, `search`, `reading`, `disk`, `durable`, `exchange`: the functions, by
+//! - `library`, `life`, `content`, `upkeep`, `search`, `reading`, `disk`, `durable`, `exchange`: the functions, by
 //!   chapter of the header
 //! - `enter`: what surrounds every call: floating-point mode, the net under panics, the text of the last error
 //! - `arguments`: from C pointers to Rust references, with every check that is possible
@@ -40,6 +40,7 @@ mod reading;
 mod search;
 mod tuning;
 mod types;
+mod upkeep;
 
 pub use content::*;
 pub use disk::*;
@@ -53,3 +54,4 @@ pub use reading::*;
 pub use search::*;
 pub use tuning::*;
 pub use types::*;
+pub use upkeep::*;

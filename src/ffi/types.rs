@@ -416,7 +416,7 @@ pub struct kith_info {
     pub format: u32,
     /// Vectors that searches can find.
     pub count: u64,
-    /// Places of removed and replaced vectors. This version does not use them again: they keep their memory until kith_clear().
+    /// Places that removed and replaced vectors had and no other has yet: see kith_maintain(), kith_compact().
     pub removed: u64,
     /// Vectors that fit before the index grows again; with KITH_FIXED_CAPACITY all that may be there.
     pub capacity: u64,

@@ -57,8 +57,9 @@ pub(crate) fn fill(target: Target<'_>, elements: &dyn Elements) -> Result<()> {
         }
     }
     for slot in removed {
-        if store.find(store.key(slot), guard).is_none() {
-            store.keep_removed(slot);
+        // A label that is deleted in one element and not in another.
+        if store.find(store.key(slot), guard).is_some() {
+            store.forget_removed(store.key(slot), guard);
         }
     }
     if let Some(graph) = graph {
@@ -97,9 +98,9 @@ fn put(target: Target<'_>, slot: u32, element: &Element) -> Result<()> {
     }
     store.write(slot, element.key, &element.vector, scale);
     if element.removed {
-        store.bury(slot);
+        store.bury(slot, guard);
     } else {
-        // Files of programs that inserted from several threads can have a label twice; the one in the higher slot stays.
+        // Files of programs that inserted from several threads can have a label twice; the later one stays.
         store.claim_if_absent(slot, guard)?;
         store.publish_replacing(slot, guard);
     }

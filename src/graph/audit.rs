@@ -2,7 +2,7 @@
 //!
 //! What must hold is what insertion promises (see `graph` and `build::insert`): every linked slot can be reached from the entry at
 //! level 0, through kept links alone, too; kept links go both ways and form one tree; a link leads to a linked slot that exists
-//! on its level; and the entry is as high as any slot.
+//! on its level, or, plain, to one that is leaving; and the entry is as high as any slot.
 
 use super::{Graph, KEEP, NONE};
 use std::sync::atomic::Ordering;
@@ -18,6 +18,8 @@ pub struct Audit {
     pub linked: u32,
     /// Links at level 0.
     pub links: u64,
+    /// Links to slots that are leaving.
+    pub leaving: u64,
     /// Things that must not be, as many as were found.
     pub faults: u64,
     /// The first of them in words.
@@ -95,6 +97,10 @@ impl Graph {
             audit.links += if level == 0 { end as u64 } else { 0 };
             for (i, &link) in cells[..end].iter().enumerate() {
                 let to = link & !KEEP;
+                if self.is_leaving(to) && link & KEEP == 0 {
+                    audit.leaving += 1;
+                    continue;
+                }
                 let mut wrong = |what: &str| audit.fault(|| format!("slot {slot}, level {level}, to {to}: {what}"));
                 if to == slot {
                     wrong("links to itself");

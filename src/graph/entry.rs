@@ -56,6 +56,12 @@ impl EntryPoint {
         }
     }
 
+    /// Puts another in the place of `from`, unless that is the entry no more.
+    pub(super) fn hand_over(&self, from: Entry, to: Option<Entry>) -> bool {
+        let to = Entry::encode(to);
+        self.0.compare_exchange(from.word(), to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
     pub(super) fn replace(&self, entry: Option<Entry>) {
         self.0.store(Entry::encode(entry), Ordering::Release);
     }

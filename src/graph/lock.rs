@@ -1,4 +1,6 @@
-//! Editing a slot's rows: one byte per slot says that somebody does. Only writers look at the byte.
+//! Editing a slot's rows: one byte per slot says that somebody does, and whether the slot is leaving. Only writers look at the byte.
+//!
+//! No edit puts a link into a row that leads to a slot which is leaving.
 
 use super::{Graph, KEEP, row};
 use crate::util::sync::AtomicU8;
@@ -23,14 +25,31 @@ impl<'a> Locked<'a> {
         links.extend(row::own(self.graph.row(self.slot, level)));
     }
 
-    /// Replaces a row. A reader sees old links, new links, or some of both.
+    /// Replaces a row, leaving out what is leaving. A reader sees old links, new links, or some of both.
     pub(crate) fn set(&self, level: u32, links: &[u32]) {
-        row::set(self.graph.row(self.slot, level), links);
+        let row = self.graph.row(self.slot, level);
+        if links.iter().any(|&link| self.graph.is_leaving(link & !KEEP)) {
+            let links: Vec<u32> = links.iter().copied().filter(|link| !self.graph.is_leaving(link & !KEEP)).collect();
+            row::set(row, &links);
+        } else {
+            row::set(row, links);
+        }
     }
 
-    /// Appends a link; `false` if the row is full. A slot that is linked already stays linked once, and is kept if either says so.
+    /// Appends a link; `false` if the row is full. A slot that is linked already stays linked once, and is kept if either says so. One that
+    /// is leaving is passed over.
     pub(crate) fn append(&self, level: u32, link: u32) -> bool {
-        row::append(self.graph.row(self.slot, level), link)
+        self.graph.is_leaving(link & !KEEP) || row::append(self.graph.row(self.slot, level), link)
+    }
+
+    /// Nothing may be linked to the slot from now on, until it is prepared anew.
+    pub(crate) fn leave(&self) {
+        row::leave(self.byte);
+    }
+
+    /// Whether [`Locked::leave`] was called.
+    pub(crate) fn is_leaving(&self) -> bool {
+        row::is_leaving(self.byte)
     }
 
     /// Makes every kept link of a row one like others.

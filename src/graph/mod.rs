@@ -5,7 +5,7 @@
 //! | rows | `2 m` ids, padded to 64 bytes, per slot | neighbours at level 0 |
 //! | upper | `m` ids, padded to 64 bytes, per (slot, level >= 1) | neighbours above |
 //! | first_upper | u32 per slot | number of its row at level 1; the rows of its higher levels follow |
-//! | locks | one byte per slot | held while one of the slot's rows is edited |
+//! | locks | one byte per slot | held while one of the slot's rows is edited; says whether the slot is leaving |
 //!
 //! A row is an array of atomic u32 links, a slot and the [`KEEP`] bit each; [`NONE`] ends it. A reader loads ids until `NONE` and then
 //! issues one acquire fence: every id it saw was stored (release) after that slot's vector and rows were written, so each can be
@@ -14,6 +14,9 @@
 //!
 //! Links with the `KEEP` bit are never pruned. At level 0 they form a spanning tree, each of its edges linked both ways: every slot,
 //! when it is linked, gets a parent. So every slot is reachable from every other at all times, whatever the pruning does elsewhere.
+//!
+//! A slot that is *leaving* is linked to no more, has no kept links, and is not the entry; what is left of links to it is swept out
+//! (`build::mend`). Once nobody is inside who may have met it, it can be prepared anew.
 //!
 //! A slot's level is a hash of (seed, slot), geometric with ratio 1/m (Malkov and Yashunin, arXiv 1603.09320). The entry point is one
 //! atomic word of level and slot, promoted only after its slot is linked.
@@ -34,7 +37,7 @@ pub(crate) use row::{KEEP, NONE};
 
 use crate::util::error::{Error, Result};
 use crate::util::memory::{LINE, Segments, rounded_capacity};
-use crate::util::sync::{AtomicU8, AtomicU32, Ordering};
+use crate::util::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use entry::EntryPoint;
 
 /// Slots a graph can have: links use one bit for something else, and one number ends a row.
@@ -55,8 +58,12 @@ pub(crate) struct Graph {
     /// Rows of `upper` in use, and how many there is memory for.
     upper_used: AtomicU32,
     upper_room: AtomicU32,
+    /// The slot whose row at level 1 is row 0 of `upper`; 0 in `first_upper` of other slots says that they have none yet.
+    first_high: AtomicU32,
     locks: Segments,
     entry: EntryPoint,
+    /// Slots that were hung into the tree of kept links by insertions.
+    adoptions: AtomicU64,
 }
 
 /// What the arrays of a graph are made of, when it is not empty from the start.
@@ -86,8 +93,10 @@ impl Graph {
             upper: Segments::new(row_bytes(m)),
             upper_used: AtomicU32::new(0),
             upper_room: AtomicU32::new(0),
+            first_high: AtomicU32::new(NONE),
             locks: Segments::new(1),
             entry: EntryPoint::new(),
+            adoptions: AtomicU64::new(0),
         }
     }
 
@@ -97,6 +106,10 @@ impl Graph {
         let graph = Self { rows, first_upper, upper, ..Self::new(m, seed) };
         graph.upper_used.store(upper_used, Ordering::Relaxed);
         graph.upper_room.store(upper_used, Ordering::Relaxed);
+        if upper_used > 0 {
+            let first_high = (0..NONE).find(|&slot| level_of(seed, m, slot) > 0).unwrap_or(NONE);
+            graph.first_high.store(first_high, Ordering::Relaxed);
+        }
         graph.replace_entry(entry);
         graph
     }
@@ -138,15 +151,19 @@ impl Graph {
     }
 
     /// Prepares the rows of a slot, empty. Called before it is linked, by the thread that allocated it; again when a slot that was
-    /// given back is allocated anew.
+    /// given back, or has left, is allocated anew.
     pub(crate) fn prepare(&self, slot: u32) -> Result<()> {
         self.reserve(u64::from(slot) + 1)?;
         let levels = self.level(slot);
         // SAFETY: `reserve` made the record; cells of this array are only ever accessed as atomics.
         let first_upper = unsafe { AtomicU32::from_ptr(self.first_upper.address(slot).cast()) };
-        // A slot that was given back has its upper rows already. (Row 0 may be one of them: then its slot gets others.)
-        if levels > 0 && first_upper.load(Ordering::Relaxed) == 0 {
+        // A slot that is allocated anew has its upper rows already.
+        let has_rows = first_upper.load(Ordering::Relaxed) != 0 || self.first_high.load(Ordering::Relaxed) == slot;
+        if levels > 0 && !has_rows {
             let first = self.upper_used.fetch_add(levels, Ordering::Relaxed);
+            if first == 0 {
+                self.first_high.store(slot, Ordering::Relaxed);
+            }
             if first + levels > self.upper_room.load(Ordering::Acquire) {
                 let room = rounded_capacity((first + levels) as usize);
                 self.upper.grow(room)?;
@@ -157,7 +174,26 @@ impl Graph {
         for level in 0..=levels {
             row::clear(self.row(slot, level));
         }
+        row::begin(self.byte(slot));
         Ok(())
+    }
+
+    /// The byte of a slot that has room in the arrays.
+    fn byte(&self, slot: u32) -> &AtomicU8 {
+        // SAFETY: as in `row`; the byte is only ever accessed as an atomic.
+        unsafe { AtomicU8::from_ptr(self.locks.address(slot)) }
+    }
+
+    /// Whether nothing may be linked to a slot any more. Any slot number may be asked for.
+    #[inline(always)]
+    pub(crate) fn is_leaving(&self, slot: u32) -> bool {
+        self.locks.holds(slot) && row::is_leaving(self.byte(slot))
+    }
+
+    /// Gives the memory of the rows of slots from `slots` on back to the system. Nobody may use them, or be allocated one, meanwhile; their
+    /// upper rows stay.
+    pub(crate) fn release(&self, slots: u32) {
+        self.rows.release(slots as usize);
     }
 
     /// The cells of a prepared slot's row; `level` is at most the slot's.
@@ -224,6 +260,16 @@ impl Graph {
         }
     }
 
+    /// To be called before a new slot gets kept links, while its parent's row is held.
+    pub(crate) fn count_adoption(&self) {
+        self.adoptions.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// If this is as before, no slot has come to be met in the tree since.
+    pub(crate) fn adoptions(&self) -> u64 {
+        self.adoptions.load(Ordering::SeqCst)
+    }
+
     /// Where walks begin; `None` while the graph is empty.
     pub(crate) fn entry(&self) -> Option<Entry> {
         self.entry.get()
@@ -252,8 +298,12 @@ impl Graph {
 
     /// Locks the rows of a slot for editing.
     pub(crate) fn lock(&self, slot: u32) -> Locked<'_> {
-        // SAFETY: as in `row`; the byte is only ever accessed as an atomic.
-        Locked::new(self, slot, unsafe { AtomicU8::from_ptr(self.locks.address(slot)) })
+        Locked::new(self, slot, self.byte(slot))
+    }
+
+    /// Puts another slot, or none, in the place of an entry that leaves; `false` if there is a higher one by now.
+    pub(crate) fn hand_over(&self, from: Entry, to: Option<Entry>) -> bool {
+        self.entry.hand_over(from, to)
     }
 
     /// Memory held for `slots` slots.

@@ -49,19 +49,43 @@ pub(crate) fn behind() {
     fence(Ordering::Acquire);
 }
 
+/// The bit of a slot's byte that is set while its rows are edited.
+const HELD: u8 = 1;
+/// The bit of a slot's byte that says that nothing may be linked to the slot any more.
+const LEAVING: u8 = 2;
+
 /// Gets the right to edit the rows of the slot that has this byte. A holder edits a few hundred bytes, or prunes a full row (some
 /// microseconds).
 pub(super) fn acquire(byte: &AtomicU8) {
     let mut tries = 0;
-    while byte.compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
-        tries += 1;
-        pause(tries);
+    while byte.fetch_or(HELD, Ordering::Acquire) & HELD != 0 {
+        // Looks until it is free; only then it is worth another try.
+        while byte.load(Ordering::Relaxed) & HELD != 0 {
+            tries += 1;
+            pause(tries);
+        }
     }
 }
 
 /// Ends it.
 pub(super) fn release(byte: &AtomicU8) {
-    byte.store(0, Ordering::Release);
+    byte.fetch_and(!HELD, Ordering::Release);
+}
+
+/// Says that the slot of a byte, which is held, is leaving: whoever edits a row afterwards puts no link to it in.
+pub(super) fn leave(byte: &AtomicU8) {
+    byte.fetch_or(LEAVING, Ordering::Relaxed);
+}
+
+/// Whether a slot is leaving. Who holds the byte of a row that somebody has looked at since is told the truth.
+#[inline(always)]
+pub(super) fn is_leaving(byte: &AtomicU8) -> bool {
+    byte.load(Ordering::Relaxed) & LEAVING != 0
+}
+
+/// A slot that nobody can reach is to be linked anew.
+pub(super) fn begin(byte: &AtomicU8) {
+    byte.store(0, Ordering::Relaxed);
 }
 
 /// Empties a row that nobody can reach yet.

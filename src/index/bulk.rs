@@ -48,12 +48,13 @@ impl Index {
         let core = batch.core;
         let Some(graph) = &core.graph else { return Ok(()) };
         let total = batch.keys.len();
-        let own = batch.first..batch.first + total as u32;
+        // Nothing leaves the graph meanwhile.
+        let _building = core.tending.building();
         // What others have published is linked, and stays; what they have linked only is linked anew in the end.
         // Vectors say the same however they are held, so the pile may keep the view that it began with.
         let View { store, scoring, .. } = core.view(guard);
-        let slots: Vec<u32> =
-            (0..store.slots()).filter(|slot| own.contains(slot) || store.state(*slot) != EMPTY).collect();
+        let linked = |slot: u32| store.state(slot) != EMPTY && !graph.is_leaving(slot);
+        let slots: Vec<u32> = (0..store.slots()).filter(|&slot| batch.run.contains(slot) || linked(slot)).collect();
         let pile = Pile { store, scoring, slots: &slots };
         let team = Team {
             pool: &self.pool,

@@ -121,7 +121,7 @@ impl Index {
             let query = (&asked.vector[..], scale);
             let view = core.view(&pin);
             let scoring = view.ask(&self.scoring, query, scratch);
-            flat::scan(scoring, &view.store, Span::all(&view.store), most, &Admit::All, scratch);
+            flat::scan(scoring, &view.store, Span::all(&view.store), most, &Admit::All, scratch, &pin);
             scratch.finish(0, scoring, &view.store);
             let truth: Vec<Hit> = scratch.hits.iter().filter(|hit| Some(hit.key) != asked.own).copied().collect();
             for (depth, &k) in DEPTHS.iter().enumerate() {

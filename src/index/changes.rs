@@ -11,7 +11,7 @@ use crate::build::insert::{self, Linker, NoJournal};
 use crate::build::undo::Undo;
 use crate::index::durable::Turn;
 use crate::journal::Keys;
-use crate::store::Held;
+use crate::store::{Held, Run};
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::threads_or_cores;
 use crate::util::progress::{Meter, Work};
@@ -26,14 +26,23 @@ const FLUSHES: usize = 8;
 
 /// What to do with a key that is there already.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Present {
+pub(super) enum Present {
     Refuse,
     Replace,
 }
 
+/// What a batch is.
+#[derive(Clone, Copy)]
+pub(super) enum Intent<'a> {
+    /// Vectors of the caller.
+    Put(Present),
+    /// Copies of vectors in these slots.
+    Move(&'a [u32]),
+}
+
 /// Whether a publication took place, or met an index that was cleared since the slot was allocated.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Published {
+pub(super) enum Published {
     Yes,
     Cleared,
 }
@@ -41,10 +50,10 @@ enum Published {
 /// A batch on its way in.
 pub(super) struct Batch<'a> {
     pub(super) core: &'a Core,
-    pub(super) first: u32,
+    pub(super) run: &'a Run,
     pub(super) keys: &'a [u64],
     pub(super) vectors: Rows<'a>,
-    present: Present,
+    pub(super) intent: Intent<'a>,
 }
 
 impl Index {
@@ -75,9 +84,9 @@ impl Index {
         loop {
             let core = self.core(&pin);
             self.code_if_due(core, 1, &pin)?;
-            let _coding = self.filling(core, |held| held.fits(vector), &pin)?;
+            let coding = self.filling(core, |held| held.fits(vector), &pin)?;
             let store = core.store(&pin);
-            let slot = store.allocate(1)?;
+            let slot = store.take_one()?;
             let mut linker = self.linkers.take();
             core.view(&pin).write(&self.scoring, (slot, key), (vector, scale), &mut linker.work);
             let claimed = match present {
@@ -86,14 +95,14 @@ impl Index {
             };
             if let Err(error) = claimed {
                 self.linkers.give(linker);
-                store.give_back(slot, 1);
+                store.give_back_one(slot);
                 return Err(error);
             }
             let coded = core.write_code(slot, &mut linker.work, &pin);
             let ready = coded.and_then(|()| self.prepare(core, slot)).and_then(|()| turn.put(&[key], |_| vector));
             if let Err(error) = ready {
                 store.release(slot, &pin);
-                store.give_back_seen(slot, 1, &pin);
+                store.give_back_seen(Run::one(slot), &pin);
                 return Err(error);
             }
             if let Some(graph) = &core.graph {
@@ -104,7 +113,9 @@ impl Index {
                 reentry::calling_back(self.name(), || insert::link(field, slot, ef, &mut linker, &mut NoJournal));
             }
             self.linkers.give(linker);
-            if self.publish(core, slot, 1, present, &pin) == Published::Yes {
+            if self.publish(core, &Run::one(slot), Intent::Put(present), &pin) == Published::Yes {
+                drop(coding);
+                self.tend_a_share(core, 1, &pin);
                 return Ok(());
             }
         }
@@ -116,16 +127,17 @@ impl Index {
     }
 
     /// Makes filled slots live, in one turn through the gate.
-    fn publish(&self, core: &Core, first: u32, count: u32, present: Present, guard: &Guard) -> Published {
+    pub(super) fn publish(&self, core: &Core, run: &Run, intent: Intent<'_>, guard: &Guard) -> Published {
         let _gate = self.gate.read();
         if !std::ptr::eq(core, self.core(guard)) {
             return Published::Cleared;
         }
         let store = core.store(guard);
-        for slot in first..first + count {
-            match present {
-                Present::Refuse => store.publish(slot, guard),
-                Present::Replace => store.publish_replacing(slot, guard),
+        for (i, slot) in run.iter().enumerate() {
+            match intent {
+                Intent::Put(Present::Refuse) => store.publish(slot, guard),
+                Intent::Put(Present::Replace) => store.publish_replacing(slot, guard),
+                Intent::Move(from) => drop(store.publish_moved(slot, from[i], guard)),
             }
         }
         Published::Yes
@@ -160,8 +172,8 @@ impl Index {
             let core = self.core(&pin);
             let threads = threads_or_cores(options.threads);
             self.hold_batch(core, (0..keys.len()).map(|i| vectors.row(i)), threads, &pin)?;
-            let first = core.store(&pin).allocate(count)?;
-            let batch = Batch { core, first, keys, vectors, present };
+            let run = core.store(&pin).take(count)?;
+            let batch = Batch { core, run: &run, keys, vectors, intent: Intent::Put(present) };
             let mut coded = Coded::BeforeOrNot;
             let done = self
                 .fill(&batch, options)
@@ -175,30 +187,30 @@ impl Index {
                 });
             if let Err(error) = done {
                 self.forget_codes(core, coded, &pin);
-                for slot in first..first + count {
-                    core.store(&pin).release(slot, &pin);
-                }
-                core.store(&pin).give_back_seen(first, count, &pin);
+                run.iter().for_each(|slot| core.store(&pin).release(slot, &pin));
+                core.store(&pin).give_back_seen(run, &pin);
                 drop(pin);
                 // Where no reader is inside, the slots are free when the call returns.
                 (0..FLUSHES).for_each(|_| self.pin().flush());
                 return Err(error);
             }
-            if self.publish(core, first, count, present, &pin) == Published::Yes {
+            if self.publish(core, &run, batch.intent, &pin) == Published::Yes {
+                self.tend_a_share(core, run.len(), &pin);
                 return Ok(());
             }
         }
     }
 
     /// Writes and claims the slots of a batch on several threads. On an error some slots may be claimed.
-    fn fill(&self, batch: &Batch<'_>, options: &BuildOptions<'_>) -> Result<()> {
+    pub(super) fn fill(&self, batch: &Batch<'_>, options: &BuildOptions<'_>) -> Result<()> {
         let total = batch.keys.len();
         let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
         let work = Work::new(total, PIECE);
         let fill_piece = |piece: std::ops::Range<usize>, linker: &mut Linker, guard: &Guard| {
             // What is refused in a moment need not fit.
             let fits = |held: Held, vector| held.fits(vector) || self.scoring.check("vector", vector).is_err();
-            let all_fit = |held: Held| piece.clone().all(|i| fits(held, batch.vectors.row(i)));
+            let moved = matches!(batch.intent, Intent::Move(_));
+            let all_fit = |held: Held| moved || piece.clone().all(|i| fits(held, batch.vectors.row(i)));
             let _coding = match self.filling(batch.core, all_fit, guard) {
                 Ok(coding) => coding,
                 Err(error) => return work.fail(piece.start, error),
@@ -242,7 +254,7 @@ impl Index {
     }
 
     /// Links the slots of a batch, in an order that spreads runs of similar vectors over the whole batch, and logs it.
-    fn link_batch(
+    pub(super) fn link_batch(
         &self,
         batch: &Batch<'_>,
         options: &BuildOptions<'_>,
@@ -255,14 +267,14 @@ impl Index {
         let step = spread(total);
         let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
         let work = Work::new(total, PIECE);
-        let undo = Undo::new(graph, batch.first..batch.first + total as u32);
+        let undo = Undo::new(graph, batch.run.clone());
         let link_piece = |piece: std::ops::Range<usize>, linker: &mut Linker, guard: &Guard| {
             let _coding = batch.core.coding.read();
             let field = batch.core.field(graph, guard);
             let _linking = batch.core.linking.read();
             for i in piece.clone() {
-                let place = (i as u64 * step % total as u64) as u32;
-                insert::link(field, batch.first + place, self.config.ef_construction as usize, linker, &mut &undo);
+                let place = (i as u64 * step % total as u64) as usize;
+                insert::link(field, batch.run.slot(place), self.config.ef_construction as usize, linker, &mut &undo);
             }
             work.done(piece.len());
         };
@@ -305,17 +317,36 @@ impl Index {
     }
 
     fn fill_one(&self, batch: &Batch<'_>, i: usize, linker: &mut Linker, guard: &Guard) -> Result<()> {
+        let present = match batch.intent {
+            Intent::Put(present) => present,
+            Intent::Move(from) => return self.copy_one(batch, i, from[i], linker, guard),
+        };
         let (key, vector) = (batch.keys[i], batch.vectors.row(i));
-        let (store, slot) = (batch.core.store(guard), batch.first + i as u32);
+        let (store, slot) = (batch.core.store(guard), batch.run.slot(i));
         check_key(key)?;
         let scale = self.scoring.check("vector", vector)?;
         batch.core.view(guard).write(&self.scoring, (slot, key), (vector, scale), &mut linker.work);
         batch.core.write_code(slot, &mut linker.work, guard)?;
         self.prepare(batch.core, slot)?;
-        if store.claim_if_absent(slot, guard)? || batch.present == Present::Replace {
+        if store.claim_if_absent(slot, guard)? || present == Present::Replace {
             return Ok(());
         }
         Err(Error::new(Status::Exists, format!("key is {key}, which the index or an earlier position holds already")))
+    }
+
+    /// Fills a slot with what stands in another one, as it is held.
+    fn copy_one(&self, batch: &Batch<'_>, i: usize, from: u32, linker: &mut Linker, guard: &Guard) -> Result<()> {
+        let (view, slot) = (batch.core.view(guard), batch.run.slot(i));
+        let mut vector = Vec::new();
+        if view.reducer().is_some() {
+            // Restored and reduced again it would not be quite the same.
+            vector.extend_from_slice(view.store.vector_slice(from));
+        } else {
+            view.unpack(&self.scoring, from, &mut vector);
+        }
+        view.store.write(slot, batch.keys[i], &vector, view.store.own_scale(from));
+        batch.core.write_code(slot, &mut linker.work, guard)?;
+        self.prepare(batch.core, slot)
     }
 
     /// Removes one vector.
@@ -342,9 +373,12 @@ impl Index {
             let store = self.core(&pin).store(&pin);
             keys.iter().copied().filter(|&key| store.find(key, &pin).is_some()).collect()
         })?;
-        let _gate = self.gate.read();
-        let store = self.core(&pin).store(&pin);
-        Ok(keys.iter().filter(|&&key| store.remove(key, &pin)).count())
+        let gate = self.gate.read();
+        let core = self.core(&pin);
+        let removed = keys.iter().filter(|&&key| core.store(&pin).remove(key, &pin)).count();
+        drop(gate);
+        self.tend_a_share(core, removed, &pin);
+        Ok(removed)
     }
 
     /// Brings back the vector that was removed last under a key, in an index that keeps removed vectors.
@@ -374,7 +408,7 @@ impl Index {
     pub fn forget(&self, key: u64) -> Result<()> {
         self.check_change()?;
         let pin = self.pin();
-        if self.core(&pin).store(&pin).forget_removed(key) {
+        if self.core(&pin).store(&pin).forget_removed(key, &pin) {
             return Ok(());
         }
         Err(Error::new(Status::NotFound, format!("key is {key}, under which no removed vector is kept")))

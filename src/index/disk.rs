@@ -61,20 +61,26 @@ impl Index {
 
     /// Takes down the index at one instant. What the states name stays as it is while `guard` is pinned.
     pub(super) fn snapshot<'a>(&self, guard: &'a Guard) -> Result<(&'a Core, Snapshot)> {
-        // The instant: no publication is under way while the states are copied.
-        let (core, mut states, config, kept, logged) = {
+        let (core, mut states, config, kept, logged, still) = loop {
+            // From the instant until the tree is taken down nothing leaves the graph.
+            let still = self.core(guard).tending.still();
+            // The instant: no publication is under way while the states are copied.
             let _alone = self.gate.write();
             let core = self.core(guard);
-            let store = core.store(guard);
-            let kept = store.all_removed().into_iter().map(|(_, slot)| slot).collect();
-            let config = Config { limit: self.room.as_ref().map(Room::limit), ..self.config.clone() };
-            (core, store.copy_states()?, config, kept, self.seen_up_to())
+            if core.tending.is_held_by(&still) {
+                let store = core.store(guard);
+                let kept = store.all_removed().into_iter().map(|(_, slot)| slot).collect();
+                let config = Config { limit: self.room.as_ref().map(Room::limit), ..self.config.clone() };
+                break (core, store.copy_states()?, config, kept, self.seen_up_to(), still);
+            }
+            // Cleared in between.
         };
         let (store, reducer) = core.view(guard).shared();
         let coded = core.keep_codes(guard);
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
+        drop(still);
         Ok((core, Snapshot { states, config, store, reducer, tree, coded, kept, logged }))
     }
 
@@ -135,6 +141,9 @@ impl Index {
         let scoring = super::scoring_of(&config)?;
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin())?;
+        if let Some(graph) = graph.as_ref().filter(|_| !flags.mapped) {
+            graph.reserve(store.slots().into())?;
+        }
         let mut core = Core::around(&config, View::new(&scoring, store, reducer.map(Arc::new))?, graph)?;
         core.codes = codes.map_or_else(crossbeam_epoch::Atomic::null, crossbeam_epoch::Atomic::new);
         let mut index = Self::around(config, scoring, core);

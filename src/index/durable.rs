@@ -78,6 +78,11 @@ impl Index {
         Ok(Turn { index: self, turn })
     }
 
+    /// A turn of a change that the log need not know of.
+    pub(super) fn unlogged(&self) -> Turn<'_> {
+        Turn { index: self, turn: None }
+    }
+
     /// Number of the last record that can be seen with all before it.
     pub(super) fn seen_up_to(&self) -> u64 {
         self.durable.as_ref().map_or(0, |durable| durable.journal.seen_up_to())

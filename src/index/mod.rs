@@ -9,12 +9,14 @@ mod calibrate;
 mod changes;
 mod checkpoint;
 mod coding;
+mod compact;
 pub mod config;
 mod directory;
 pub(crate) mod disk;
 mod durable;
 mod exchange;
 mod holding;
+mod maintain;
 mod observed;
 mod opaque;
 mod reading;
@@ -38,6 +40,7 @@ use config::{Config, Kind, Options};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
 use holding::View;
+use maintain::Tending;
 use parking_lot::RwLock;
 use room::Room;
 use std::sync::OnceLock;
@@ -62,6 +65,8 @@ struct Core {
     graph: Option<Graph>,
     /// Shared by whoever links slots; exclusive while a cancelled batch is unlinked.
     linking: RwLock<()>,
+    /// Unlinks what was removed.
+    tending: Tending,
     /// Codes that walks go by; null until there are some.
     codes: Atomic<Codes>,
     /// Slots from which on there should be some.
@@ -86,6 +91,7 @@ impl Core {
             as_given: AtomicBool::new(false),
             graph,
             linking: RwLock::new(()),
+            tending: Tending::default(),
             codes: Atomic::null(),
             codes_from,
             codes_stay: AtomicBool::new(false),

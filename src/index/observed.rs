@@ -4,6 +4,7 @@ use super::config::{Counters, Filter, SearchOptions};
 use super::holding::View;
 use super::{Core, Index, Opaque};
 use crate::distance::Metric;
+use crate::search::lives::newest;
 use crate::search::observed::{Observer, Ranked, Shown, Watched};
 use crate::search::walk::Probe;
 use crate::search::{Admit, Scoring, Scratch};
@@ -44,7 +45,7 @@ impl Index {
         let pin = self.pin();
         reentry::calling_back(self.name(), || {
             let core = self.core(&pin);
-            for (slot, distance) in self.watch(core, query, &admit, observer, options.counters, &pin)? {
+            for (slot, distance) in self.watch((core, &pin), query, &admit, observer, options.counters)? {
                 show(&self.scoring, core.view(&pin), slot, &mut |vector| {
                     hit(core.store(&pin).key(slot), vector, distance);
                 });
@@ -55,12 +56,11 @@ impl Index {
 
     fn watch(
         &self,
-        core: &Core,
+        (core, guard): (&Core, &Guard),
         query: Query<'_>,
         admit: &Admit<'_>,
         observer: &mut dyn Observer,
         counters: Option<&Counters>,
-        guard: &Guard,
     ) -> Result<Vec<(u32, f64)>> {
         let store = core.store(guard);
         let scale = match query {
@@ -80,7 +80,8 @@ impl Index {
             }
         };
         let show = |slot: u32, to: Shown<'_>| show(&self.scoring, core.view(guard), slot, to);
-        let mut watched = Watched { store, admit, observer, distance: &distance, show: &show, distances: 0, hops: 0 };
+        let mut watched =
+            Watched { store, admit, observer, distance: &distance, show: &show, distances: 0, hops: 0, guard };
         let mut found = match &core.graph {
             Some(graph) => watched.walk(graph),
             None => watched.scan(),
@@ -89,8 +90,7 @@ impl Index {
             counters.add(watched.distances, watched.hops);
         }
         // A vector that was replaced meanwhile may have been met in both its slots.
-        found.sort_unstable_by_key(|hit| (store.key(hit.slot), std::cmp::Reverse(hit.slot)));
-        found.dedup_by_key(|hit| store.key(hit.slot));
+        newest(&mut found, |hit| hit.slot, store, guard);
         found.sort_unstable();
         let reported = |hit: Ranked| match query {
             Query::Vector(query) if self.scoring.metric == Metric::Cosine => {

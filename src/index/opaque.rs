@@ -70,6 +70,7 @@ impl Index {
             admit,
             k,
             ef: self.breadth(options),
+            guard: &pin,
         };
         // The distance function is a callback, too.
         let found = reentry::calling_back(self.name(), || quest.run(&mut scratch.trail));

@@ -8,7 +8,8 @@ use super::{Core, Index, Opaque, Rows};
 use crate::graph::Check;
 use crate::persist::format_for;
 use crate::search::flat::{self, Span};
-use crate::search::nearest::{Hit, drop_older};
+use crate::search::lives::{each_live, newest};
+use crate::search::nearest::Hit;
 use crate::search::walk::Field;
 use crate::search::{self, Admit, Scratch};
 use crate::store::{LIVE, Store};
@@ -105,7 +106,7 @@ impl Index {
             scratch.set_queries(&self.scoring, std::iter::once(query));
             let store = core.store(&pin);
             let before = store.replacements();
-            self.scan_shared(store, k, threads, admit, scratch)?;
+            self.scan_shared(store, k, threads, admit, scratch, &pin)?;
             if store.undisturbed(before) {
                 return Ok(scratch.hits.len());
             }
@@ -155,13 +156,13 @@ impl Index {
         loop {
             let view = core.view(guard);
             let (store, scoring) = (&*view.store, view.ask(&self.scoring, query, scratch));
-            consistent(store, k, scratch, |k, scratch| {
+            consistent((store, guard), k, scratch, |k, scratch| {
                 match &core.graph {
                     Some(graph) => {
                         let field = Field { scoring, store, graph, codes: core.codes(guard) };
                         search::graph::search(field, k, ef, admit, scratch, guard);
                     }
-                    None => flat::scan(scoring, store, Span::all(store), k, admit, scratch),
+                    None => flat::scan(scoring, store, Span::all(store), k, admit, scratch, guard),
                 }
                 scratch.finish(0, scoring, store);
             });
@@ -179,6 +180,7 @@ impl Index {
         threads: usize,
         admit: &Admit<'_>,
         scratch: &mut Scratch,
+        guard: &Guard,
     ) -> Result<()> {
         let Some(admit) = admit.shared() else { return Err(Error::internal("a filter for one thread on several")) };
         let slots = store.slots();
@@ -186,11 +188,11 @@ impl Index {
         let found = parking_lot::Mutex::new(Vec::new());
         let mut query = Scratch::default();
         query.copy_queries(scratch);
-        let scan_spans = |scratch: &mut Scratch| {
+        let scan_spans = |scratch: &mut Scratch, pin: &Guard| {
             let mut hits = Vec::new();
             while let Some(piece) = work.take() {
-                let span = Span { start: piece.start as u32, end: piece.end as u32, open: piece.end as u32 == slots };
-                flat::scan(&self.scoring, store, span, k, &admit.admit(), scratch);
+                let span = Span { start: piece.start as u32, end: piece.end as u32, open: false };
+                flat::scan(&self.scoring, store, span, k, &admit.admit(), scratch, pin);
                 scratch.finish(0, &self.scoring, store);
                 hits.append(&mut scratch.hits);
             }
@@ -200,10 +202,11 @@ impl Index {
             let mut own = self.scratches.take();
             own.copy_queries(&query);
             // As on the calling thread, a filter here must not change the index.
-            reentry::calling_back(self.name(), || scan_spans(&mut own));
+            let pin = self.pin();
+            reentry::calling_back(self.name(), || scan_spans(&mut own, &pin));
             self.scratches.give(own);
         };
-        self.pool.run(threads, help, || scan_spans(scratch))?;
+        self.pool.run(threads, help, || scan_spans(scratch, guard))?;
         scratch.hits = found.into_inner();
         scratch.hits.sort_unstable();
         scratch.hits.truncate(k);
@@ -291,7 +294,7 @@ impl Index {
             // All queries of the piece pass over each block of vectors together.
             scratch.set_queries(&self.scoring, piece.clone().map(|i| queries.get(i)));
             let before = store.replacements();
-            flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch);
+            flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch, &pin);
             if store.undisturbed(before) {
                 for (place, i) in piece.enumerate() {
                     scratch.finish(place, &self.scoring, store);
@@ -409,7 +412,7 @@ impl Index {
         Ok(self.core(&pin).store(&pin).find(key, &pin).is_some())
     }
 
-    /// Fills `keys` with as many live keys as fit, in order of insertion; says how many there are in all.
+    /// Fills `keys` with as many live keys as fit, in order of their places; says how many there are in all.
     ///
     /// # Errors
     /// None at present.
@@ -418,9 +421,9 @@ impl Index {
         let store = self.core(&pin).store(&pin);
         let before = store.replacements();
         let mut all = 0;
-        for_live(store, |key| {
+        each_live(store, &pin, |slot| {
             if let Some(place) = keys.get_mut(all) {
-                *place = key;
+                *place = store.key(slot);
             }
             all += 1;
         });
@@ -430,9 +433,9 @@ impl Index {
         // A key that was given another vector meanwhile may have been met with both.
         let mut met = Vec::with_capacity(all);
         let mut known = std::collections::HashSet::with_capacity(all);
-        for_live(store, |key| {
-            if known.insert(key) {
-                met.push(key);
+        each_live(store, &pin, |slot| {
+            if known.insert(store.key(slot)) {
+                met.push(store.key(slot));
             }
         });
         keys.iter_mut().zip(&met).for_each(|(place, &key)| *place = key);
@@ -480,7 +483,7 @@ impl Index {
         let codes = core.codes(&pin);
         Info {
             count: store.live(),
-            removed: store.removed(),
+            removed: store.waiting(),
             capacity: self.room.as_ref().map_or_else(|| store.capacity(), Room::limit),
             bytes: self.bytes(core, &pin),
             quantizer: match (view.reducer(), codes) {
@@ -505,17 +508,6 @@ impl Index {
     }
 }
 
-/// Calls `each` with every live key, those included that get a new vector, and so a higher slot, while this runs.
-fn for_live(store: &Store, mut each: impl FnMut(u64)) {
-    let mut slot = 0;
-    while slot < store.slots() {
-        if store.state(slot) == LIVE {
-            each(store.key(slot));
-        }
-        slot += 1;
-    }
-}
-
 /// Checked queries of a batch.
 struct Queries<'a> {
     rows: Rows<'a>,
@@ -530,7 +522,12 @@ impl<'a> Queries<'a> {
 
 /// Runs a search again if a replacement took place meanwhile and left two vectors of one key among the hits: once more with room
 /// for the older ones, which are then dropped.
-fn consistent(store: &Store, k: usize, scratch: &mut Scratch, mut search: impl FnMut(usize, &mut Scratch)) {
+fn consistent(
+    (store, guard): (&Store, &Guard),
+    k: usize,
+    scratch: &mut Scratch,
+    mut search: impl FnMut(usize, &mut Scratch),
+) {
     let mut room = k;
     loop {
         let before = store.replacements();
@@ -540,7 +537,7 @@ fn consistent(store: &Store, k: usize, scratch: &mut Scratch, mut search: impl F
             return hits.truncate(k);
         }
         let found = hits.len();
-        drop_older(hits);
+        newest(hits, |hit| hit.slot, store, guard);
         hits.sort_unstable();
         let doubles = found - hits.len();
         if hits.len() >= k || doubles == 0 || found < room {

@@ -65,19 +65,32 @@ impl Tree {
     }
 }
 
-/// Takes down the tree of kept links, and makes the snapshot of states fit it: a slot that is linked but was not published at the
-/// instant of the snapshot is saved as removed, because others may be reachable only through it. What is saved is what kept links
-/// lead to from any published slot; every published slot is among it, as its ancestors were linked before it and nobody unlinks
-/// meanwhile. (Whoever sees a link sees a whole vector behind it.)
+/// Takes down the tree of kept links, and makes the snapshot of states fit it. A slot that is linked but was not published at the
+/// instant of the snapshot is saved as removed, because others may be reachable only through it; a removed one that has left the tree
+/// is saved as empty. What is saved is what kept links lead to from any published slot; every published slot is among it, as its
+/// ancestors were linked before it and nobody unlinks meanwhile. (Whoever sees a link sees a whole vector behind it.)
 pub(crate) fn keep_linked(graph: &Graph, states: &mut [u8]) -> Result<Tree> {
     let mut tree = Tree::of_none(states.len())?;
-    let Some(first) = states.iter().position(|&state| state != EMPTY) else { return Ok(tree) };
     let mut reached = vec![false; states.len()];
-    graph.spread_along(first as u32, &mut reached, |parent, child| tree.add(parent, child));
-    for (state, _) in states.iter_mut().zip(reached).filter(|(state, reached)| **state == EMPTY && *reached) {
-        *state = REMOVED;
+    if let Some(first) = first_of_tree(graph, states) {
+        graph.spread_along(first, &mut reached, |parent, child| tree.add(parent, child));
+    }
+    for (state, reached) in states.iter_mut().zip(reached) {
+        match (*state, reached) {
+            (EMPTY, true) => *state = REMOVED,
+            (REMOVED, false) => *state = EMPTY,
+            _ => {}
+        }
     }
     Ok(tree)
+}
+
+/// A slot of the tree that was there at the instant of the snapshot.
+fn first_of_tree(graph: &Graph, states: &[u8]) -> Option<u32> {
+    let live = states.iter().position(|&state| state == LIVE).map(|slot| slot as u32);
+    let entry = graph.entry().map(|entry| entry.slot);
+    let in_tree = |&slot: &u32| states[slot as usize] == REMOVED && (graph.is_linked(slot) || Some(slot) == entry);
+    live.or_else(|| (0..states.len() as u32).find(in_tree))
 }
 
 /// A row as it is written: links to slots in the file, at level 0 the kept ones as they stand in the tree; then `NONE`, then zeros

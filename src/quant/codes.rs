@@ -35,6 +35,11 @@ impl Codes {
         self.rows.grow(slots)
     }
 
+    /// Gives the memory of the codes of slots from `slots` on back to the system. Nobody may use them, or be allocated one, meanwhile.
+    pub(crate) fn release(&self, slots: u32) {
+        self.rows.release(slots as usize);
+    }
+
     /// Writes the code of a slot's vector, before anybody else can see the slot.
     pub(crate) fn write(&self, slot: u32, (element, vector): (Element, &[u8]), scale: f32, work: &mut Workspace) {
         debug_assert!(self.rows.holds(slot));

@@ -3,12 +3,14 @@
 //! The walk orders candidates by distances that were rounded to single precision; those it ends with are measured again.
 //! The scan rounds nothing.
 
+use super::lives::{each_live, newest};
 use super::observed::Ranked;
 use super::walk::{Admission, Descend, End, Everything, Field, Only, Probe, Trail, Walk};
 use super::{Admit, Scoring};
 use crate::distance::Custom;
 use crate::graph::Graph;
 use crate::store::{LIVE, Store};
+use crate::util::epoch::Guard;
 use std::collections::BinaryHeap;
 
 /// As in `graph`: a walk that must keep more than one in this many of all slots is a scan in disguise.
@@ -25,6 +27,7 @@ pub(crate) struct Quest<'a> {
     pub(crate) admit: &'a Admit<'a>,
     pub(crate) k: usize,
     pub(crate) ef: usize,
+    pub(crate) guard: &'a Guard,
 }
 
 impl Quest<'_> {
@@ -84,9 +87,7 @@ impl Quest<'_> {
     /// Looks at every vector.
     fn scan(&self, trail: &mut Trail) -> Vec<Ranked> {
         let mut best: BinaryHeap<ByKey> = BinaryHeap::new();
-        let mut slot = 0;
-        // Up to the slots that are there at the end: a vector that is replaced meanwhile has its new slot behind its old one.
-        while slot < self.store.slots() {
+        each_live(self.store, self.guard, |slot| {
             if self.passes(slot) {
                 trail.scored += 1;
                 let found = self.measure(slot);
@@ -95,15 +96,13 @@ impl Quest<'_> {
                     best.pop();
                 }
             }
-            slot += 1;
-        }
+        });
         self.best(best.into_iter().map(|hit| hit.found).collect())
     }
 
-    /// The nearest of what was found, each key once: in its newest slot, which is the highest.
+    /// The nearest of what was found, each key once: in its newest slot.
     fn best(&self, mut found: Vec<Ranked>) -> Vec<Ranked> {
-        found.sort_unstable_by_key(|hit| (self.store.key(hit.slot), std::cmp::Reverse(hit.slot)));
-        found.dedup_by_key(|hit| self.store.key(hit.slot));
+        newest(&mut found, |hit| hit.slot, self.store, self.guard);
         found.sort_by(|a, b| a.distance.total_cmp(&b.distance));
         found.truncate(self.k);
         found

@@ -6,7 +6,8 @@
 use super::nearest::Hit;
 use super::{Admit, Scoring, Scratch};
 use crate::distance::Panel;
-use crate::store::{EMPTY, LIVE, Store};
+use crate::store::{EMPTY, LIVE, REMOVED, Store};
+use crate::util::epoch::Guard;
 use std::sync::atomic::Ordering;
 
 /// Rows of a block fill about this many bytes.
@@ -19,8 +20,8 @@ const BLOCK_ROWS: u32 = 256;
 pub(crate) struct Span {
     pub(crate) start: u32,
     pub(crate) end: u32,
-    /// Goes on into slots that were allocated while the scan was under way. A vector that is replaced meanwhile has its new slot
-    /// behind its old one, so a scan that is open sees one of the two.
+    /// Goes on into slots that were allocated while the scan was under way, and looks for vectors that were replaced meanwhile, so that it
+    /// sees each in its old slot or its new one, or in both (`lives`).
     pub(crate) open: bool,
 }
 
@@ -32,7 +33,17 @@ impl Span {
 }
 
 /// Scans the slots of a span for the k nearest of each query in `scratch`.
-pub(crate) fn scan(scoring: &Scoring, store: &Store, span: Span, k: usize, admit: &Admit<'_>, scratch: &mut Scratch) {
+pub(crate) fn scan(
+    scoring: &Scoring,
+    store: &Store,
+    span: Span,
+    k: usize,
+    admit: &Admit<'_>,
+    scratch: &mut Scratch,
+    guard: &Guard,
+) {
+    let since = store.replacements();
+    scratch.gone.clear();
     let most = (BLOCK_BYTES / scoring.stride).clamp(4, BLOCK_ROWS as usize) as u32;
     let queries = scratch.queries();
     for nearest in &mut scratch.nearest[..queries] {
@@ -47,10 +58,29 @@ pub(crate) fn scan(scoring: &Scoring, store: &Store, span: Span, k: usize, admit
             slot += rows;
         }
         if !span.open || store.slots() <= end {
-            return;
+            break;
         }
         end = store.slots();
     }
+    if span.open && !store.undisturbed(since) {
+        look_up(scoring, store, admit, scratch, guard);
+    }
+}
+
+/// Offers the vectors that the keys of removed slots have now.
+fn look_up(scoring: &Scoring, store: &Store, admit: &Admit<'_>, scratch: &mut Scratch, guard: &Guard) {
+    let gone = std::mem::take(&mut scratch.gone);
+    for &slot in &gone {
+        let key = store.key(slot);
+        let Some(slot) = store.find(key, guard).filter(|_| admit.passes(key)) else { continue };
+        for query in 0..scratch.queries() {
+            let distance = scoring.distance(scratch.probe(query), store, slot);
+            if !scratch.nearest[query].has(slot) {
+                scratch.nearest[query].offer(Hit { distance, key, slot });
+            }
+        }
+    }
+    scratch.gone = gone;
 }
 
 /// Scores `rows` adjacent slots and offers the live ones.
@@ -59,10 +89,17 @@ fn scan_block(scoring: &Scoring, store: &Store, first: u32, rows: u32, admit: &A
     let mut start = 0;
     while start < states.len() {
         // A slot that is not live yet may be in the middle of being written: its vector must not even be read.
-        let length = states[start..].iter().take_while(|state| state.load(Ordering::Acquire) != EMPTY).count();
+        let mut length = 0;
+        for state in &states[start..] {
+            match state.load(Ordering::Acquire) {
+                EMPTY => break,
+                REMOVED => scratch.gone.push(first + (start + length) as u32),
+                _ => {}
+            }
+            length += 1;
+        }
         if length > 0 {
             scan_written(scoring, store, first + start as u32, length, admit, scratch);
-            // The slot that ended the run is looked at again: it may be the new one of a vector that was just passed over as replaced.
             start += length;
         } else {
             start += 1;
@@ -104,6 +141,8 @@ fn scan_written(scoring: &Scoring, store: &Store, first: u32, rows: usize, admit
                 }
             }
             if store.state(slot) != LIVE {
+                // Noted already if it was removed before it was scored.
+                scratch.gone.push(slot);
                 continue;
             }
             let key = store.key(slot);

@@ -44,7 +44,7 @@ pub(crate) fn search(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, s
         }
         ef *= WIDER;
     }
-    flat::scan(field.scoring, store, flat::Span::all(store), k, admit, scratch);
+    flat::scan(field.scoring, store, flat::Span::all(store), k, admit, scratch, guard);
 }
 
 /// Whether a walk ended among vectors that are all equally far: a crowd of equal vectors, say, from which no link leads nearer.
@@ -121,7 +121,7 @@ fn walk_choosily(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scrat
                     nearest.offer(Hit { distance: field.scoring.distance(probe, store, slot), key, slot });
                 }
             }
-            nearest.drop_older();
+            nearest.keep_newest(store, guard);
         }
     }
     scratch.gone = gone;

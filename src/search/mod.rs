@@ -8,6 +8,7 @@ pub(crate) mod custom;
 pub(crate) mod flat;
 mod frontier;
 pub(crate) mod graph;
+pub(crate) mod lives;
 pub(crate) mod nearest;
 pub(crate) mod observed;
 mod scratch;

@@ -1,5 +1,8 @@
 //! The k best hits so far, ordered by (distance, key).
 
+use super::lives::newest;
+use crate::store::Store;
+use crate::util::epoch::Guard;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
@@ -70,11 +73,16 @@ impl Nearest {
         }
     }
 
-    /// Of several hits with one key keeps the one in the highest slot, which is the newest.
-    pub(crate) fn drop_older(&mut self) {
+    /// Of several hits with one key keeps the one in the newest slot.
+    pub(crate) fn keep_newest(&mut self, store: &Store, guard: &Guard) {
         let mut hits = std::mem::take(&mut self.heap).into_vec();
-        drop_older(&mut hits);
+        newest(&mut hits, |hit| hit.slot, store, guard);
         self.heap = hits.into();
+    }
+
+    /// Whether a slot is among the hits.
+    pub(crate) fn has(&self, slot: u32) -> bool {
+        self.heap.iter().any(|hit| hit.slot == slot)
     }
 
     /// Hits kept.
@@ -95,12 +103,6 @@ impl Nearest {
     }
 }
 
-/// Of several hits with one key keeps the one in the highest slot, which is the newest. Leaves them in no order.
-pub(crate) fn drop_older(hits: &mut Vec<Hit>) {
-    hits.sort_unstable_by_key(|hit| (hit.key, std::cmp::Reverse(hit.slot)));
-    hits.dedup_by_key(|hit| hit.key);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,18 +119,5 @@ mod tests {
         let mut hits = Vec::new();
         nearest.drain_into(&mut hits);
         assert_eq!(hits.iter().map(|hit| hit.key).collect::<Vec<_>>(), [6, 7, 4]);
-    }
-
-    #[test]
-    fn of_one_key_the_newest_stays() {
-        let mut nearest = Nearest::default();
-        nearest.reset(9);
-        for (distance, key, slot) in [(1.0, 5, 2), (3.0, 5, 8), (2.0, 6, 3), (2.0, 6, 3), (3.0, 5, 8)] {
-            nearest.offer(Hit { distance, key, slot });
-        }
-        nearest.drop_older();
-        let mut hits = Vec::new();
-        nearest.drain_into(&mut hits);
-        assert_eq!(hits.iter().map(|hit| (hit.key, hit.slot)).collect::<Vec<_>>(), [(6, 3), (5, 8)]);
     }
 }

@@ -4,9 +4,11 @@
 //! a number of hits: everything within a distance, vectors of so many different documents.
 
 use super::Admit;
+use super::lives::each_live;
 use super::visited::Visited;
 use crate::graph::Graph;
 use crate::store::{LIVE, Store};
+use crate::util::epoch::Guard;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
@@ -59,6 +61,7 @@ pub(crate) struct Watched<'a> {
     pub(crate) show: &'a dyn Fn(u32, Shown<'_>),
     pub(crate) distances: u64,
     pub(crate) hops: u64,
+    pub(crate) guard: &'a Guard,
 }
 
 impl Watched<'_> {
@@ -99,8 +102,8 @@ impl Watched<'_> {
 
     /// The same without a graph: every vector is a candidate, the nearest first.
     pub(crate) fn scan(&mut self) -> Vec<Ranked> {
-        let live = (0..self.store.slots()).filter(|&slot| self.store.state(slot) == LIVE);
-        let mut all: Vec<Ranked> = live.map(|slot| Ranked { distance: self.measure(slot), slot }).collect();
+        let mut all = Vec::new();
+        each_live(self.store, self.guard, |slot| all.push(Ranked { distance: self.measure(slot), slot }));
         self.distances += all.len() as u64;
         all.sort_unstable();
         let mut hits = Hits::default();

@@ -1,8 +1,8 @@
 //! Which removed vectors can come back, and in which slots do they wait?
 //!
-//! Only for indexes that keep what was removed. The key map does not know removed keys, so they stand here. A removal and an insertion
-//! of one key that overtake each other may leave an older slot behind; it does no harm, because a key's newest vector is always in
-//! its highest slot, and whoever brings one back looks first whether the key lives.
+//! Only for indexes that keep what was removed. The key map does not know removed keys, so they stand here, each with the slot of the
+//! vector that was removed last. Entries of a key are changed under the lock of the key's shard only (`life`), so they are in the order
+//! in which its vectors came and went.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -17,26 +17,17 @@ impl Kept {
         Self(Some(Mutex::default()))
     }
 
-    /// The vector of this key was removed.
-    pub(super) fn keep(&self, key: u64, slot: u32) {
-        if let Some(slots) = &self.0 {
-            slots.lock().entry(key).and_modify(|kept| *kept = slot.max(*kept)).or_insert(slot);
+    /// The vector of this key was removed. Says which slot is kept no more: that of an older vector, or, where nothing is kept, this one.
+    pub(super) fn keep(&self, key: u64, slot: u32) -> Option<u32> {
+        match &self.0 {
+            Some(slots) => slots.lock().insert(key, slot).filter(|&older| older != slot),
+            None => Some(slot),
         }
     }
 
-    /// The key has a newer vector, in this slot.
-    pub(super) fn supersede(&self, key: u64, by: u32) {
-        if let Some(slots) = &self.0 {
-            let mut slots = slots.lock();
-            if slots.get(&key).is_some_and(|&slot| slot < by) {
-                slots.remove(&key);
-            }
-        }
-    }
-
-    /// Nobody wants the vector back. Says whether there was one.
-    pub(super) fn forget(&self, key: u64) -> bool {
-        self.0.as_ref().is_some_and(|slots| slots.lock().remove(&key).is_some())
+    /// Nobody can have the key's vector back any more. Says in which slot it is.
+    pub(super) fn forget(&self, key: u64) -> Option<u32> {
+        self.0.as_ref()?.lock().remove(&key)
     }
 
     pub(super) fn slot(&self, key: u64) -> Option<u32> {

@@ -106,6 +106,20 @@ impl KeyMap {
         Ok(())
     }
 
+    /// Copies tables that are far larger than their keys need into smaller ones, where there is memory for them.
+    pub(crate) fn shrink(&self, key_of: impl Fn(u32) -> u64, guard: &Guard) {
+        for shard in &self.shards {
+            let counts = shard.counts.lock();
+            let mut locked = Locked { shard, counts, key: 0, hash: 0, seed: self.seed, guard };
+            let held = locked.counts.held;
+            if locked.table().is_some_and(|table| table.cells.len() > 4 * (held * 2).next_power_of_two().max(SMALLEST))
+            {
+                // A refusal leaves the larger one.
+                drop(locked.rebuild(held, &key_of));
+            }
+        }
+    }
+
     /// Asks the processor to fetch the cell where the search for a key begins.
     #[inline]
     pub(crate) fn prefetch(&self, key: u64, guard: &Guard) {

@@ -1,8 +1,11 @@
 //! How does a slot come to life under its key, and how does it end?
 //!
-//! Life of a slot: allocated (`EMPTY`), its key entered into the key map (a *claim*), published (`LIVE`), and in the end `REMOVED`.
-//! A key names at most one live slot: states change to and from `LIVE` under the lock of the key's shard only. `tests/loom` tries
-//! all interleavings of these functions.
+//! Life of a slot: allocated (`EMPTY`), its key entered into the key map (a *claim*), published (`LIVE`), in the end `REMOVED`, and
+//! `EMPTY` again when it is freed (`reuse`). A key names at most one live slot: states change to and from `LIVE` under the lock of the
+//! key's shard only. `tests/loom` tries all interleavings of these functions.
+//!
+//! Of several slots in which a reader met one key, the one that the map names is the newest: a replacement makes its slot live, then
+//! enters it, and only then ends the old one.
 
 use super::keys::KeyMap;
 use crate::util::epoch::Guard;
@@ -23,6 +26,27 @@ const REPLACED: u64 = 1 << 20;
 pub(crate) trait Slots {
     fn key(&self, slot: u32) -> u64;
     fn state(&self, slot: u32) -> &AtomicU8;
+    /// The vector of a slot ended. Told under the lock of its key's shard.
+    fn ended(&self, slot: u32, end: End);
+    /// A slot lives. Told under the lock of its key's shard.
+    fn began(&self, slot: u32);
+}
+
+/// Why the vector of a slot is none of the index any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Its key has another.
+    Replaced,
+    /// Its key was removed.
+    Removed,
+}
+
+/// Where a vector stands that is to be copied to another slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    Yes,
+    /// Its key has been removed or has another vector.
+    Outdated,
 }
 
 /// Which slot lives under which key, and how many do.
@@ -49,8 +73,15 @@ impl Life {
         self.live.load(Ordering::Acquire)
     }
 
+    /// Slots that are `REMOVED`.
     pub(crate) fn removed(&self) -> u64 {
         self.removed.load(Ordering::Acquire)
+    }
+
+    /// Removed slots that nobody links to are `EMPTY` from now on.
+    pub(crate) fn free(&self, slots: &impl Slots, freed: impl ExactSizeIterator<Item = u32>) {
+        self.removed.fetch_sub(freed.len() as u64, Ordering::AcqRel);
+        freed.for_each(|slot| slots.state(slot).store(EMPTY, Ordering::Release));
     }
 
     pub(crate) fn replacements(&self) -> u64 {
@@ -101,8 +132,9 @@ impl Life {
         if entry.slot(|slot| slots.key(slot)) == Some(slot) {
             slots.state(slot).store(LIVE, Ordering::Release);
             self.live.fetch_add(1, Ordering::AcqRel);
+            slots.began(slot);
         } else {
-            self.retire(slots, slot);
+            self.retire(slots, slot, End::Replaced);
         }
     }
 
@@ -112,17 +144,13 @@ impl Life {
             // Somebody had the key when the caller looked: a vector that has been removed since, or a claim that was released.
             if entry.enter(slot, |slot| slots.key(slot)).is_err() {
                 // No memory for a larger table. Only a removal is likely here; then it counts as having come after this call.
-                return self.retire(slots, slot);
+                return self.retire(slots, slot, End::Replaced);
             }
             self.live.fetch_add(1, Ordering::AcqRel);
-            return slots.state(slot).store(LIVE, Ordering::SeqCst);
+            slots.state(slot).store(LIVE, Ordering::SeqCst);
+            return slots.began(slot);
         };
         let replaces = old != slot && slots.state(old).load(Ordering::Acquire) == LIVE;
-        if replaces && old > slot {
-            // A replacement that began later was faster: it counts as the later one. A key's newest vector is always in its highest
-            // slot; scans, which go upwards, rely on it.
-            return self.retire(slots, slot);
-        }
         if replaces {
             self.begin_replacing();
         } else {
@@ -130,20 +158,39 @@ impl Life {
         }
         slots.state(slot).store(LIVE, Ordering::SeqCst);
         entry.replace(slot, |slot| slots.key(slot));
+        slots.began(slot);
         if replaces {
-            self.retire(slots, old);
+            self.retire(slots, old, End::Replaced);
             self.end_replacing();
         }
     }
 
-    fn retire(&self, slots: &impl Slots, slot: u32) {
+    /// Makes a written slot, the copy of another with the same key, live in its place, if the key lives there still.
+    pub(crate) fn publish_moved(&self, slots: &impl Slots, slot: u32, from: u32, guard: &Guard) -> Moved {
+        let mut entry = self.map.lock(slots.key(slot), guard);
+        let there = entry.slot(|slot| slots.key(slot)) == Some(from);
+        if !there || slots.state(from).load(Ordering::Acquire) != LIVE {
+            self.retire(slots, slot, End::Replaced);
+            return Moved::Outdated;
+        }
+        self.begin_replacing();
+        slots.state(slot).store(LIVE, Ordering::SeqCst);
+        entry.replace(slot, |slot| slots.key(slot));
+        self.retire(slots, from, End::Replaced);
+        self.end_replacing();
+        Moved::Yes
+    }
+
+    fn retire(&self, slots: &impl Slots, slot: u32, end: End) {
         slots.state(slot).store(REMOVED, Ordering::SeqCst);
         self.removed.fetch_add(1, Ordering::AcqRel);
+        slots.ended(slot, end);
     }
 
     /// Makes a written slot, which nobody claimed, one whose vector was removed.
-    pub(super) fn bury(&self, slots: &impl Slots, slot: u32) {
-        self.retire(slots, slot);
+    pub(super) fn bury(&self, slots: &impl Slots, slot: u32, guard: &Guard) {
+        let _entry = self.map.lock(slots.key(slot), guard);
+        self.retire(slots, slot, End::Removed);
     }
 
     /// Ends the live slot of a key and says which it was.
@@ -154,22 +201,40 @@ impl Life {
             return None;
         }
         entry.remove(|slot| slots.key(slot));
-        self.retire(slots, slot);
+        self.retire(slots, slot, End::Removed);
         self.live.fetch_sub(1, Ordering::AcqRel);
         Some(slot)
     }
 
-    /// Makes a removed slot live again, unless its key has another by now; says whether it did.
-    pub(crate) fn revive(&self, slots: &impl Slots, slot: u32, guard: &Guard) -> Result<bool> {
-        let mut entry = self.map.lock(slots.key(slot), guard);
-        let taken = entry.slot(|slot| slots.key(slot)).is_some();
-        if taken || slots.state(slot).load(Ordering::Acquire) != REMOVED {
+    /// Makes the removed slot of a key live again, which `kept` tells, unless the key has another by now; says whether it did.
+    pub(crate) fn revive(
+        &self,
+        slots: &impl Slots,
+        key: u64,
+        kept: impl FnOnce() -> Option<u32>,
+        guard: &Guard,
+    ) -> Result<bool> {
+        let mut entry = self.map.lock(key, guard);
+        if entry.slot(|slot| slots.key(slot)).is_some() {
             return Ok(false);
         }
+        let Some(slot) = kept() else { return Ok(false) };
         entry.enter(slot, |slot| slots.key(slot))?;
         self.removed.fetch_sub(1, Ordering::AcqRel);
         self.live.fetch_add(1, Ordering::AcqRel);
         slots.state(slot).store(LIVE, Ordering::SeqCst);
+        slots.began(slot);
         Ok(true)
+    }
+
+    /// Gives up room in the key map that its keys do not need.
+    pub(super) fn shrink(&self, slots: &impl Slots, guard: &Guard) {
+        self.map.shrink(|slot| slots.key(slot), guard);
+    }
+
+    /// Does something about a key while none of its slots comes to life or ends.
+    pub(super) fn apart<T>(&self, key: u64, guard: &Guard, act: impl FnOnce() -> T) -> T {
+        let _entry = self.map.lock(key, guard);
+        act()
     }
 }

@@ -1,6 +1,6 @@
 //! Where do vectors live, and under which key? Slots with stable addresses.
 //!
-//! A *slot* is a u32 that numbers the places for vectors in order of insertion. Per slot there are separate arrays (each on cache
+//! A *slot* is a u32 that numbers the places for vectors: handed out in order, and again when what it held is gone (`reuse`). Per slot there are separate arrays (each on cache
 //! lines and huge pages, none ever moving; see `util::memory`):
 //!
 //! | array | bytes per slot | content |
@@ -10,9 +10,10 @@
 //! | states | 1 | [`EMPTY`], [`LIVE`] or [`REMOVED`] |
 //! | scales | 4, cosine only | 1 / norm of the vector |
 //!
-//! Life of a slot: allocated (`EMPTY`, its key entered into the key map as a *claim*), written, published (`LIVE`), and in the end
-//! `REMOVED`. Vector, key and scale are written before the state becomes `LIVE` (release) and never after, so a reader that
-//! sees `LIVE` (acquire) reads them without a lock and without ever seeing half of one.
+//! Life of a slot: allocated (`EMPTY`, its key entered into the key map as a *claim*), written, published (`LIVE`), in the end
+//! `REMOVED`, and freed (`EMPTY` again). Vector, key and scale are written before the state becomes `LIVE` (release) and not again before
+//! all have left that may have met the slot, so a reader that sees `LIVE` (acquire) reads them without a lock and without ever
+//! seeing half of one.
 //!
 //! A key names at most one live slot: states change to and from `LIVE` under the lock of the key's shard only.
 //!
@@ -23,19 +24,23 @@
 mod kept;
 mod keys;
 mod life;
+mod reuse;
+mod run;
 mod whole;
 
 pub(crate) use whole::Held;
 
-pub(crate) use life::{EMPTY, LIVE, REMOVED};
+pub(crate) use life::{EMPTY, LIVE, Moved, REMOVED};
+pub(crate) use run::Run;
 
 use crate::util::epoch::Guard;
 use crate::util::error::{Error, Result, Status};
 use crate::util::memory::{LINE, Segments, rounded_capacity};
 use crate::util::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use kept::Kept;
-use life::{Life, Slots};
+use life::{End, Life, Slots};
 use parking_lot::Mutex;
+use reuse::Reuse;
 use std::sync::{Arc, Weak};
 
 /// Slots there can be; the two highest numbers mean something else in key map and links.
@@ -72,6 +77,7 @@ pub(crate) struct Shared {
     growing: Mutex<Vec<Weak<Store>>>,
     life: Life,
     kept: Kept,
+    reuse: Reuse,
 }
 
 impl std::ops::Deref for Store {
@@ -151,6 +157,7 @@ impl Store {
             growing: Mutex::default(),
             life: Life::new(),
             kept,
+            reuse: Reuse::default(),
         };
         Self::with(held, vectors, Arc::new(shared))
     }
@@ -184,7 +191,8 @@ impl Store {
         self.held.pack(given, place);
     }
 
-    /// A store around arrays that are filled already. Enters every live key; a key that is live twice is an error.
+    /// A store around arrays that are filled already. Enters every live key; a key that is live twice is an error. Removed slots are
+    /// retired, empty ones free.
     pub(crate) fn from_parts(parts: Parts, guard: &Guard) -> Result<Arc<Self>> {
         /// Keys whose cells are on their way from memory.
         const AHEAD: u32 = 16;
@@ -197,7 +205,12 @@ impl Store {
                 store.life.map.prefetch(store.key(slot + AHEAD), guard);
             }
             if store.state(slot) != LIVE {
-                removed += u64::from(store.state(slot) == REMOVED);
+                if store.state(slot) == REMOVED {
+                    removed += 1;
+                    store.reuse.retire(slot);
+                } else {
+                    store.reuse.free_now(std::iter::once(slot));
+                }
                 continue;
             }
             let key = store.key(slot);
@@ -226,9 +239,24 @@ impl Store {
         self.life.live()
     }
 
-    /// Slots whose vector was removed or replaced.
+    /// Slots that hold a vector that was removed or replaced: walks may meet them.
     pub(crate) fn removed(&self) -> u64 {
         self.life.removed()
+    }
+
+    /// Slots that wait to be used again: removed, freed and free ones.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.life.removed() + self.reuse.waiting()
+    }
+
+    /// Slots that are retired and were not taken by [`Store::take_retired`] yet.
+    pub(crate) fn retired(&self) -> usize {
+        self.reuse.retired()
+    }
+
+    /// Free slots, which the next allocations take.
+    pub(crate) fn available(&self) -> u64 {
+        self.reuse.available()
     }
 
     /// Vectors that fit before the next growth.
@@ -268,7 +296,8 @@ impl Store {
         let slots = self.slots() as usize;
         let arrays = [Some(&self.vectors), Some(&self.keys), Some(&self.states), self.scales.as_ref()];
         let bytes: usize = arrays.into_iter().flatten().map(|array| array.bytes(slots)).sum();
-        (bytes + self.life.map.bytes(guard) + self.kept.bytes() + size_of::<Self>() + size_of::<Shared>()) as u64
+        let shared = size_of::<Self>() + size_of::<Shared>();
+        (bytes + self.life.map.bytes(guard) + self.kept.bytes() + self.reuse.bytes() + shared) as u64
     }
 
     /// The state of a slot below [`Store::slots`].
@@ -398,7 +427,7 @@ impl Store {
         Ok(())
     }
 
-    /// Allocates `count` consecutive slots, `EMPTY`.
+    /// Allocates `count` adjacent slots that were never used, `EMPTY`.
     pub(crate) fn allocate(&self, count: u32) -> Result<u32> {
         loop {
             let first = self.next.load(Ordering::Acquire);
@@ -412,27 +441,58 @@ impl Store {
         }
     }
 
-    /// Gives slots back that were never claimed or linked. They are allocated again if nothing was allocated behind them; otherwise
-    /// they stay empty until the index is saved or cleared.
-    pub(crate) fn give_back(&self, first: u32, count: u32) {
-        give_back(&self.next, first, count);
+    /// A slot for a vector, `EMPTY`: a free one if there is one.
+    pub(crate) fn take_one(&self) -> Result<u32> {
+        self.reuse.take_one(|| self.allocate(1))
+    }
+
+    /// Slots for `count` vectors: see [`Store::take_one`].
+    pub(crate) fn take(&self, count: u32) -> Result<Run> {
+        self.reuse.take(count, |rest| self.allocate(rest))
+    }
+
+    /// Gives slots back that were never claimed or linked. Those at the end are allocated again as if nothing had been; the others are
+    /// free.
+    pub(crate) fn give_back(&self, run: &Run) {
+        if !give_back(&self.next, run.first, run.rest) {
+            self.reuse.free_now((run.first..run.first + run.rest).collect::<Vec<u32>>().into_iter());
+        }
+        self.reuse.free_now(run.reused.iter().copied());
+    }
+
+    /// As [`Store::give_back`], for one slot.
+    pub(crate) fn give_back_one(&self, slot: u32) {
+        if !give_back(&self.next, slot, 1) {
+            self.reuse.free_now(std::iter::once(slot));
+        }
     }
 
     /// As [`Store::give_back`], for slots that were claimed or linked and are not any more. A reader may have met their numbers and
     /// be about to read key or vector, so they are given back when all have left that are inside now.
-    pub(crate) fn give_back_seen(&self, first: u32, count: u32, guard: &Guard) {
-        let next = Arc::clone(&self.next);
-        guard.defer(move || give_back(&next, first, count));
-        guard.flush();
+    pub(crate) fn give_back_seen(&self, run: Run, guard: &Guard) {
+        if run.rest > 0 {
+            let (next, reuse) = (Arc::clone(&self.next), self.reuse.clone());
+            let Run { first, rest, .. } = run;
+            guard.defer(move || {
+                if !give_back(&next, first, rest) {
+                    reuse.free_now(first..first + rest);
+                }
+            });
+        }
+        if run.reused.is_empty() {
+            guard.flush();
+        } else {
+            self.reuse.free(run.reused, guard);
+        }
     }
 
-    /// Fills an allocated slot with a vector, which must fit, or is reduced if that is how vectors are held. Only the caller that allocated it may do so, once, before it claims or
-    /// publishes it, and only in the newest of the stores that share slots.
+    /// Fills an allocated slot with a vector, which must fit, or is reduced if that is how vectors are held. Only the caller that allocated
+    /// it may do so, before it claims or publishes it, and only in the newest of the stores that share slots.
     pub(crate) fn write(&self, slot: u32, key: u64, vector: &[u8], scale: f32) {
         assert!(vector.len() == self.given_bytes || Held::Reduced(vector.len() as u32) == self.held);
         debug_assert!(self.state(slot) == EMPTY && self.held.fits(vector));
         // SAFETY: the slot exists, has stride() >= vector_bytes bytes, and is the caller's alone: nobody reads vector, key or
-        // scale of a slot that is neither claimed nor published. The padding is zero: records start zeroed, and only vectors of
+        // scale of a slot that is neither claimed nor published, and whoever met what it held before has left (`reuse`). The padding is zero: records start zeroed, and only vectors of
         // this length are ever written.
         unsafe {
             self.held.pack(vector, std::slice::from_raw_parts_mut(self.vectors.address(slot), self.vector_bytes));
@@ -466,46 +526,41 @@ impl Store {
     /// Makes a claimed slot live. Should a replacement have taken the key meanwhile, the slot counts as replaced at once.
     pub(crate) fn publish(&self, slot: u32, guard: &Guard) {
         self.life.publish(self, slot, guard);
-        self.kept.supersede(self.key(slot), slot);
     }
 
     /// Makes a written slot live under its key, in place of the slot that has it; before, the caller called
     /// [`Store::claim_if_absent`]. A reader sees the old vector or the new one: the new one is live before the old one is not.
     pub(crate) fn publish_replacing(&self, slot: u32, guard: &Guard) {
         self.life.publish_replacing(self, slot, guard);
-        self.kept.supersede(self.key(slot), slot);
+    }
+
+    /// Makes a written slot, the copy of slot `from`, live in its place, if its key lives there still; else it counts as replaced at once.
+    pub(crate) fn publish_moved(&self, slot: u32, from: u32, guard: &Guard) -> Moved {
+        self.life.publish_moved(self, slot, from, guard)
     }
 
     /// Removes a live key; says whether it was there.
     pub(crate) fn remove(&self, key: u64, guard: &Guard) -> bool {
-        let Some(slot) = self.life.remove(self, key, guard) else { return false };
-        self.kept.keep(key, slot);
-        true
+        self.life.remove(self, key, guard).is_some()
     }
 
     /// Makes the vector live that was removed last under this key; says whether there is one.
     pub(crate) fn revive(&self, key: u64, guard: &Guard) -> Result<bool> {
-        let Some(slot) = self.kept.slot(key) else { return Ok(false) };
-        let revived = self.life.revive(self, slot, guard)?;
-        if revived {
-            self.kept.forget(key);
-        }
-        Ok(revived)
+        self.life.revive(self, key, || self.kept.slot(key), guard)
     }
 
     /// Makes a written slot, which nobody claimed, one whose vector was removed.
-    pub(crate) fn bury(&self, slot: u32) {
-        self.life.bury(self, slot);
+    pub(crate) fn bury(&self, slot: u32, guard: &Guard) {
+        self.life.bury(self, slot, guard);
     }
 
     /// Gives up the removed vector of a key; says whether there was one.
-    pub(crate) fn forget_removed(&self, key: u64) -> bool {
-        self.kept.forget(key)
+    pub(crate) fn forget_removed(&self, key: u64, guard: &Guard) -> bool {
+        self.life.apart(key, guard, || self.forget(key)).is_some()
     }
 
-    /// As if a removed slot, which came from a file, had been removed just now.
-    pub(crate) fn keep_removed(&self, slot: u32) {
-        self.kept.keep(self.key(slot), slot);
+    fn forget(&self, key: u64) -> Option<u32> {
+        self.kept.forget(key).inspect(|&slot| self.reuse.retire(slot))
     }
 }
 
@@ -519,10 +574,24 @@ impl Slots for Store {
     fn state(&self, slot: u32) -> &AtomicU8 {
         self.state_cell(slot)
     }
+
+    fn ended(&self, slot: u32, end: End) {
+        let gone = if end == End::Removed { self.kept.keep(self.key(slot), slot) } else { Some(slot) };
+        gone.into_iter().for_each(|slot| self.reuse.retire(slot));
+    }
+
+    fn began(&self, slot: u32) {
+        // The slot itself, if it is one that comes back.
+        self.kept
+            .forget(self.key(slot))
+            .filter(|&older| older != slot)
+            .into_iter()
+            .for_each(|older| self.reuse.retire(older));
+    }
 }
 
-fn give_back(next: &AtomicU32, first: u32, count: u32) {
-    let _ = next.compare_exchange(first + count, first, Ordering::AcqRel, Ordering::Relaxed);
+fn give_back(next: &AtomicU32, first: u32, count: u32) -> bool {
+    next.compare_exchange(first + count, first, Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }
 
 #[cfg(test)]
@@ -540,9 +609,9 @@ mod tests {
 
     fn insert(store: &Store, epochs: &Epochs, key: u64) -> Result<u32> {
         let guard = epochs.pin();
-        let slot = store.allocate(1)?;
+        let slot = store.take_one()?;
         store.write(slot, key, &(key as u32).to_le_bytes(), 1.0);
-        store.claim(slot, &guard).inspect_err(|_| store.give_back(slot, 1))?;
+        store.claim(slot, &guard).inspect_err(|_| store.give_back_one(slot))?;
         store.publish(slot, &guard);
         Ok(slot)
     }
@@ -574,14 +643,15 @@ mod tests {
     fn a_claim_hides_until_published_and_can_be_released() {
         let (epochs, store) = store_with(&[]);
         let guard = epochs.pin();
-        let slot = store.allocate(1).unwrap();
+        let run = store.take(1).unwrap();
+        let slot = run.slot(0);
         store.write(slot, 9, &[0; 4], 1.0);
         store.claim(slot, &guard).unwrap();
         assert_eq!(store.find(9, &guard), None);
         assert!(!store.remove(9, &guard));
         assert_eq!(insert(&store, &epochs, 9).unwrap_err().status(), Status::Exists);
         store.release(slot, &guard);
-        store.give_back_seen(slot, 1, &guard);
+        store.give_back_seen(run, &guard);
         // Not as long as somebody is inside who may have seen the slot.
         (0..100).for_each(|_| epochs.pin().flush());
         assert_eq!(store.slots(), 1);
@@ -605,7 +675,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_replacements_the_higher_slot_stays() {
+    fn of_two_replacements_the_later_one_stays() {
         let (epochs, store) = store_with(&[9]);
         let guard = epochs.pin();
         let (slow, fast) = (store.allocate(1).unwrap(), store.allocate(1).unwrap());
@@ -615,7 +685,8 @@ mod tests {
         }
         store.publish_replacing(fast, &guard);
         store.publish_replacing(slow, &guard);
-        assert_eq!((store.find(9, &guard), store.live(), store.removed()), (Some(fast), 1, 2));
+        assert_eq!((store.find(9, &guard), store.live(), store.removed()), (Some(slow), 1, 2));
+        assert_eq!((store.take_retired(), store.waiting()), (vec![0, fast], 2));
     }
 
     #[test]
@@ -660,12 +731,45 @@ mod tests {
         // A newer vector of the key: the old one is no more to be had, and the newer one comes back.
         let newer = insert(&store, &epochs, 2).unwrap();
         assert_eq!((store.find_removed(2), store.revive(2, &guard).unwrap()), (None, false));
+        assert_eq!(store.take_retired(), [1]);
         assert!(store.remove(2, &guard));
-        store.kept.keep(2, 1);
         assert!(store.revive(2, &guard).unwrap());
         assert_eq!(store.find(2, &guard), Some(newer));
-        assert!(store.remove(1, &guard) && store.forget_removed(1) && !store.forget_removed(1));
+        assert_eq!(store.take_retired(), []);
+        assert!(store.remove(1, &guard) && store.forget_removed(1, &guard) && !store.forget_removed(1, &guard));
         assert!(!store.revive(1, &guard).unwrap());
+        assert_eq!(store.take_retired(), [0]);
+    }
+
+    #[test]
+    fn a_moved_vector_lives_where_it_was_moved_unless_it_is_outdated() {
+        let (epochs, store) = store_with(&[7, 8]);
+        let guard = epochs.pin();
+        let (first, second) = (store.allocate(1).unwrap(), store.allocate(1).unwrap());
+        store.write(first, 7, &[7, 0, 0, 0], 1.0);
+        store.write(second, 8, &[8, 0, 0, 0], 1.0);
+        assert_eq!(store.publish_moved(first, 0, &guard), Moved::Yes);
+        assert!(store.remove(8, &guard));
+        assert_eq!(store.publish_moved(second, 1, &guard), Moved::Outdated);
+        assert_eq!((store.find(7, &guard), store.find(8, &guard), store.live()), (Some(first), None, 1));
+        assert_eq!(store.take_retired(), [0, 1, second]);
+    }
+
+    #[test]
+    fn freed_slots_are_used_again_and_those_at_the_end_given_back() {
+        let (epochs, store) = store_with(&[0, 1, 2, 3, 4, 5]);
+        for key in [1, 4, 5] {
+            assert!(store.remove(key, &epochs.pin()));
+        }
+        let retired = store.take_retired();
+        store.free(retired, &epochs.pin());
+        (0..100).for_each(|_| epochs.pin().flush());
+        assert_eq!((store.removed(), store.waiting(), store.available(), store.slots()), (0, 3, 3, 6));
+        store.trim(&epochs.pin(), |left| assert_eq!(left, 4));
+        assert_eq!((store.waiting(), store.slots()), (1, 4));
+        assert_eq!((insert(&store, &epochs, 9).unwrap(), insert(&store, &epochs, 5).unwrap()), (1, 4));
+        let guard = epochs.pin();
+        assert!([0, 2, 3, 5, 9].iter().all(|&key| store.find(key, &guard).is_some()));
     }
 
     #[test]

@@ -126,6 +126,23 @@ impl Block {
         self.start.as_ptr()
     }
 
+    /// Gives the memory of whole pages from `from` bytes on back to the system. They read as zeros from then on; nobody may use them
+    /// meanwhile. Small blocks, which are not mapped by themselves, stay as they are.
+    fn release(&self, from: usize) {
+        #[cfg(target_os = "linux")]
+        if self.mapped {
+            let from = from.next_multiple_of(4096);
+            if from < self.bytes {
+                // SAFETY: whole pages of a private mapping of our own, which nobody uses meanwhile; a refusal changes nothing.
+                unsafe {
+                    libc::madvise(self.start.as_ptr().add(from).cast(), self.bytes - from, libc::MADV_DONTNEED);
+                }
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = from;
+    }
+
     /// Memory that a block holds when only its first `used` bytes were ever touched.
     fn resident(&self, used: usize) -> usize {
         if self.mapped { used.next_multiple_of(4096).min(self.bytes) } else { self.bytes }
@@ -325,6 +342,16 @@ impl Segments {
             end - record
         } else {
             (segment_end(segment_of(record)) as u64).min(u64::from(end)) as u32 - record
+        }
+    }
+
+    /// Gives the memory of records from `records` on back to the system, as far as it lies in pages of its own. Nobody may use them
+    /// meanwhile; they can be used anew afterwards.
+    pub(crate) fn release(&self, records: usize) {
+        for (segment, block) in self.blocks.lock().iter().enumerate() {
+            if records < segment_end(segment) {
+                block.release(records.saturating_sub(segment_start(segment)) * self.stride);
+            }
         }
     }
 

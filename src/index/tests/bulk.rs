@@ -67,7 +67,10 @@ fn built(metric: Metric, dimensions: usize, vectors: &[f32]) -> Index {
 fn assert_whole(index: &Index, what: &str) {
     let audit = index.audit().unwrap();
     assert!(audit.is_clean(), "{what}: {audit:?}");
-    assert_eq!(u64::from(audit.linked), index.describe().count + index.describe().removed, "{what}");
+    assert_eq!(index.maintain(std::time::Duration::MAX).unwrap(), 0, "{what}");
+    let audit = index.audit().unwrap();
+    assert!(audit.is_clean() && audit.leaving == 0, "{what}: {audit:?}");
+    assert_eq!(u64::from(audit.linked), index.describe().count, "{what}");
 }
 
 /// recall@10 by distance: what is as near as the tenth counts.

@@ -1,0 +1,190 @@
+//! How does the graph close over slots that leave it?
+//!
+//! A removed slot leaves in two steps. *Detaching* (`detach`) takes it out of what holds the graph together: nothing is linked to it any
+//! more, its neighbours in the tree of kept links hold together without it, and the entry goes elsewhere. What is left are plain links to
+//! it, in rows that nobody knows. *Mending* finds them: it goes through the rows of all slots, once for all that have been detached before,
+//! takes the links out and puts others in their place.
+//!
+//! What a row gets instead is what its lost neighbours lead to: the nearest of different directions, at most [`INSTEAD`] for each, linked both
+//! ways. Where all of those are leaving, too, it is what they lead to, and so on. A row that is left with few links, or is narrow, looks for others by
+//! a walk, like that of a slot which is inserted; and a slot that few of its neighbours link back to makes some of them do so.
+//!
+//! One thread does this at a time, beside any number that insert and search.
+
+use super::insert::{Linker, connect, relink};
+use crate::graph::KEEP;
+use crate::search::walk::{Distances, Diverse, Field};
+use crate::store::LIVE;
+
+/// Neighbours that a row gets at most for each that it loses.
+const INSTEAD: usize = 2;
+/// Candidates that are looked at for each of them.
+const CHOICE: usize = 4;
+/// Slots that leave are followed so many links deep.
+const DEPTH: usize = 4;
+/// Rows of so many links at most are narrow: what little they have must be the best.
+const NARROW: usize = 8;
+/// Candidates that end the search for more.
+const ENOUGH: usize = 48;
+
+/// Buffers of a mend.
+#[derive(Default)]
+pub(crate) struct Mender {
+    pub(super) linker: Linker,
+    pub(super) links: Vec<u32>,
+    found: Vec<u32>,
+    open: Vec<u32>,
+    seen: Vec<u32>,
+    pub(super) distances: Vec<f32>,
+    pub(super) ranked: Vec<(f32, u32)>,
+    taken: Vec<u32>,
+}
+
+/// Mends the rows of a slot that is linked, on all its levels. Says how many rows were changed, others' among them.
+pub(crate) fn mend(field: Field<'_>, slot: u32, ef: usize, mender: &mut Mender) -> usize {
+    let graph = field.graph;
+    if graph.is_leaving(slot) {
+        return 0;
+    }
+    let mut changed = 0;
+    for level in 0..=graph.level(slot) {
+        mender.links.clear();
+        graph.neighbours(slot, level, &mut mender.links);
+        if !mender.links.iter().any(|&link| graph.is_leaving(link)) {
+            continue;
+        }
+        changed += 1;
+        let narrow = graph.degree(level) <= NARROW;
+        if narrow {
+            mender.taken.clear();
+        } else {
+            choose_instead(field, slot, level, mender);
+        }
+        let left = put_instead(field, slot, level, mender);
+        for i in 0..mender.taken.len() {
+            let other = mender.taken[i];
+            connect(field, &graph.lock(other), other, slot, level, &mut mender.linker);
+            changed += 1;
+        }
+        if field.store.state(slot) != LIVE {
+            continue;
+        }
+        if narrow || left <= graph.degree(level) / 4 {
+            relink(field, slot, level, ef, &mut mender.linker);
+            changed += graph.m();
+        }
+        changed += rescue(field, slot, level, mender);
+    }
+    changed
+}
+
+/// Sees to it that a few of a slot's neighbours link back to it, the nearest first, whatever they must give up for it: else nothing but a kept
+/// link may lead to the slot, and perhaps from far away. Says how many rows it changed.
+fn rescue(field: Field<'_>, slot: u32, level: u32, mender: &mut Mender) -> usize {
+    let Mender { links, found, distances, ranked, .. } = mender;
+    let graph = field.graph;
+    links.clear();
+    graph.neighbours(slot, level, links);
+    let mut back = 0;
+    links.retain(|&other| {
+        found.clear();
+        graph.neighbours(other, level, found);
+        let links_back = found.contains(&slot);
+        back += usize::from(links_back);
+        !links_back && field.store.state(other) == LIVE
+    });
+    let wanted = (graph.degree(level) / 8).max(1);
+    if back >= wanted || links.is_empty() {
+        return 0;
+    }
+    field.run(Distances { field, probe: field.probe_of(slot), links, distances });
+    ranked.clear();
+    ranked.extend(distances.iter().copied().zip(links.iter().copied()));
+    ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let mut changed = 0;
+    for &(_, other) in ranked.iter().take(wanted - back) {
+        let row = graph.lock(other);
+        changed += 1;
+        if row.append(level, slot) {
+            continue;
+        }
+        row.links(level, links);
+        field.run(Distances { field, probe: field.probe_of(other), links, distances });
+        let plain = (0..links.len()).filter(|&i| links[i] & KEEP == 0);
+        if let Some(farthest) = plain.max_by(|&a, &b| distances[a].total_cmp(&distances[b])) {
+            links[farthest] = slot;
+            row.set(level, links);
+        }
+    }
+    changed
+}
+
+/// Leaves in `taken` what a row of links, of which some are leaving, gets in their place.
+fn choose_instead(field: Field<'_>, slot: u32, level: u32, mender: &mut Mender) {
+    let Mender { links, found, open, seen, distances, ranked, taken, .. } = mender;
+    let graph = field.graph;
+    open.clear();
+    open.extend(links.iter().copied().filter(|&link| graph.is_leaving(link)));
+    let lost = open.len();
+    links.retain(|&link| !graph.is_leaving(link));
+    seen.clear();
+    seen.extend(links.iter().chain(&*open).chain([&slot]));
+    found.clear();
+    let mut next = Vec::new();
+    for _ in 0..DEPTH {
+        for from in std::mem::take(open) {
+            next.clear();
+            graph.neighbours(from, level, &mut next);
+            for &other in &next {
+                if seen.contains(&other) || seen.len() > 8 * ENOUGH {
+                    continue;
+                }
+                seen.push(other);
+                if graph.is_leaving(other) {
+                    open.push(other);
+                } else if field.store.state(other) == LIVE {
+                    found.push(other);
+                }
+            }
+        }
+        if found.len() >= ENOUGH || open.is_empty() {
+            break;
+        }
+    }
+    taken.clear();
+    let allowed = (INSTEAD * lost).min(graph.degree(level).saturating_sub(links.len()));
+    if found.is_empty() || allowed == 0 {
+        return;
+    }
+    let probe = field.probe_of(slot);
+    field.run(Distances { field, probe, links: found, distances });
+    ranked.clear();
+    ranked.extend(distances.iter().copied().zip(found.iter().copied()));
+    ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    ranked.truncate(CHOICE * allowed);
+    // Of what stays nothing is given up; it only rules out what lies behind it.
+    field.run(Distances { field, probe, links, distances });
+    ranked.extend(distances.iter().copied().zip(links.iter().map(|link| link | KEEP)));
+    ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then((a.1 & !KEEP).cmp(&(b.1 & !KEEP))));
+    field.run(Diverse { field, candidates: ranked, most: links.len() + allowed, taken });
+    taken.retain(|link| link & KEEP == 0);
+}
+
+/// Takes what leaves out of a row and puts `taken` in; of that, leaves what found room. Says how many links there are.
+fn put_instead(field: Field<'_>, slot: u32, level: u32, mender: &mut Mender) -> usize {
+    let Mender { links, taken, .. } = mender;
+    let graph = field.graph;
+    let row = graph.lock(slot);
+    row.links(level, links);
+    links.retain(|&link| !graph.is_leaving(link & !KEEP));
+    let most = graph.degree(level);
+    taken.retain(|&other| {
+        let fits = links.len() < most && !links.iter().any(|&link| link & !KEEP == other);
+        if fits {
+            links.push(other);
+        }
+        fits
+    });
+    row.set(level, links);
+    links.len()
+}

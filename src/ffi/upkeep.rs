@@ -1,0 +1,60 @@
+//! How does an index stay small and fast while vectors come and go?
+
+use super::arguments::output;
+use super::enter::change;
+use super::options::with_build_options;
+use super::types::{kith_build_options, kith_index, kith_status};
+use std::time::Duration;
+
+/// Makes places of removed and replaced vectors free for others, for about as long as the caller says.
+///
+/// - index: the index
+/// - budget_us: microseconds to work for; 0 does a little, UINT64_MAX goes on until nothing is left to do
+/// - pending: receives how many places are not free yet; 0 on failure. May be NULL
+///
+/// Searches do not find a vector any more when kith_remove() has returned; but the graph still leads through its place. Calls that
+/// remove, replace or insert take such places out of the graph by and by, a bounded share each, once a hundredth of all places (and at least
+/// 64) have gathered. Nobody needs to call this function: a program that has time to spare can, after it removed much, or in place of doing
+/// the work in the calls that are waited for.
+///
+/// A place is free when every search and change that was under way has ended, and every save and checkpoint that began before. Where
+/// nothing is left to do but to wait for those, the call returns early, with pending above 0: call again later.
+///
+/// Errors:
+/// - KITH_ERROR_ARGUMENT: index is NULL
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_maintain(index: *mut kith_index, budget_us: u64, pending: *mut u64) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe {
+        let place =
+            if pending.is_null() { Ok(None) } else { output(pending, "pending").map(|place| Some(place.write(0))) };
+        change("kith_maintain", index, |index| {
+            let place = place?;
+            let left = index.maintain(Duration::from_micros(budget_us))?;
+            place.into_iter().for_each(|place| *place = left);
+            Ok(())
+        })
+    }
+}
+
+/// Gives memory back to the system that removed and replaced vectors took: makes their places free as kith_maintain() does, moves vectors
+/// together, and gives back what is behind them. Searches and changes go on meanwhile.
+///
+/// - index: the index
+/// - options: threads, progress; may be NULL
+///
+/// Moving costs as much as inserting, for at most as many vectors as were removed. A file that kith_save() writes afterwards has no byte
+/// of a vector whose kith_remove() or replacement had returned before this was called; nor has memory that other vectors use by then.
+/// What searches, saves and checkpoints that are under way for long still hold is given back by a later call.
+///
+/// Errors:
+/// - KITH_ERROR_CANCELLED: progress returned non-zero. The index is whole, and moved together in part
+/// - KITH_ERROR_ARGUMENT: index is NULL
+/// - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_compact(index: *mut kith_index, options: *const kith_build_options) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe { change("kith_compact", index, |index| with_build_options(options, |options| index.compact(options))) }
+}
