@@ -2,8 +2,8 @@
 //!
 //! Without it the tree is in pieces, one for each of its neighbours there. All pieces but one are small as a rule: most slots of a tree have
 //! little below them. So the pieces are gone through side by side until one is left, or it takes too long; then each of the others gets
-//! a new parent as an inserted slot does: the nearest that has room and is not of the piece itself, among the neighbours or, if need be, among
-//! what a walk finds. Where that fails, the pieces are joined to each other.
+//! a new parent as an inserted slot does: the nearest that has room and is not of the piece itself, among the neighbours or, if that fails or
+//! rows are narrow, so that kept links are most of what they hold, among what a walk finds. Where that fails, the pieces are joined to each other.
 //!
 //! Insertions go on meanwhile, and each hangs a new slot somewhere. They count themselves before they do (`Graph::adoptions`), so whoever
 //! knows a piece, holds both rows, and finds the count as it was before, knows that the piece has not grown.
@@ -23,6 +23,8 @@ const SLOTS: usize = 256;
 /// Parents that are tried, and how often because of insertions.
 const PARENTS: usize = 64;
 const TRIES: usize = 3;
+/// Rows of so many links at most are narrow.
+const NARROW: usize = 8;
 
 /// Whether a slot is out of the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,8 +155,11 @@ fn reunite(field: Field<'_>, roots: &[u32], (near, ef): (&[u32], usize), mender:
     let main = pieces[0].root;
     while let Some(mut piece) = rest.pop() {
         let parent = (0..TRIES).find_map(|_| {
-            rank(field, &piece, near, mender);
-            let mut parent = adopt(field, &piece, mender);
+            let wide = graph.degree(0) > NARROW;
+            if wide {
+                rank(field, &piece, near, mender);
+            }
+            let mut parent = if wide { adopt(field, &piece, mender) } else { Adopted::No };
             if parent == Adopted::No {
                 rank_by_walk(field, &piece, ef, mender);
                 parent = adopt(field, &piece, mender);

@@ -6,8 +6,8 @@
 //! takes the links out and puts others in their place.
 //!
 //! What a row gets instead is what its lost neighbours lead to: the nearest of different directions, at most [`INSTEAD`] for each, linked both
-//! ways. Where all of those are leaving, too, it is what they lead to, and so on. A row that is left with few links, or is narrow, looks for others by
-//! a walk, like that of a slot which is inserted; and a slot that few of its neighbours link back to makes some of them do so.
+//! ways. Where all of those are leaving, too, it is what they lead to, and so on. A row that is left with few links looks for others by
+//! a walk, like that of a slot which is inserted.
 //!
 //! One thread does this at a time, beside any number that insert and search.
 
@@ -22,8 +22,8 @@ const INSTEAD: usize = 2;
 const CHOICE: usize = 4;
 /// Slots that leave are followed so many links deep.
 const DEPTH: usize = 4;
-/// Rows of so many links at most are narrow: what little they have must be the best.
-const NARROW: usize = 8;
+/// A row that is left with this share of what it holds at most is linked anew.
+const FEW: (usize, usize) = (3, 8);
 /// Candidates that end the search for more.
 const ENOUGH: usize = 48;
 
@@ -54,66 +54,16 @@ pub(crate) fn mend(field: Field<'_>, slot: u32, ef: usize, mender: &mut Mender) 
             continue;
         }
         changed += 1;
-        let narrow = graph.degree(level) <= NARROW;
-        if narrow {
-            mender.taken.clear();
-        } else {
-            choose_instead(field, slot, level, mender);
-        }
+        choose_instead(field, slot, level, mender);
         let left = put_instead(field, slot, level, mender);
         for i in 0..mender.taken.len() {
             let other = mender.taken[i];
             connect(field, &graph.lock(other), other, slot, level, &mut mender.linker);
             changed += 1;
         }
-        if field.store.state(slot) != LIVE {
-            continue;
-        }
-        if narrow || left <= graph.degree(level) / 4 {
+        if left <= graph.degree(level) * FEW.0 / FEW.1 && field.store.state(slot) == LIVE {
             relink(field, slot, level, ef, &mut mender.linker);
             changed += graph.m();
-        }
-        changed += rescue(field, slot, level, mender);
-    }
-    changed
-}
-
-/// Sees to it that a few of a slot's neighbours link back to it, the nearest first, whatever they must give up for it: else nothing but a kept
-/// link may lead to the slot, and perhaps from far away. Says how many rows it changed.
-fn rescue(field: Field<'_>, slot: u32, level: u32, mender: &mut Mender) -> usize {
-    let Mender { links, found, distances, ranked, .. } = mender;
-    let graph = field.graph;
-    links.clear();
-    graph.neighbours(slot, level, links);
-    let mut back = 0;
-    links.retain(|&other| {
-        found.clear();
-        graph.neighbours(other, level, found);
-        let links_back = found.contains(&slot);
-        back += usize::from(links_back);
-        !links_back && field.store.state(other) == LIVE
-    });
-    let wanted = (graph.degree(level) / 8).max(1);
-    if back >= wanted || links.is_empty() {
-        return 0;
-    }
-    field.run(Distances { field, probe: field.probe_of(slot), links, distances });
-    ranked.clear();
-    ranked.extend(distances.iter().copied().zip(links.iter().copied()));
-    ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let mut changed = 0;
-    for &(_, other) in ranked.iter().take(wanted - back) {
-        let row = graph.lock(other);
-        changed += 1;
-        if row.append(level, slot) {
-            continue;
-        }
-        row.links(level, links);
-        field.run(Distances { field, probe: field.probe_of(other), links, distances });
-        let plain = (0..links.len()).filter(|&i| links[i] & KEEP == 0);
-        if let Some(farthest) = plain.max_by(|&a, &b| distances[a].total_cmp(&distances[b])) {
-            links[farthest] = slot;
-            row.set(level, links);
         }
     }
     changed
