@@ -246,6 +246,9 @@ pub(crate) fn connect(field: Field<'_>, row: &Locked<'_>, owner: u32, link: u32,
     row.links(level, links);
     links.retain(|&other| !field.graph.is_leaving(other & !KEEP));
     links.push(link);
+    if links.len() <= field.graph.degree(level) {
+        return row.set(level, links);
+    }
     field.run(Distances { field, probe: field.probe_of(owner), links, distances });
     ranked.clear();
     ranked.extend(distances.iter().copied().zip(links.iter().copied()));

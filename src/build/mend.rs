@@ -6,7 +6,7 @@
 //! takes the links out and puts others in their place.
 //!
 //! What a row gets instead is what its lost neighbours lead to: the nearest of different directions, at most [`INSTEAD`] for each, linked both
-//! ways. Where all of those are leaving, too, it is what they lead to, and so on. A row that is left with few links looks for others by
+//! ways. Where all of those are leaving, too, it is what they lead to, and so on. A row that is left with few links, or is narrow, looks for others by
 //! a walk, like that of a slot which is inserted.
 //!
 //! One thread does this at a time, beside any number that insert and search.
@@ -24,6 +24,8 @@ const CHOICE: usize = 4;
 const DEPTH: usize = 4;
 /// A row that is left with this share of what it holds at most is linked anew.
 const FEW: (usize, usize) = (3, 8);
+/// Rows of so many links at most are narrow: they are always linked anew, too.
+const NARROW: usize = 8;
 /// Candidates that end the search for more.
 const ENOUGH: usize = 48;
 
@@ -61,7 +63,8 @@ pub(crate) fn mend(field: Field<'_>, slot: u32, ef: usize, mender: &mut Mender) 
             connect(field, &graph.lock(other), other, slot, level, &mut mender.linker);
             changed += 1;
         }
-        if left <= graph.degree(level) * FEW.0 / FEW.1 && field.store.state(slot) == LIVE {
+        let few = if graph.degree(level) <= NARROW { NARROW } else { graph.degree(level) * FEW.0 / FEW.1 };
+        if left <= few && field.store.state(slot) == LIVE {
             relink(field, slot, level, ef, &mut mender.linker);
             changed += graph.m();
         }

@@ -76,7 +76,12 @@ impl Undo {
         }
         // Rows that only other threads have written since: they may name slots of the batch, too.
         for owner in others(&rest) {
-            (0..=graph.level(owner)).for_each(|level| drop_links(graph, owner, level, |link| rest[slot_of(link)]));
+            (0..=graph.level(owner)).for_each(|level| {
+                drop_links(graph, owner, level, |link| {
+                    // What is leaving is put up with until something else is put in its place.
+                    rest[slot_of(link)] || link & KEEP == 0 && graph.is_leaving(link)
+                })
+            });
         }
         let entry = entry.filter(|entry| !batch.contains(entry.slot)).or_else(|| {
             let height = |&slot: &u32| (graph.level(slot), self.entry.is_some_and(|entry| entry.slot == slot));

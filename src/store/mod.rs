@@ -21,6 +21,7 @@
 //! in the one they have, and whoever grows one grows all that are left, so that a slot can be looked at in each, whenever it came; but
 //! its vector stands only in the newest.
 
+mod allocate;
 mod kept;
 mod keys;
 mod life;
@@ -427,65 +428,6 @@ impl Store {
         Ok(())
     }
 
-    /// Allocates `count` adjacent slots that were never used, `EMPTY`.
-    pub(crate) fn allocate(&self, count: u32) -> Result<u32> {
-        loop {
-            let first = self.next.load(Ordering::Acquire);
-            let end = u64::from(first) + u64::from(count);
-            if end > self.capacity() {
-                self.reserve(end)?;
-            }
-            if self.next.compare_exchange(first, end as u32, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-                return Ok(first);
-            }
-        }
-    }
-
-    /// A slot for a vector, `EMPTY`: a free one if there is one.
-    pub(crate) fn take_one(&self) -> Result<u32> {
-        self.reuse.take_one(|| self.allocate(1))
-    }
-
-    /// Slots for `count` vectors: see [`Store::take_one`].
-    pub(crate) fn take(&self, count: u32) -> Result<Run> {
-        self.reuse.take(count, |rest| self.allocate(rest))
-    }
-
-    /// Gives slots back that were never claimed or linked. Those at the end are allocated again as if nothing had been; the others are
-    /// free.
-    pub(crate) fn give_back(&self, run: &Run) {
-        if !give_back(&self.next, run.first, run.rest) {
-            self.reuse.free_now((run.first..run.first + run.rest).collect::<Vec<u32>>().into_iter());
-        }
-        self.reuse.free_now(run.reused.iter().copied());
-    }
-
-    /// As [`Store::give_back`], for one slot.
-    pub(crate) fn give_back_one(&self, slot: u32) {
-        if !give_back(&self.next, slot, 1) {
-            self.reuse.free_now(std::iter::once(slot));
-        }
-    }
-
-    /// As [`Store::give_back`], for slots that were claimed or linked and are not any more. A reader may have met their numbers and
-    /// be about to read key or vector, so they are given back when all have left that are inside now.
-    pub(crate) fn give_back_seen(&self, run: Run, guard: &Guard) {
-        if run.rest > 0 {
-            let (next, reuse) = (Arc::clone(&self.next), self.reuse.clone());
-            let Run { first, rest, .. } = run;
-            guard.defer(move || {
-                if !give_back(&next, first, rest) {
-                    reuse.free_now(first..first + rest);
-                }
-            });
-        }
-        if run.reused.is_empty() {
-            guard.flush();
-        } else {
-            self.reuse.free(run.reused, guard);
-        }
-    }
-
     /// Fills an allocated slot with a vector, which must fit, or is reduced if that is how vectors are held. Only the caller that allocated
     /// it may do so, before it claims or publishes it, and only in the newest of the stores that share slots.
     pub(crate) fn write(&self, slot: u32, key: u64, vector: &[u8], scale: f32) {
@@ -588,10 +530,6 @@ impl Slots for Store {
             .into_iter()
             .for_each(|older| self.reuse.retire(older));
     }
-}
-
-fn give_back(next: &AtomicU32, first: u32, count: u32) -> bool {
-    next.compare_exchange(first + count, first, Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }
 
 #[cfg(test)]

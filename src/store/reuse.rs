@@ -12,7 +12,7 @@
 //! The second step is for those who count on a vector that was there when they began: they meet it removed, not empty, and look where
 //! its key lives now. The third is for those who saw the slot removed and read its vector all the same.
 
-use super::{Run, Store};
+use super::Run;
 use crate::util::epoch::Guard;
 use crate::util::error::{Error, Result};
 use crate::util::sync::{AtomicU64, Mutex, Ordering};
@@ -137,37 +137,6 @@ impl Reuse {
 
     pub(super) fn bytes(&self) -> usize {
         (self.retired.lock().capacity() + self.places.free.lock().capacity()) * size_of::<u32>()
-    }
-}
-
-impl Store {
-    /// Hands over the slots that were retired, to whoever unlinks them.
-    pub(crate) fn take_retired(&self) -> Vec<u32> {
-        self.reuse.take_retired()
-    }
-
-    /// Frees retired slots that nobody links to, and that nobody counts on who is inside. They are allocated again when all have left that
-    /// are inside now.
-    pub(crate) fn free(&self, slots: Vec<u32>, guard: &Guard) {
-        self.life.free(self, slots.iter().copied());
-        self.reuse.free(slots, guard);
-    }
-
-    /// Takes free slots off the end, as many as lie there, and gives their memory back to the system; `cut` is told how many slots are left
-    /// and gives back what lies elsewhere. Tables of keys shrink to what they hold.
-    pub(crate) fn trim(&self, guard: &Guard, cut: impl FnOnce(u32)) {
-        let end = self.slots();
-        self.reuse.trim(end, |start| {
-            let trimmed = self.next.compare_exchange(end, start, Ordering::AcqRel, Ordering::Acquire).is_ok();
-            if trimmed {
-                for array in [Some(&self.vectors), Some(&self.keys), self.scales.as_ref()].into_iter().flatten() {
-                    array.release(start as usize);
-                }
-                cut(start);
-            }
-            trimmed
-        });
-        self.life.shrink(self, guard);
     }
 }
 

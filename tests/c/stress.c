@@ -234,10 +234,38 @@ static void settle(struct writer *writers) {
     free(keys);
 }
 
+/* -- beside all that: places of removed vectors are made free, vectors move -- */
+static void *keep_up(void *context) {
+    unsigned turn = 0;
+    (void)context;
+    while (!over) {
+        kith_build_options options = {.size = sizeof options, .threads = 1};
+        uint64_t pending = 0;
+        if (++turn % 50 == 0) ALWAYS(kith_compact(the_index, &options) == KITH_OK);
+        else ALWAYS(kith_maintain(the_index, turn % 400, &pending) == KITH_OK);
+    }
+    return NULL;
+}
+
+/* With nobody else inside nothing is left to do, and nothing of what was removed. */
+static void at_rest(kith_index *index) {
+    kith_info info = {.size = sizeof info};
+    kith_health health = {.size = sizeof health};
+    uint64_t pending = 1;
+    EXPECT(KITH_OK, kith_maintain(index, UINT64_MAX, &pending));
+    CHECK(pending == 0);
+    EXPECT(KITH_OK, kith_maintain(index, 0, NULL));
+    EXPECT(KITH_OK, kith_compact(index, NULL));
+    EXPECT(KITH_OK, kith_describe(index, &info));
+    EXPECT(KITH_OK, kith_check(index, &health));
+    CHECK(info.removed == 0 && health.unreachable == 0 && health.faults == 0);
+    CHECK(info.kind != KITH_KIND_GRAPH || health.linked == info.count);
+}
+
 static void round_of(kith_kind kind, uint64_t seed) {
     static struct writer writers[WRITERS];
     kith_options options = {.size = sizeof options, .dimensions = DIMENSIONS, .kind = kind, .seed = seed};
-    pthread_t writing[WRITERS], reading[READERS];
+    pthread_t writing[WRITERS], reading[READERS], keeping;
     uint64_t randoms[READERS], key;
     kith_index *index = NULL;
     float vector[DIMENSIONS];
@@ -259,9 +287,13 @@ static void round_of(kith_kind kind, uint64_t seed) {
         randoms[i] = seed * 100 + 50 + (uint64_t)i;
         CHECK(pthread_create(&reading[i], NULL, read_keys, &randoms[i]) == 0);
     }
+    CHECK(pthread_create(&keeping, NULL, keep_up, NULL) == 0);
     for (i = 0; i < WRITERS; i++) pthread_join(writing[i], NULL);
     over = 1;
     for (i = 0; i < READERS; i++) pthread_join(reading[i], NULL);
+    pthread_join(keeping, NULL);
+    settle(writers);
+    at_rest(index);
     settle(writers);
     EXPECT(KITH_OK, kith_clear(index));
     EXPECT(KITH_OK, kith_insert(index, 1, vector));

@@ -30,10 +30,18 @@ mod store {
     #[path = "../../../../src/store/life.rs"]
     pub(crate) mod life;
     pub mod models;
+    #[path = "../../../../src/store/reuse.rs"]
+    pub(crate) mod reuse;
+    pub mod reused;
+    #[path = "../../../../src/store/run.rs"]
+    mod run;
+
+    use run::Run;
 }
 
 pub use graph::models as rows;
 pub use store::models as slots;
+pub use store::reused as places;
 
 /// What the runs of a model came to.
 #[derive(Clone, Default)]

@@ -1,5 +1,5 @@
-//! Pointers that are published, as crossbeam-epoch's, but what is unlinked is freed at the end of the process only. The models are
-//! not about reclamation.
+//! Pointers that are published, as crossbeam-epoch's, but what is unlinked is freed at the end of the process only. What is deferred runs
+//! when nobody is pinned, which is the latest that crossbeam-epoch may take, and the simplest that keeps its promise.
 
 use loom::sync::atomic::{AtomicPtr, Ordering};
 use std::marker::PhantomData;
@@ -8,7 +8,51 @@ use std::ptr::null_mut;
 #[derive(Debug)]
 pub(crate) struct Guard;
 
+/// Who is pinned, and what waits for them.
+#[derive(Default)]
+struct Inside {
+    pinned: usize,
+    deferred: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+loom::lazy_static! {
+    static ref INSIDE: loom::sync::Mutex<Inside> = loom::sync::Mutex::new(Inside::default());
+}
+
+/// A thread that is inside.
+pub(crate) struct Pin;
+
+impl Pin {
+    pub(crate) fn new() -> Self {
+        INSIDE.lock().expect("a model that panics ends").pinned += 1;
+        Self
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut inside = INSIDE.lock().expect("a model that panics ends");
+        inside.pinned -= 1;
+        if inside.pinned == 0 {
+            let deferred = std::mem::take(&mut inside.deferred);
+            drop(inside);
+            deferred.into_iter().for_each(|run| run());
+        }
+    }
+}
+
 impl Guard {
+    pub(crate) fn defer<R>(&self, run: impl FnOnce() -> R + Send + 'static) {
+        let mut inside = INSIDE.lock().expect("a model that panics ends");
+        if inside.pinned > 0 {
+            return inside.deferred.push(Box::new(move || drop(run())));
+        }
+        drop(inside);
+        drop(run());
+    }
+
+    pub(crate) fn flush(&self) {}
+
     pub(crate) unsafe fn defer_destroy<T>(&self, _unlinked: Shared<'_, T>) {}
 }
 
