@@ -178,6 +178,11 @@ public:
         detail::build_call call(options, distance_.get());
         call.finish(kith_compact(handle(), call.raw()));
     }
+    /// kith_optimize().
+    void optimize(const build_options &options = {}) {
+        detail::build_call call(options, distance_.get());
+        call.finish(kith_optimize(handle(), call.raw()));
+    }
 
     // ---- search
 

@@ -58,3 +58,25 @@ pub unsafe extern "C" fn kith_compact(index: *mut kith_index, options: *const ki
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
     unsafe { change("kith_compact", index, |index| with_build_options(options, |options| index.compact(options))) }
 }
+
+/// Makes an index that grew bit by bit as good as one that was built as a whole: learns codes anew from the vectors that are there now, and
+/// builds the graph anew, as kith_insert_batch() does for a large batch into an empty index.
+///
+/// - index: the index. A flat one, or one that is KITH_CUSTOM, has nothing to gain: nothing is done
+/// - options: threads, progress, and KITH_BUILD_FAST among the flags; may be NULL
+///
+/// Worth calling after many single insertions, after the data have changed their nature, or after much was removed. Searches go on
+/// with the old graph and see the new one when it is complete; insertions go on, too, but for the moment in which it is put in place.
+/// Keys, vectors and files are what they were. Takes the time and the memory of building the graph in one batch: about 1 KB for each vector
+/// while it works. With an m above 32 the graph stays, and only codes are learnt.
+///
+/// Errors:
+/// - KITH_ERROR_CANCELLED: progress returned non-zero; the graph is as it was
+/// - KITH_ERROR_ARGUMENT: index is NULL
+/// - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_optimize(index: *mut kith_index, options: *const kith_build_options) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe { change("kith_optimize", index, |index| with_build_options(options, |options| index.optimize(options))) }
+}
