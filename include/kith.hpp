@@ -320,6 +320,13 @@ public:
         check(kith_check(handle(), &health));
         return health;
     }
+    /// kith_repair(): how the graph is then.
+    kith_health repair() {
+        kith_health health = kith_health();
+        health.size = sizeof health;
+        check(kith_repair(handle(), &health));
+        return health;
+    }
 
     /// kith_describe().
     kith_info describe() const {

@@ -21,6 +21,7 @@ mod observed;
 mod opaque;
 mod optimize;
 mod reading;
+mod repair;
 mod room;
 mod rows;
 #[cfg(test)]
