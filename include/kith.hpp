@@ -178,6 +178,11 @@ public:
         detail::build_call call(options, distance_.get());
         call.finish(kith_compact(handle(), call.raw()));
     }
+    /// kith_optimize().
+    void optimize(const build_options &options = {}) {
+        detail::build_call call(options, distance_.get());
+        call.finish(kith_optimize(handle(), call.raw()));
+    }
 
     // ---- search
 
@@ -313,6 +318,13 @@ public:
         kith_health health = kith_health();
         health.size = sizeof health;
         check(kith_check(handle(), &health));
+        return health;
+    }
+    /// kith_repair(): how the graph is then.
+    kith_health repair() {
+        kith_health health = kith_health();
+        health.size = sizeof health;
+        check(kith_repair(handle(), &health));
         return health;
     }
 

@@ -18,7 +18,9 @@ fn bytes<T>(values: &[T]) -> *const c_void {
 }
 
 /// Every function and pointer argument that may be NULL; all others are in the table of the test below.
-const MAY_BE_NULL: [(&str, &str); 17] = [
+const MAY_BE_NULL: [(&str, &str); 19] = [
+    ("kith_optimize", "options"),
+    ("kith_repair", "health"),
     ("kith_calibrate", "options"),
     ("kith_search_double", "options"),
     ("kith_search_double", "distances"),
@@ -93,6 +95,8 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
         call!(kith_clear, "index", null_mut()),
         call!(kith_maintain, "index", null_mut(), 0, null_mut()),
         call!(kith_compact, "index", null_mut(), null()),
+        call!(kith_optimize, "index", null_mut(), null()),
+        call!(kith_repair, "index", null_mut(), null_mut()),
         call!(kith_reserve, "index", null_mut(), 10),
         call!(kith_search, "index", null(), vector, 2, null(), keys, distances, count),
         call!(kith_search, "query", index, null(), 2, null(), keys, distances, count),

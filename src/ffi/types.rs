@@ -317,7 +317,7 @@ pub struct kith_search_stats {
     pub hops: u64,
 }
 
-/// What kith_check() found. The caller sets `size` before the call; the rest is written. Of a flat index all numbers are 0.
+/// What kith_check() found, or kith_repair() left. The caller sets `size` before the call; the rest is written. Of a flat index all numbers are 0.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct kith_health {

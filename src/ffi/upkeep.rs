@@ -2,8 +2,8 @@
 
 use super::arguments::output;
 use super::enter::change;
-use super::options::with_build_options;
-use super::types::{kith_build_options, kith_index, kith_status};
+use super::options::{Place, with_build_options};
+use super::types::{kith_build_options, kith_health, kith_index, kith_status};
 use std::time::Duration;
 
 /// Makes places of removed and replaced vectors free for others, for about as long as the caller says.
@@ -57,4 +57,51 @@ pub unsafe extern "C" fn kith_maintain(index: *mut kith_index, budget_us: u64, p
 pub unsafe extern "C" fn kith_compact(index: *mut kith_index, options: *const kith_build_options) -> kith_status {
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
     unsafe { change("kith_compact", index, |index| with_build_options(options, |options| index.compact(options))) }
+}
+
+/// Makes an index that grew bit by bit as good as one that was built as a whole: learns codes anew from the vectors that are there now, and
+/// builds the graph anew, as kith_insert_batch() does for a large batch into an empty index.
+///
+/// - index: the index. A flat one, or one that is KITH_CUSTOM, has nothing to gain: nothing is done
+/// - options: threads, progress, and KITH_BUILD_FAST among the flags; may be NULL
+///
+/// Worth calling after many single insertions, after the data have changed their nature, or after much was removed. Searches go on
+/// with the old graph and see the new one when it is complete; insertions go on, too, but for the moment in which it is put in place.
+/// Keys, vectors and files are what they were. Takes the time and the memory of building the graph in one batch: about 1 KB for each vector
+/// while it works. With an m above 32 the graph stays, and only codes are learnt.
+///
+/// Errors:
+/// - KITH_ERROR_CANCELLED: progress returned non-zero; the graph is as it was
+/// - KITH_ERROR_ARGUMENT: index is NULL
+/// - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_optimize(index: *mut kith_index, options: *const kith_build_options) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe { change("kith_optimize", index, |index| with_build_options(options, |options| index.optimize(options))) }
+}
+
+/// Looks at the whole graph as kith_check() does and, if anything is not as it should be, builds it anew from the vectors, on the calling
+/// thread. A sound graph is left alone.
+///
+/// - index: the index
+/// - health: `size` must be set; receives how the graph is then. May be NULL
+///
+/// There is nothing to repair but for defects of kith: files are checked when they are opened. Searches go on meanwhile; where m is above
+/// 32 or the index is KITH_CUSTOM, they may miss vectors until the call returns.
+///
+/// Errors:
+/// - KITH_ERROR_ARGUMENT: index is NULL; health->size is 0 or no size of this struct
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_repair(index: *mut kith_index, health: *mut kith_health) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe {
+        change("kith_repair", index, |index| {
+            let place = if health.is_null() { None } else { Some(Place::new(health, "health")?) };
+            let check = index.repair()?.unwrap_or_default();
+            place.into_iter().for_each(|place| place.fill(&check));
+            Ok(())
+        })
+    }
 }

@@ -1,12 +1,12 @@
 //! When is a batch built into the graph as a whole, and how does it get in?
 
-use super::Index;
 use super::changes::Batch;
 use super::config::BuildOptions;
 use super::durable::Turn;
 use super::holding::View;
+use super::{Core, Index};
 use crate::build::bulk::{self, Pile, Team};
-use crate::store::EMPTY;
+use crate::store::{EMPTY, Run};
 use crate::util::error::Result;
 use crate::util::pool::threads_or_cores;
 use crate::util::reentry;
@@ -45,23 +45,40 @@ impl Index {
         turn: &mut Turn<'_>,
         guard: &Guard,
     ) -> Result<()> {
-        let core = batch.core;
-        let Some(graph) = &core.graph else { return Ok(()) };
         let total = batch.keys.len();
+        let work = Relinking { total, done: filling(total), options };
+        self.relink(batch.core, batch.run, &work, &mut || turn.put(batch.keys, |i| batch.vectors.row(i)), guard)
+    }
+
+    /// Builds the graph of all that is there, and of the slots of `run`, calls `ready` and puts the graph in place. An error leaves the
+    /// graph as it was.
+    pub(super) fn relink(
+        &self,
+        core: &Core,
+        run: &Run,
+        work: &Relinking<'_>,
+        ready: &mut dyn FnMut() -> Result<()>,
+        guard: &Guard,
+    ) -> Result<()> {
+        let Some(graph) = &core.graph else { return Ok(()) };
+        let options = work.options;
         // Nothing leaves the graph meanwhile.
         let _building = core.tending.building();
         // What others have published is linked, and stays; what they have linked only is linked anew in the end.
         // Vectors say the same however they are held, so the pile may keep the view that it began with.
         let View { store, scoring, .. } = core.view(guard);
         let linked = |slot: u32| store.state(slot) != EMPTY && !graph.is_leaving(slot);
-        let slots: Vec<u32> = (0..store.slots()).filter(|&slot| batch.run.contains(slot) || linked(slot)).collect();
+        let slots: Vec<u32> = (0..store.slots()).filter(|&slot| run.contains(slot) || linked(slot)).collect();
+        if slots.is_empty() {
+            return ready();
+        }
         let pile = Pile { store, scoring, slots: &slots };
         let team = Team {
             pool: &self.pool,
             threads: threads_or_cores(options.threads),
             progress: options.progress,
-            total,
-            done: Cell::new(filling(total)),
+            total: work.total,
+            done: Cell::new(work.done),
         };
         let effort = if options.fast { bulk::FAST } else { bulk::FULL };
         let built = reentry::calling_back(self.name(), || {
@@ -70,7 +87,7 @@ impl Index {
             team.tell_all()?;
             Ok(built)
         })?;
-        turn.put(batch.keys, |i| batch.vectors.row(i))?;
+        ready()?;
         let _coding = core.coding.read();
         let _alone = core.linking.write();
         let mut linker = self.linkers.take();
@@ -83,6 +100,14 @@ impl Index {
         self.linkers.give(linker);
         installed
     }
+}
+
+/// What the host is told of while a graph is built.
+pub(super) struct Relinking<'a> {
+    /// Vectors that the host waits for, and how many count as done.
+    pub(super) total: usize,
+    pub(super) done: usize,
+    pub(super) options: &'a BuildOptions<'a>,
 }
 
 #[cfg(test)]

@@ -187,7 +187,7 @@ impl Index {
                     *job = Job::Turned(0);
                     return Ok(());
                 }
-                let image = writing.snapshot.image(core, &writing.hold);
+                let image = writing.snapshot.image(core);
                 let failed = |cause| Error::io("writing a snapshot in", &durable.journal.path, &cause);
                 if writing.saving.step(&image, bytes).map_err(failed)? == Written::All
                     && let Job::Writing(writing) = std::mem::replace(job, Job::Idle)
@@ -203,7 +203,7 @@ impl Index {
         let hold = self.epochs.hold();
         let (core, snapshot) = self.snapshot(&hold)?;
         let path = durable.journal.path.join(snapshot_name(snapshot.logged));
-        let saving = Saving::begin(Arc::clone(&durable.journal.disk), &snapshot.image(core, &hold), &path)?;
+        let saving = Saving::begin(Arc::clone(&durable.journal.disk), &snapshot.image(core), &path)?;
         let core = std::ptr::from_ref(core).addr();
         Ok(Writing { saving, snapshot, core, hold })
     }

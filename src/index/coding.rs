@@ -10,8 +10,10 @@ use super::{Core, Index};
 use crate::quant::{self, Codes, Sample, Workspace};
 use crate::util::error::Result;
 use crate::util::progress::Work;
-use crossbeam_epoch::{Guard, Owned};
-use std::sync::atomic::Ordering;
+use crossbeam_epoch::{Guard, Owned, Shared};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 /// Slots from which on an index has codes: by the library's choice, and where they were asked for.
 const BY_CHOICE: u32 = 2048;
@@ -34,28 +36,69 @@ pub(super) fn codes_from(quantizer: Quantizer) -> u32 {
 impl Core {
     /// The codes of the index, if it has some.
     pub(super) fn codes<'g>(&self, guard: &'g Guard) -> Option<&'g Codes> {
+        self.codes_in_force(guard).map(|codes| &**codes)
+    }
+
+    /// The same, for whoever looks into them longer.
+    pub(super) fn shared_codes(&self, guard: &Guard) -> Option<Arc<Codes>> {
+        // Who fills a slot writes into those that are in force then: none is being filled now.
+        let _coding = self.coding.read();
+        self.codes_in_force(guard).cloned()
+    }
+
+    fn codes_in_force<'g>(&self, guard: &'g Guard) -> Option<&'g Arc<Codes>> {
         // SAFETY: codes that are taken away are freed through the index's collector, in which `guard` is pinned.
         unsafe { self.codes.load(Ordering::Acquire, guard).as_ref() }
     }
 
-    /// Whether the index has codes; if so, they stay until all is cleared.
-    pub(super) fn keep_codes(&self, guard: &Guard) -> bool {
-        let _coding = self.coding.read();
-        let coded = self.codes(guard).is_some();
-        if coded {
-            self.codes_stay.store(true, Ordering::Relaxed);
+    /// Puts other codes, or none, in place of those in force. The caller has `coding` alone.
+    fn replace_codes(&self, codes: Option<Codes>, guard: &Guard) {
+        if let (Some(old), Some(_)) = (self.codes_in_force(guard), &codes) {
+            self.older_codes.add(old);
         }
-        coded
+        let fresh = codes.map_or_else(Shared::null, |codes| Owned::new(Arc::new(codes)).into_shared(guard));
+        let old = self.codes.swap(fresh, Ordering::AcqRel, guard);
+        if !old.is_null() {
+            // SAFETY: just unlinked, once; readers that still use it are pinned in the same collector.
+            unsafe { guard.defer_destroy(old) };
+            guard.flush();
+        }
     }
 
     /// Writes the code of a slot that was just filled. The caller shares `coding`.
     pub(super) fn write_code(&self, slot: u32, work: &mut Workspace, guard: &Guard) -> Result<()> {
         if let Some(codes) = self.codes(guard) {
             codes.grow(slot as usize + 1)?;
+            self.older_codes.grow(slot as usize + 1)?;
             let View { store, scoring, .. } = self.view(guard);
             codes.write(slot, (scoring.element, store.vector_slice(slot)), store.scale(slot), work);
         }
         Ok(())
+    }
+}
+
+/// Codes that were replaced. A search that began with them may meet slots that came since: so they grow along, as long as there are such
+/// searches. What such a slot's code says there is nothing, but it can be asked.
+#[derive(Debug, Default)]
+pub(super) struct OlderCodes {
+    any: AtomicBool,
+    all: Mutex<Vec<Weak<Codes>>>,
+}
+
+impl OlderCodes {
+    fn add(&self, codes: &Arc<Codes>) {
+        self.all.lock().push(Arc::downgrade(codes));
+        self.any.store(true, Ordering::Release);
+    }
+
+    fn grow(&self, slots: usize) -> Result<()> {
+        if !self.any.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut all = self.all.lock();
+        all.retain(|codes| codes.strong_count() > 0);
+        self.any.store(!all.is_empty(), Ordering::Release);
+        all.iter().filter_map(Weak::upgrade).try_for_each(|codes| codes.grow(slots))
     }
 }
 
@@ -67,7 +110,6 @@ impl Index {
                 && core.codes.load(Ordering::Relaxed, guard).is_null()
                 && core.store(guard).slots() >= core.codes_from.load(Ordering::Relaxed)
         };
-        let dimensions = self.config.dimensions as usize;
         if !due(core) {
             return Ok(Coded::BeforeOrNot);
         }
@@ -83,6 +125,12 @@ impl Index {
             return Ok(Coded::BeforeOrNot);
         }
         self.hold_as_bytes(core, threads, guard)?;
+        self.learn_codes(core, threads, guard)
+    }
+
+    /// Learns codes from what is there and gives each slot its own. The caller has `coding` alone.
+    pub(super) fn learn_codes(&self, core: &Core, threads: usize, guard: &Guard) -> Result<Coded> {
+        let dimensions = self.config.dimensions as usize;
         let View { store, scoring, .. } = core.view(guard);
         let (metric, element, slots) = (scoring.metric, scoring.element, store.slots());
         if self.config.quantizer == Quantizer::Auto && !quant::is_worth_it(metric, element, dimensions) {
@@ -114,7 +162,7 @@ impl Index {
         if self.pool.run(threads, |_| run(), run).is_err() {
             run();
         }
-        core.codes.store(Owned::new(codes), Ordering::Release);
+        core.replace_codes(Some(codes), guard);
         Ok(Coded::Now)
     }
 
@@ -122,14 +170,7 @@ impl Index {
     pub(super) fn forget_codes(&self, core: &Core, coded: Coded, guard: &Guard) {
         if coded == Coded::Now {
             let _alone = core.coding.write();
-            if core.codes_stay.load(Ordering::Relaxed) {
-                return;
-            }
-            let old = core.codes.swap(crossbeam_epoch::Shared::null(), Ordering::AcqRel, guard);
-            if !old.is_null() {
-                // SAFETY: just unlinked, once; readers that still use it are pinned in the same collector.
-                unsafe { guard.defer_destroy(old) };
-            }
+            core.replace_codes(None, guard);
         }
     }
 }

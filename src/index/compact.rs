@@ -68,7 +68,7 @@ impl Index {
     }
 
     /// Makes places of removed vectors free, as far as readers that are inside allow it.
-    fn settle(&self) -> Result<()> {
+    pub(super) fn settle(&self) -> Result<()> {
         let mut before = u64::MAX;
         let mut waits = 0;
         loop {

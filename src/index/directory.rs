@@ -91,7 +91,7 @@ impl Index {
         let journal = directory.begin(index.shape(), log)?;
         let pin = index.pin();
         let (core, snapshot) = index.snapshot(&pin)?;
-        persist::save_on(Arc::clone(&disk), &snapshot.image(core, &pin), &path.join(snapshot_name(0)))?;
+        persist::save_on(Arc::clone(&disk), &snapshot.image(core), &path.join(snapshot_name(0)))?;
         drop(pin);
         sync_parent(&*disk, &path).map_err(|cause| Error::io("syncing the directory that holds", &path, &cause))?;
         index.durable = Some(Box::new(Durable::new(journal, log, 0, 0)));

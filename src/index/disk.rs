@@ -6,7 +6,7 @@ use super::room::Room;
 use super::{Core, Index};
 use crate::persist::links::{Tree, keep_linked};
 use crate::persist::{self, Image, Opened};
-use crate::quant::Reducer;
+use crate::quant::{Codes, Reducer};
 use crate::store::Store;
 use crate::util::epoch::{Epochs, Guard};
 use crate::util::error::{Error, Result};
@@ -27,8 +27,7 @@ pub(super) struct Snapshot {
     store: Arc<Store>,
     reducer: Option<Arc<Reducer>>,
     tree: Option<Tree>,
-    /// Whether it has codes.
-    coded: bool,
+    codes: Option<Arc<Codes>>,
     /// Every record of the log up to this number is in it.
     pub(super) logged: u64,
     /// Slots of removed vectors that can come back, in order.
@@ -37,7 +36,7 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// What a save writes. `core` is the one that the snapshot was taken of.
-    pub(super) fn image<'a>(&'a self, core: &'a Core, guard: &'a Guard) -> Image<'a> {
+    pub(super) fn image<'a>(&'a self, core: &'a Core) -> Image<'a> {
         Image {
             config: &self.config,
             store: &self.store,
@@ -45,7 +44,7 @@ impl Snapshot {
             graph: core.graph.as_ref(),
             states: &self.states,
             tree: self.tree.as_ref(),
-            codes: if self.coded { core.codes(guard) } else { None },
+            codes: self.codes.as_deref(),
         }
     }
 }
@@ -76,12 +75,12 @@ impl Index {
             // Cleared in between.
         };
         let (store, reducer) = core.view(guard).shared();
-        let coded = core.keep_codes(guard);
+        let codes = core.shared_codes(guard);
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
         drop(still);
-        Ok((core, Snapshot { states, config, store, reducer, tree, coded, kept, logged }))
+        Ok((core, Snapshot { states, config, store, reducer, tree, codes, kept, logged }))
     }
 
     /// Writes the index as it is at one instant of the call: beside the file, synced, then renamed over it. Writers go on.
@@ -92,7 +91,7 @@ impl Index {
         self.check_saving()?;
         let pin = self.pin();
         let (core, snapshot) = self.snapshot(&pin)?;
-        persist::save(&snapshot.image(core, &pin), path)
+        persist::save(&snapshot.image(core), path)
     }
 
     /// As [`Index::save`], but the bytes go to `out`, front to back, in pieces of at most 1 MiB. `out` must not change the index.
@@ -103,7 +102,7 @@ impl Index {
         self.check_saving()?;
         let pin = self.pin();
         let (core, snapshot) = self.snapshot(&pin)?;
-        reentry::calling_back(self.name(), || persist::save_to(&snapshot.image(core, &pin), out))
+        reentry::calling_back(self.name(), || persist::save_to(&snapshot.image(core), out))
     }
 
     /// Opens a file written by [`Index::save`].
@@ -145,7 +144,8 @@ impl Index {
             graph.reserve(store.slots().into())?;
         }
         let mut core = Core::around(&config, View::new(&scoring, store, reducer.map(Arc::new))?, graph)?;
-        core.codes = codes.map_or_else(crossbeam_epoch::Atomic::null, crossbeam_epoch::Atomic::new);
+        core.codes =
+            codes.map_or_else(crossbeam_epoch::Atomic::null, |codes| crossbeam_epoch::Atomic::new(Arc::new(codes)));
         let mut index = Self::around(config, scoring, core);
         index.pool = pool;
         index.read_only = match flags {

@@ -19,7 +19,9 @@ mod holding;
 mod maintain;
 mod observed;
 mod opaque;
+mod optimize;
 mod reading;
+mod repair;
 mod room;
 mod rows;
 #[cfg(test)]
@@ -36,6 +38,7 @@ use crate::util::epoch::{Epochs, Pin};
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::Pool;
 use crate::util::reentry;
+use coding::OlderCodes;
 use config::{Config, Kind, Options};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
@@ -43,8 +46,8 @@ use holding::View;
 use maintain::Tending;
 use parking_lot::RwLock;
 use room::Room;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use tuning::Tuning;
 
 pub use crate::foreign::Format;
@@ -68,11 +71,11 @@ struct Core {
     /// Unlinks what was removed.
     tending: Tending,
     /// Codes that walks go by; null until there are some.
-    codes: Atomic<Codes>,
+    codes: Atomic<Arc<Codes>>,
+    /// Those that were replaced, while somebody may still look into them.
+    older_codes: OlderCodes,
     /// Slots from which on there should be some.
     codes_from: AtomicU32,
-    /// Set when a save has begun to write them.
-    codes_stay: AtomicBool,
     /// Shared by whoever fills or links slots; exclusive while the index gets its codes, or its vectors are held in another way.
     coding: RwLock<()>,
 }
@@ -93,8 +96,8 @@ impl Core {
             linking: RwLock::new(()),
             tending: Tending::default(),
             codes: Atomic::null(),
+            older_codes: OlderCodes::default(),
             codes_from,
-            codes_stay: AtomicBool::new(false),
             coding: RwLock::new(()),
         })
     }

@@ -33,11 +33,11 @@ fn a_save_in_steps_writes_what_it_began_with() {
     index.save(&first).unwrap();
     let hold = index.epochs.hold();
     let (core, snapshot) = index.snapshot(&hold).unwrap();
-    let mut saving = Saving::begin(Arc::new(System), &snapshot.image(core, &hold), &path).unwrap();
-    saving.step(&snapshot.image(core, &hold), 5000).unwrap();
+    let mut saving = Saving::begin(Arc::new(System), &snapshot.image(core), &path).unwrap();
+    saving.step(&snapshot.image(core), 5000).unwrap();
     index.insert(9000, &[0.25_f32; DIMENSIONS].map(f32::to_ne_bytes).concat()).unwrap();
     assert_eq!(index.core(&index.pin()).store(&index.pin()).held(), Held::AsGiven);
-    while saving.step(&snapshot.image(core, &hold), 5000).unwrap() == Written::Some {}
+    while saving.step(&snapshot.image(core), 5000).unwrap() == Written::Some {}
     saving.finish().unwrap();
     assert!(std::fs::read(&path).unwrap() == std::fs::read(&first).unwrap());
     assert_eq!(Index::open(&path, OpenFlags::default()).unwrap().describe().count, 600);

@@ -285,7 +285,7 @@ fn places_wait_for_whoever_is_inside() {
         }
         assert!(index.maintain(Duration::from_millis(20)).unwrap() > 0);
         let mut file = Vec::new();
-        crate::persist::save_to(&snapshot.image(core, &hold), &mut file).unwrap();
+        crate::persist::save_to(&snapshot.image(core), &mut file).unwrap();
         drop((snapshot, hold));
         // What is written is what was there, to the last vector.
         let then = Index::open_buffer(&file, OpenFlags::default()).unwrap();

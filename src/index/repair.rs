@@ -1,0 +1,67 @@
+//! What if the graph of an index is not what it should be?
+//!
+//! The vectors and their keys are what counts; links can always be made anew from them. So a graph with a fault is not patched: it is built
+//! again.
+
+use super::bulk::Relinking;
+use super::config::BuildOptions;
+use super::{Core, Index};
+use crate::build::bulk;
+use crate::build::insert::{self, NoJournal};
+use crate::graph::{Check, Graph};
+use crate::store::{EMPTY, LIVE, Run};
+use crate::util::error::Result;
+use crate::util::reentry;
+use crossbeam_epoch::Guard;
+
+impl Index {
+    /// Looks at the graph as a whole and, if there is a fault in it, builds it anew on this thread; says how it is then. `None` if the index
+    /// has no graph.
+    ///
+    /// # Errors
+    /// `ReadOnly`, `Memory`, `Busy`, `Internal`.
+    pub fn repair(&self) -> Result<Option<Check>> {
+        self.check_change()?;
+        let pin = self.pin();
+        let core = self.core(&pin);
+        let Some(graph) = &core.graph else { return Ok(None) };
+        let slots = core.store(&pin).slots();
+        let check = graph.check(slots);
+        let astray = |slot| core.store(&pin).state(slot) == LIVE && check.linked > 1 && !graph.is_linked(slot);
+        if check.faults == 0 && check.unreachable == 0 && !(0..slots).any(astray) {
+            return Ok(Some(check));
+        }
+        if self.is_custom() || graph.m() > bulk::MOST_M {
+            self.link_all_anew(core, graph, &pin);
+        } else {
+            let options = BuildOptions { threads: 1, ..BuildOptions::default() };
+            let work = Relinking { total: slots as usize, done: 0, options: &options };
+            self.relink(core, &Run::default(), &work, &mut || Ok(()), &pin)?;
+        }
+        Ok(Some(graph.check(core.store(&pin).slots())))
+    }
+
+    /// Links every slot anew, one by one. Searches beside this see the part that is there.
+    fn link_all_anew(&self, core: &Core, graph: &Graph, guard: &Guard) {
+        let _building = core.tending.building();
+        let _coding = core.coding.read();
+        let _alone = core.linking.write();
+        let field = core.field(graph, guard);
+        let written = |slot: &u32| field.store.state(*slot) != EMPTY && !graph.is_leaving(*slot);
+        let slots: Vec<u32> = (0..field.store.slots()).filter(written).collect();
+        graph.replace_entry(None);
+        for &slot in &slots {
+            (0..=graph.level(slot)).for_each(|level| graph.lock(slot).set(level, &[]));
+        }
+        let mut linker = self.linkers.take();
+        let ef = self.config.ef_construction as usize;
+        reentry::calling_back(self.name(), || {
+            slots.iter().for_each(|&slot| insert::link(field, slot, ef, &mut linker, &mut NoJournal));
+        });
+        self.linkers.give(linker);
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/repair.rs"]
+mod tests;
