@@ -290,7 +290,7 @@ pub struct kith_search_options {
     /// Share of the true nearest that a graph search is to find on average, above 0 and up to 1, in place of a breadth; 0: ef says how
     /// broad. Then ef is the most breadth that a search may take, 0 meaning any. The breadth comes from what kith_calibrate() measured
     /// and, in any case, from what searches learn: every 64th of those that ask for a recall, or up to every 4th while the target is missed,
-    /// is done again four times as broad (so answers may change a little from call to call). Searches that ask for no recall are left alone.
+    /// is done again eight times as broad (so answers may change a little from call to call). Searches that ask for no recall are left alone.
     /// Flat indexes, which are exact, ignore it.
     pub recall: f32,
     /// Which keys may be returned; may be NULL. There are always min(k, keys that pass) hits.

