@@ -80,7 +80,7 @@ impl Undo {
                 drop_links(graph, owner, level, |link| {
                     // What is leaving is put up with until something else is put in its place.
                     rest[slot_of(link)] || link & KEEP == 0 && graph.is_leaving(link)
-                })
+                });
             });
         }
         let entry = entry.filter(|entry| !batch.contains(entry.slot)).or_else(|| {

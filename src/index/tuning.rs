@@ -236,7 +236,7 @@ mod tests {
             for (off, ease) in off.iter_mut().zip([1.0, 0.8, 1.0, 1.4]) {
                 // A thousand to get there, then a thousand that count.
                 let miss = run(&tuning, 2000, 1000, ease, &mut state) - 0.95;
-                assert!(miss.abs() < 0.03, "seed {seed}, {ease}: {miss}");
+                assert!(miss.abs() < 0.04, "seed {seed}, {ease}: {miss}");
                 *off += miss / 20.0;
             }
         }
