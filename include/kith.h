@@ -838,7 +838,7 @@ KITH_API kith_status kith_reserve(kith_index *index,
  *
  * - index: the index
  * - budget_us: microseconds to work for; 0 does a little, UINT64_MAX goes on until nothing is left to do
- * - pending: receives how many places are not free yet; 0 on failure. May be NULL
+ * - pending: receives how many places are not free yet, 0 on failure; may be NULL
  *
  * Searches do not find a vector any more when kith_remove() has returned; but the graph still leads through its place. Calls that
  * remove, replace or insert take such places out of the graph by and by, a bounded share each, once a hundredth of all places (and at least
