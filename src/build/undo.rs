@@ -12,7 +12,7 @@
 use super::insert::{Journal, Linker, adopt_again};
 use crate::graph::{Entry, Graph, KEEP, Locked};
 use crate::search::walk::Field;
-use crate::store::Run;
+use crate::store::{REMOVED, Run};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 
@@ -74,14 +74,16 @@ impl Undo {
                 restore(graph, owner, level, links, &rest);
             }
         }
-        // Rows that only other threads have written since: they may name slots of the batch, too.
+        // Rows that only other threads have written since: they may name slots of the batch, too. What is leaving is put up with until
+        // something else is put in its place.
         for owner in others(&rest) {
-            (0..=graph.level(owner)).for_each(|level| {
-                drop_links(graph, owner, level, |link| {
-                    // What is leaving is put up with until something else is put in its place.
-                    rest[slot_of(link)] || link & KEEP == 0 && graph.is_leaving(link)
-                });
-            });
+            let stays = |link: u32| rest[slot_of(link)] || link & KEEP == 0 && graph.is_leaving(link);
+            (0..=graph.level(owner)).for_each(|level| drop_links(graph, owner, level, stays));
+        }
+        // So walks still come to slots that are leaving, and must not come from there to the batch.
+        for owner in (0..store.slots()).filter(|&slot| store.state(slot) == REMOVED && graph.is_leaving(slot)) {
+            let stays = |link: u32| !batch.contains(link & !KEEP);
+            (0..=graph.level(owner)).for_each(|level| drop_links(graph, owner, level, stays));
         }
         let entry = entry.filter(|entry| !batch.contains(entry.slot)).or_else(|| {
             let height = |&slot: &u32| (graph.level(slot), self.entry.is_some_and(|entry| entry.slot == slot));
