@@ -416,6 +416,26 @@ typedef struct kith_build_options {
     uint64_t flags;
 } kith_build_options;
 
+/** What kith_check() found, or kith_repair() left. The caller sets `size` before the call; the rest is written. Of a flat index all numbers are 0. */
+typedef struct kith_health {
+    /** sizeof(kith_health), set by the caller. */
+    uint32_t size;
+    /** 0 in this version. */
+    uint32_t flags;
+    /** Places that are part of the graph, those of removed vectors included. */
+    uint64_t linked;
+    /** Links between them at level 0. */
+    uint64_t links;
+    /** Places that a search could not come to. Always 0, but for defects of kith. */
+    uint64_t unreachable;
+    /** Links that must not be. Always 0, but for defects of kith. */
+    uint64_t faults;
+    /** Least links that lead to a place at level 0; 0 where there are fewer than two places. */
+    uint64_t min_inbound;
+    /** Most links that lead to a place at level 0. */
+    uint64_t max_inbound;
+} kith_health;
+
 /**
  * Which keys may a search return? Non-zero keeps the key. Called with keys of the index only, any number of times, in any
  * order; the same key must get the same answer during one search. See "Callbacks" above.
@@ -449,7 +469,7 @@ typedef struct kith_search_options {
      * Share of the true nearest that a graph search is to find on average, above 0 and up to 1, in place of a breadth; 0: ef says how
      * broad. Then ef is the most breadth that a search may take, 0 meaning any. The breadth comes from what kith_calibrate() measured
      * and, in any case, from what searches learn: every 64th of those that ask for a recall, or up to every 4th while the target is missed,
-     * is done again four times as broad (so answers may change a little from call to call). Searches that ask for no recall are left alone.
+     * is done again eight times as broad (so answers may change a little from call to call). Searches that ask for no recall are left alone.
      * Flat indexes, which are exact, ignore it.
      */
     float recall;
@@ -540,26 +560,6 @@ typedef struct kith_info {
     /** Bytes of a code, of which each vector has one; 0 while there are none. */
     uint32_t code_bytes;
 } kith_info;
-
-/** What kith_check() found. The caller sets `size` before the call; the rest is written. Of a flat index all numbers are 0. */
-typedef struct kith_health {
-    /** sizeof(kith_health), set by the caller. */
-    uint32_t size;
-    /** 0 in this version. */
-    uint32_t flags;
-    /** Places that are part of the graph, those of removed vectors included. */
-    uint64_t linked;
-    /** Links between them at level 0. */
-    uint64_t links;
-    /** Places that a search could not come to. Always 0, but for defects of kith. */
-    uint64_t unreachable;
-    /** Links that must not be. Always 0, but for defects of kith. */
-    uint64_t faults;
-    /** Least links that lead to a place at level 0; 0 where there are fewer than two places. */
-    uint64_t min_inbound;
-    /** Most links that lead to a place at level 0. */
-    uint64_t max_inbound;
-} kith_health;
 
 /**
  * Takes the bytes of a file, one piece after the other: `count` bytes, 1 to 1,048,576, which may be read until this returns. 0 goes
@@ -838,7 +838,7 @@ KITH_API kith_status kith_reserve(kith_index *index,
  *
  * - index: the index
  * - budget_us: microseconds to work for; 0 does a little, UINT64_MAX goes on until nothing is left to do
- * - pending: receives how many places are not free yet; 0 on failure. May be NULL
+ * - pending: receives how many places are not free yet, 0 on failure; may be NULL
  *
  * Searches do not find a vector any more when kith_remove() has returned; but the graph still leads through its place. Calls that
  * remove, replace or insert take such places out of the graph by and by, a bounded share each, once a hundredth of all places (and at least
@@ -875,6 +875,44 @@ KITH_API kith_status kith_maintain(kith_index *index,
  */
 KITH_API kith_status kith_compact(kith_index *index,
                                   const kith_build_options *options);
+
+/**
+ * Makes an index that grew bit by bit as good as one that was built as a whole: learns codes anew from the vectors that are there now, and
+ * builds the graph anew, as kith_insert_batch() does for a large batch into an empty index.
+ *
+ * - index: the index. A flat one, or one that is KITH_CUSTOM, has nothing to gain: nothing is done
+ * - options: threads, progress, and KITH_BUILD_FAST among the flags; may be NULL
+ *
+ * Worth calling after many single insertions, after the data have changed their nature, or after much was removed. Searches go on
+ * with the old graph and see the new one when it is complete; insertions go on, too, but for the moment in which it is put in place.
+ * Keys, vectors and files are what they were. Takes the time and the memory of building the graph in one batch: about 1 KB for each vector
+ * while it works. With an m above 32 the graph stays, and only codes are learnt.
+ *
+ * Errors:
+ * - KITH_ERROR_CANCELLED: progress returned non-zero; the graph is as it was
+ * - KITH_ERROR_ARGUMENT: index is NULL
+ * - KITH_ERROR_UNSUPPORTED: an unknown flag, or options of a newer version
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_optimize(kith_index *index,
+                                   const kith_build_options *options);
+
+/**
+ * Looks at the whole graph as kith_check() does and, if anything is not as it should be, builds it anew from the vectors, on the calling
+ * thread. A sound graph is left alone.
+ *
+ * - index: the index
+ * - health: `size` must be set; receives how the graph is then. May be NULL
+ *
+ * There is nothing to repair but for defects of kith: files are checked when they are opened. Searches go on meanwhile; where m is above
+ * 32 or the index is KITH_CUSTOM, they may miss vectors until the call returns.
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: index is NULL; health->size is 0 or no size of this struct
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_repair(kith_index *index,
+                                 kith_health *health);
 
 /* ---- Search ---------------------------------------------------------------------------------------------- */
 
