@@ -337,9 +337,9 @@ public:
     }
 
     /// kith_train() with packed vectors.
-    template <class Vectors> void train(std::size_t count, const Vectors &vectors, const build_options &options = {}) {
+    template <class Vectors> void train(const Vectors &vectors, std::size_t count, const build_options &options = {}) {
         const void *first = many(vectors, count, "train");
-        detail::build_call call(options);
+        detail::build_call call(options, distance_.get());
         call.finish(kith_train(handle(), count, first, 0, call.raw()));
     }
 

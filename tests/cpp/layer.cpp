@@ -237,7 +237,7 @@ void what_was_learnt_is_shared() {
     std::vector<float> vectors(300 * 20);
     for (std::size_t i = 0; i < vectors.size(); ++i) vectors[i] = static_cast<float>(i * 37 % 101);
     kith::index first(options), second(options);
-    first.train(300, vectors);
+    first.train(vectors, 300);
     const std::vector<unsigned char> codec = first.codec();
     second.set_codec(codec);
     CHECK(!codec.empty() && second.codec() == codec);
