@@ -831,6 +831,67 @@ KITH_API kith_status kith_clear(kith_index *index);
 KITH_API kith_status kith_reserve(kith_index *index,
                                   uint64_t capacity);
 
+/* ---- Learning -------------------------------------------------------------------------------------------- */
+
+/**
+ * Learns from vectors, of which none is inserted, what an index would learn from its first ones (see kith_quantizer): directions, ranges and
+ * steps of its codes. For indexes that hold parts of one collection: train one, and give what it learnt to the others. kith_clear() makes
+ * the index forget it; a durable directory keeps it from the next checkpoint on.
+ *
+ * - index: the index; it never held a vector, or was cleared
+ * - count: number of vectors, at least 256; a few thousand are looked at
+ * - vectors: the first vector; the others follow `stride` bytes apart, 0 meaning packed
+ * - options: how many threads; what else they say does not matter. NULL: all cores
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; too few vectors, or all alike; as for kith_insert()
+ * - KITH_ERROR_EXISTS: the index holds vectors, or has learnt already
+ * - KITH_ERROR_UNSUPPORTED: such an index learns nothing (a flat one, KITH_QUANTIZER_NONE, or short vectors with KITH_QUANTIZER_AUTO); an unknown
+ *   flag, or options of a newer version
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_train(kith_index *index,
+                                size_t count,
+                                const void *vectors,
+                                size_t stride,
+                                const kith_build_options *options);
+
+/**
+ * Copies out what an index has learnt, for kith_codec_import(). The bytes carry a checksum, and are the same for indexes that learnt the same.
+ *
+ * - index: the index
+ * - data: room for `capacity` bytes; they are written only if all fit
+ * - capacity: to learn the number only, pass 0, and NULL for data
+ * - bytes: receives how many there are; 0 on failure
+ *
+ * Errors:
+ * - KITH_ERROR_NOT_FOUND: the index has learnt nothing yet
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL that must not be
+ * - KITH_ERROR_MEMORY
+ */
+KITH_API kith_status kith_codec_export(const kith_index *index,
+                                       void *data,
+                                       size_t capacity,
+                                       size_t *bytes);
+
+/**
+ * Takes over what another index learnt: of the same metric, dimensions and quantizer (KITH_QUANTIZER_AUTO is KITH_QUANTIZER_PROJECTED4 here).
+ *
+ * - index: the index; it never held a vector, or was cleared
+ * - data: what kith_codec_export() wrote; believed in no way
+ * - bytes: how many there are
+ *
+ * Errors:
+ * - KITH_ERROR_CORRUPT: the bytes are not those of a codec; KITH_ERROR_VERSION: they are of a newer version
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; the codec is for other indexes
+ * - KITH_ERROR_EXISTS: the index holds vectors, or has learnt already
+ * - KITH_ERROR_UNSUPPORTED: such an index learns nothing
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
+ */
+KITH_API kith_status kith_codec_import(kith_index *index,
+                                       const void *data,
+                                       size_t bytes);
+
 /* ---- Upkeep ---------------------------------------------------------------------------------------------- */
 
 /**

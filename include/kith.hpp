@@ -336,6 +336,28 @@ public:
         return info;
     }
 
+    /// kith_train() with packed vectors.
+    template <class Vectors> void train(const Vectors &vectors, std::size_t count, const build_options &options = {}) {
+        const void *first = many(vectors, count, "train");
+        detail::build_call call(options, distance_.get());
+        call.finish(kith_train(handle(), count, first, 0, call.raw()));
+    }
+
+    /// kith_codec_export().
+    std::vector<unsigned char> codec() const {
+        std::size_t bytes = 0;
+        check(kith_codec_export(handle(), nullptr, 0, &bytes));
+        std::vector<unsigned char> codec(bytes);
+        check(kith_codec_export(handle(), codec.data(), codec.size(), &bytes));
+        codec.resize(bytes);
+        return codec;
+    }
+
+    /// kith_codec_import().
+    void set_codec(const std::vector<unsigned char> &codec) {
+        check(kith_codec_import(handle(), codec.data(), codec.size()));
+    }
+
     std::uint64_t size() const { return describe().count; }
     bool empty() const { return size() == 0; }
     std::uint32_t dimensions() const noexcept { return shape_.dimensions; }

@@ -18,12 +18,14 @@ fn bytes<T>(values: &[T]) -> *const c_void {
 }
 
 /// Every function and pointer argument that may be NULL; all others are in the table of the test below.
-const MAY_BE_NULL: [(&str, &str); 21] = [
+const MAY_BE_NULL: [(&str, &str); 23] = [
     ("kith_compact", "options"),
     ("kith_maintain", "pending"),
     ("kith_optimize", "options"),
     ("kith_repair", "health"),
     ("kith_calibrate", "options"),
+    ("kith_codec_export", "data"),
+    ("kith_train", "options"),
     ("kith_search_double", "options"),
     ("kith_search_double", "distances"),
     ("kith_search_observed", "options"),
@@ -156,6 +158,12 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
         call!(kith_neighbours, "index", null(), 1, 0, keys, 4, count),
         call!(kith_neighbours, "keys", index, 1, 0, null_mut(), 4, count),
         call!(kith_neighbours, "count", index, 1, 0, keys, 4, null_mut()),
+        call!(kith_train, "index", null_mut(), 300, vector, 0, null()),
+        call!(kith_train, "vectors", index, 300, null(), 0, null()),
+        call!(kith_codec_export, "index", null(), null_mut(), 0, count),
+        call!(kith_codec_export, "bytes", index, null_mut(), 0, null_mut()),
+        call!(kith_codec_import, "index", null_mut(), vector, 8),
+        call!(kith_codec_import, "data", index, null(), 8),
         call!(kith_check, "index", null(), health),
         call!(kith_check, "health", index, null_mut()),
         call!(kith_import, "path", null(), 1, &raw const options, made),

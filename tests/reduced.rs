@@ -200,6 +200,66 @@ fn any_number_of_threads_makes_the_same_file() {
 }
 
 #[test]
+fn what_one_index_learnt_serves_others() {
+    let base = vectors(9, 2000, 110, 12);
+    let all: Vec<u8> = base.iter().flat_map(|vector| bytes(vector)).collect();
+    let rows = Rows::packed(&all, 440);
+    for quantizer in [Quantizer::Auto, Quantizer::Projected4, Quantizer::Bytes, Quantizer::Leading8] {
+        let options = options(Metric::L2, 110, quantizer);
+        let teacher = Index::create(&options).unwrap();
+        assert_eq!(teacher.export_codec().unwrap_err().status(), Status::NotFound);
+        teacher.train(rows, &BuildOptions { threads: 2, ..BuildOptions::default() }).unwrap();
+        let blob = teacher.export_codec().unwrap();
+        assert_eq!(teacher.train(rows, &BuildOptions::default()).unwrap_err().status(), Status::Exists);
+        // Two parts of a collection, one vector by one.
+        let parts = [0, 1].map(|part| {
+            let index = Index::create(&options).unwrap();
+            index.import_codec(&blob).unwrap();
+            assert_eq!(index.export_codec().unwrap(), blob);
+            for (key, vector) in (0..).zip(&base).filter(|(key, _)| key % 2 == part).take(200) {
+                index.insert(key, &bytes(vector)).unwrap();
+            }
+            index
+        });
+        let whole = Index::create(&options).unwrap();
+        whole.import_codec(&blob).unwrap();
+        (0..).zip(&base).take(400).for_each(|(key, vector)| whole.insert(key, &bytes(vector)).unwrap());
+        for query in base[1500..].iter().step_by(100) {
+            let mut merged: Vec<(u64, f32)> = parts.iter().flat_map(|part| search(part, query, 10, 300)).collect();
+            merged.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+            merged.truncate(10);
+            assert_eq!(merged, search(&whole, query, 10, 300), "{quantizer:?}");
+        }
+        assert_eq!(whole.import_codec(&blob).unwrap_err().status(), Status::Exists);
+        whole.clear().unwrap();
+        let other = Index::create(&Options { metric: Metric::Cosine, ..options.clone() }).unwrap();
+        assert_eq!(other.import_codec(&blob).unwrap_err().status(), Status::Argument);
+        for at in [0, 9, 13, 25, 40, blob.len() - 1] {
+            let mut bad = blob.clone();
+            bad[at] ^= 1;
+            assert_eq!(whole.import_codec(&bad).unwrap_err().status(), Status::Corrupt, "{at}");
+        }
+        for length in 0..blob.len().min(200) {
+            assert_eq!(whole.import_codec(&blob[..length]).unwrap_err().status(), Status::Corrupt);
+        }
+        // What was learnt is saved before there is anything else.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("empty.kith");
+        teacher.save(&path).unwrap();
+        assert_eq!(Index::open(&path, OpenFlags::default()).unwrap().export_codec().unwrap(), blob);
+    }
+    let refused = |quantizer, status| {
+        let index = Index::create(&options(Metric::L2, 110, quantizer)).unwrap();
+        assert_eq!(
+            index.train(Rows::packed(&all[..440 * 100], 440), &BuildOptions::default()).unwrap_err().status(),
+            status
+        );
+    };
+    refused(Quantizer::None, Status::Unsupported);
+    refused(Quantizer::Bytes, Status::Argument);
+}
+
+#[test]
 fn what_cannot_be_reduced_is_refused_when_the_index_is_made() {
     let refused = |options: &Options| Index::create(options).unwrap_err().status() == Status::Unsupported;
     for quantizer in [Quantizer::Bytes, Quantizer::Leading8, Quantizer::Leading8Fine] {

@@ -46,10 +46,11 @@ class Peer:
         )
         self.first = json.loads(self.process.stdout.readline())
         self.given, self.micros, self.recalls = given, {}, {}
-        self.listen()
 
-    def listen(self) -> None:
-        """Takes in the figures of one round."""
+    def round(self) -> None:
+        """Has every setting timed once."""
+        self.process.stdin.write("[]\n")
+        self.process.stdin.flush()
         while "end" not in (line := json.loads(self.process.stdout.readline())):
             ef = line["param"]
             self.micros[ef] = min(line["cpu_us"], self.micros.get(ef, np.inf))
@@ -57,11 +58,6 @@ class Peer:
             if ef not in self.recalls:
                 self.recalls[ef] = self.given.recall(np.load(ids))
             ids.unlink(missing_ok=True)
-
-    def again(self) -> None:
-        self.process.stdin.write("[]\n")
-        self.process.stdin.flush()
-        self.listen()
 
     def at(self, recall: float) -> str:
         """Microseconds at a recall, between the two settings around it."""
@@ -77,9 +73,9 @@ class Peer:
 def table(program: str, spec: str, quantizers: list[int], rounds: int, work: Path) -> None:
     given = sets.load(spec, 10, work, work)
     peers = {quantizer: Peer(program, given, quantizer) for quantizer in quantizers}
-    for _ in range(rounds - 1):
+    for _ in range(rounds):
         for peer in peers.values():
-            peer.again()
+            peer.round()
     theirs = hnswlib_bytes(given.dim)
     print(f"\n{given.name}, {given.n:,} x {given.dim}, {given.metric}; hnswlib {theirs:,.0f} bytes per vector\n")
     print("| `KITH_QUANTIZER_` | bytes per vector | of hnswlib's | us at recall 0.90 | 0.95 | 0.99 | most recall (ef 256) |")

@@ -4,7 +4,7 @@
 //! programmers. `cbindgen.toml` holds the header's first chapter.
 //!
 //! - `types`: structs, constants and callback types, as C sees them
-//! - `library`, `life`, `content`, `upkeep`, `search`, `reading`, `disk`, `durable`, `exchange`: the functions, by
+//! - `library`, `life`, `content`, `learning`, `upkeep`, `search`, `tuning`, `reading`, `disk`, `durable`, `exchange`: the functions, by
 //!   chapter of the header
 //! - `enter`: what surrounds every call: floating-point mode, the net under panics, the text of the last error
 //! - `arguments`: from C pointers to Rust references, with every check that is possible
@@ -33,6 +33,7 @@ mod enter;
 mod exchange;
 #[cfg(feature = "test-hooks")]
 mod hooks;
+mod learning;
 mod library;
 mod life;
 mod options;
@@ -48,6 +49,7 @@ pub use durable::*;
 pub use exchange::*;
 #[cfg(feature = "test-hooks")]
 pub use hooks::*;
+pub use learning::*;
 pub use library::*;
 pub use life::*;
 pub use reading::*;

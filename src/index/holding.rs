@@ -250,18 +250,20 @@ impl Index {
         let Config { metric, element, seed, .. } = self.config;
         let sample = Sample { metric, element, dimensions, vectors };
         match train_reducer(reduction, &sample, seed, threads, &self.pool)? {
-            Some(reducer) => {
-                let held = Held::Reduced(reducer.components() as u32);
-                self.hold(core, held, Some(Arc::new(reducer)), threads, guard)?;
-                core.codes_from.store(u32::MAX, Ordering::Relaxed);
-                Ok(())
-            }
+            Some(reducer) => self.hold_reduced(core, Arc::new(reducer), threads, guard),
             None => {
                 // Asked again when there is twice as much to learn from.
                 core.codes_from.store((all as u32).saturating_mul(2), Ordering::Relaxed);
                 Ok(())
             }
         }
+    }
+
+    /// Holds all reduced. The caller has `coding` alone.
+    pub(super) fn hold_reduced(&self, core: &Core, by: Arc<Reducer>, threads: usize, guard: &Guard) -> Result<()> {
+        self.hold(core, Held::Reduced(by.components() as u32), Some(by), threads, guard)?;
+        core.codes_from.store(u32::MAX, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Changes how vectors are held. They fit, and are not reduced yet; the caller has `coding` alone.

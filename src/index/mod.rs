@@ -16,6 +16,7 @@ pub(crate) mod disk;
 mod durable;
 mod exchange;
 mod holding;
+mod learning;
 mod maintain;
 mod observed;
 mod opaque;

@@ -230,6 +230,21 @@ void threads_share_an_index() {
     CHECK(index.size() == 800);
 }
 
+void what_was_learnt_is_shared() {
+    kith::options options;
+    options.dimensions = 20;
+    options.quantizer = kith::quantizer::bytes;
+    std::vector<float> vectors(300 * 20);
+    for (std::size_t i = 0; i < vectors.size(); ++i) vectors[i] = static_cast<float>(i * 37 % 101);
+    kith::index first(options), second(options);
+    first.train(vectors, 300);
+    const std::vector<unsigned char> codec = first.codec();
+    second.set_codec(codec);
+    CHECK(!codec.empty() && second.codec() == codec);
+    second.insert(1, std::vector<float>(20, 3.0F));
+    CHECK(second.describe().held == KITH_I8 && second.search(std::vector<float>(20, 3.0F), 1).size() == 1);
+}
+
 } // namespace
 
 int main() {
@@ -240,5 +255,6 @@ int main() {
     a_filter_may_read_but_not_change_the_index();
     content_and_disk();
     threads_share_an_index();
+    what_was_learnt_is_shared();
     return failures("layer");
 }

@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 
 /// The files of the C layer, in the order of the header.
-const SOURCES: [&str; 11] =
-    ["types", "library", "life", "content", "upkeep", "search", "tuning", "reading", "disk", "durable", "exchange"];
+const SOURCES: [&str; 12] = [
+    "types", "library", "life", "content", "learning", "upkeep", "search", "tuning", "reading", "disk", "durable",
+    "exchange",
+];
 
 /// Chapters of the header: title, and the function that opens it.
-const CHAPTERS: [(&str, &str); 9] = [
+const CHAPTERS: [(&str, &str); 10] = [
     ("Library", "kith_version"),
     ("Life", "kith_create"),
     ("Content", "kith_insert"),
+    ("Learning", "kith_train"),
     ("Upkeep", "kith_maintain"),
     ("Search", "kith_search"),
     ("Reading", "kith_get"),
