@@ -131,6 +131,8 @@ fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Lin
         candidates.clear();
         candidates.extend(trail.frontier.candidates());
         start = candidates[0];
+        // The slot itself is met only through a link to what its place held before, which then leads to it as well as any.
+        candidates.retain(|&(_, other)| other != slot);
         stay(field, candidates);
         if estimator.is_some() {
             links.clear();
@@ -146,11 +148,17 @@ fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Lin
     }
 }
 
-/// Leaves those candidates that are worth a link: not what goes away soon. Where there is nothing else, all.
+/// Leaves those candidates that are worth a link: not what goes away soon, unless there is nothing else. What is leaving already is linked
+/// to by nobody who begins now: its place is used again when all have left that began before.
 fn stay(field: Field<'_>, candidates: &mut Vec<(f32, u32)>) {
+    if field.store.removed() == 0 {
+        return;
+    }
     let stays = |&(_, slot): &(f32, u32)| field.store.state(slot) != REMOVED;
-    if field.store.removed() > 0 && candidates.iter().any(stays) {
+    if candidates.iter().any(stays) {
         candidates.retain(stays);
+    } else {
+        candidates.retain(|&(_, slot)| !field.graph.is_leaving(slot));
     }
 }
 

