@@ -66,6 +66,8 @@
  *     insert_batch        | nothing               | as above             | as above              | all of it or nothing
  *     maintain, compact   | nothing; places stay  | nothing              | waits, or does what   | each waits for steps
  *                         | while they are seen   |                      | can be done           | of the other
+ *     optimize, repair    | nothing: the old      | waits while the new  | as beside inserts     | each waits for steps
+ *                         | graph or the new one  | graph is put in place|                       | of the other
  *     reserve             | nothing               | nothing              | nothing               | nothing
  *     clear               | all or nothing        | one after the other  | one after the other   | all or nothing
  *
@@ -965,7 +967,8 @@ KITH_API kith_status kith_optimize(kith_index *index,
  * - index: the index
  * - health: `size` must be set; receives how the graph is then. May be NULL
  *
- * There is nothing to repair but for defects of kith: files are checked when they are opened. Searches go on meanwhile; where m is above
+ * There is nothing to repair but for defects of kith: files are checked when they are opened. Meant for an index that rests: what others
+ * change beside the call may be taken for a fault, and costs a build that was not needed. Searches go on meanwhile; where m is above
  * 32 or the index is KITH_CUSTOM, they may miss vectors until the call returns.
  *
  * Errors:

@@ -98,7 +98,7 @@ pub(crate) fn relink(field: Field<'_>, slot: u32, level: u32, ef: usize, linker:
     let Some(entry) = graph.entry().filter(|entry| entry.level >= level) else { return };
     choose(field, slot, entry, ef, linker);
     let chosen = std::mem::take(&mut linker.chosen[level as usize]);
-    for &other in chosen.iter().filter(|&&other| other != slot) {
+    for &other in &chosen {
         if graph.lock(slot).append(level, other) {
             connect(field, &graph.lock(other), other, slot, level, linker);
         }
@@ -131,7 +131,7 @@ fn choose(field: Field<'_>, slot: u32, entry: Entry, ef: usize, linker: &mut Lin
         candidates.clear();
         candidates.extend(trail.frontier.candidates());
         start = candidates[0];
-        // The slot itself is met only through a link to what its place held before, which then leads to it as well as any.
+        // A slot that is linked already meets itself.
         candidates.retain(|&(_, other)| other != slot);
         stay(field, candidates);
         if estimator.is_some() {
@@ -221,7 +221,7 @@ fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal
 /// As `adopt`, for a slot with everything below it that lost its parent: only what is `reached` may be the new one.
 pub(crate) fn adopt_again(field: Field<'_>, slot: u32, entry: Entry, reached: &[bool], linker: &mut Linker) {
     choose(field, slot, entry, field.graph.degree(0), linker);
-    linker.candidates.retain(|&(_, other)| other != slot && reached[other as usize]);
+    linker.candidates.retain(|&(_, other)| reached[other as usize]);
     adopt(field, slot, entry, linker, &mut NoJournal);
 }
 

@@ -87,7 +87,8 @@ pub unsafe extern "C" fn kith_optimize(index: *mut kith_index, options: *const k
 /// - index: the index
 /// - health: `size` must be set; receives how the graph is then. May be NULL
 ///
-/// There is nothing to repair but for defects of kith: files are checked when they are opened. Searches go on meanwhile; where m is above
+/// There is nothing to repair but for defects of kith: files are checked when they are opened. Meant for an index that rests: what others
+/// change beside the call may be taken for a fault, and costs a build that was not needed. Searches go on meanwhile; where m is above
 /// 32 or the index is KITH_CUSTOM, they may miss vectors until the call returns.
 ///
 /// Errors:

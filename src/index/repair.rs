@@ -27,7 +27,9 @@ impl Index {
         let Some(graph) = &core.graph else { return Ok(None) };
         let slots = core.store(&pin).slots();
         let check = graph.check(slots);
-        let astray = |slot| core.store(&pin).state(slot) == LIVE && check.linked > 1 && !graph.is_linked(slot);
+        let entry = graph.entry().map(|entry| entry.slot);
+        let linked = |slot| Some(slot) == entry || graph.is_linked(slot);
+        let astray = |slot| core.store(&pin).state(slot) == LIVE && !linked(slot);
         if check.faults == 0 && check.unreachable == 0 && !(0..slots).any(astray) {
             return Ok(Some(check));
         }

@@ -234,7 +234,7 @@ static void settle(struct writer *writers) {
     free(keys);
 }
 
-/* -- beside all that: places of removed vectors are made free, vectors move -- */
+/* -- beside all that: places of removed vectors are made free, vectors move, the graph is built anew -- */
 static void *keep_up(void *context) {
     unsigned turn = 0;
     (void)context;
@@ -242,6 +242,8 @@ static void *keep_up(void *context) {
         kith_build_options options = {.size = sizeof options, .threads = 1};
         uint64_t pending = 0;
         if (++turn % 50 == 0) ALWAYS(kith_compact(the_index, &options) == KITH_OK);
+        else if (turn % 50 == 20) ALWAYS(kith_optimize(the_index, &options) == KITH_OK);
+        else if (turn % 50 == 40) ALWAYS(kith_repair(the_index, NULL) == KITH_OK);
         else ALWAYS(kith_maintain(the_index, turn % 400, &pending) == KITH_OK);
     }
     return NULL;

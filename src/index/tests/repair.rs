@@ -29,6 +29,11 @@ fn a_whole_graph_is_left_alone() {
     let index = line(8);
     let before = index.check();
     assert_eq!(index.repair().unwrap(), before);
+    for count in [0, 1] {
+        let few = Index::create(&Options { dimensions: 2, kind: Kind::Graph, ..Options::default() }).unwrap();
+        (0..count).for_each(|key| few.insert(key, &[0; 8]).unwrap());
+        assert_eq!(few.repair().unwrap(), few.check());
+    }
     let flat = Index::create(&Options { dimensions: 2, kind: Kind::Flat, ..Options::default() }).unwrap();
     assert_eq!(flat.repair().unwrap(), None);
 }
@@ -36,7 +41,11 @@ fn a_whole_graph_is_left_alone() {
 #[test]
 fn a_broken_graph_is_built_anew() {
     type Break = fn(&Index);
-    let breaks: [(&str, Break); 3] = [
+    let breaks: [(&str, Break); 4] = [
+        ("no entry", |index| {
+            let pin = index.pin();
+            index.core(&pin).graph.as_ref().unwrap().replace_entry(None);
+        }),
         ("rows emptied", |index| {
             let pin = index.pin();
             let graph = index.core(&pin).graph.as_ref().unwrap();
