@@ -28,7 +28,8 @@ impl Index {
         let slots = core.store(&pin).slots();
         let check = graph.check(slots);
         let entry = graph.entry().map(|entry| entry.slot);
-        let linked = |slot| Some(slot) == entry || graph.is_linked(slot);
+        // Without an entry nothing can be met, whatever the rows say.
+        let linked = |slot| entry.is_some_and(|entry| slot == entry || graph.is_linked(slot));
         let astray = |slot| core.store(&pin).state(slot) == LIVE && !linked(slot);
         if check.faults == 0 && check.unreachable == 0 && !(0..slots).any(astray) {
             return Ok(Some(check));
