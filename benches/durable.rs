@@ -43,7 +43,9 @@ fn main() {
         recover(&folder);
     }
     if let Some(base) = options.get("base").filter(|_| only.contains("save")) {
-        save(&folder, &npy::Array::open(base).vectors(Element::F32));
+        let base = npy::Array::open(base);
+        assert!(base.rows > SAVED && base.columns == DIMENSIONS as usize, "{} x {}", base.rows, base.columns);
+        save(&folder, &base.vectors(Element::F32));
     }
 }
 

@@ -38,6 +38,7 @@ fn main() {
         return;
     };
     let (base, query) = (Array::open(base), Array::open(query));
+    assert!(base.rows > LIVING, "{} vectors", base.rows);
     let sets = Sets {
         dimensions: base.columns as u32,
         base: base.vectors(Element::F32).into_owned(),

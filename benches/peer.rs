@@ -14,6 +14,7 @@ mod npy;
 
 use kith::distance::{Element, Metric};
 use kith::{BuildOptions, Index, Kind, Options, Quantizer, Rows, SearchOptions};
+use npy::Array;
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::time::Instant;
