@@ -8,6 +8,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::expect_used)]
 
+mod npy;
+
 use kith::distance::{Element, Metric};
 use kith::{BuildOptions, Index, Kind, LogOptions, OpenFlags, Options, Rows, SyncPolicy};
 use std::collections::HashMap;
@@ -41,7 +43,9 @@ fn main() {
         recover(&folder);
     }
     if let Some(base) = options.get("base").filter(|_| only.contains("save")) {
-        save(&folder, &vectors(base));
+        let base = npy::Array::open(base);
+        assert!(base.rows > SAVED && base.columns == DIMENSIONS as usize, "{} x {}", base.rows, base.columns);
+        save(&folder, &base.vectors(Element::F32));
     }
 }
 
@@ -150,18 +154,6 @@ fn recover(folder: &Path) {
         drop(index);
         std::fs::remove_dir_all(&path).unwrap();
     }
-}
-
-/// The vectors of an .npy file as f32.
-fn vectors(path: &str) -> Vec<u8> {
-    let file = std::fs::read(path).unwrap_or_else(|cause| panic!("{path}: {cause}"));
-    let header = usize::from(u16::from_le_bytes([file[8], file[9]]));
-    let text = std::str::from_utf8(&file[10..10 + header]).unwrap();
-    if text.contains("<f4") {
-        return file[10 + header..].to_vec();
-    }
-    assert!(text.contains("|u1"), "{path}: {text}");
-    file[10 + header..].iter().flat_map(|&byte| f32::from(byte).to_le_bytes()).collect()
 }
 
 /// What goes on beside a writer.

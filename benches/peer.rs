@@ -10,52 +10,14 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::expect_used)]
 
+mod npy;
+
 use kith::distance::{Element, Metric};
 use kith::{BuildOptions, Index, Kind, Options, Quantizer, Rows, SearchOptions};
+use npy::Array;
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::time::Instant;
-
-struct Array {
-    map: memmap2::Mmap,
-    start: usize,
-    rows: usize,
-    columns: usize,
-    element: Element,
-}
-
-impl Array {
-    fn open(path: &str) -> Self {
-        let file = std::fs::File::open(path).unwrap_or_else(|e| panic!("{path}: {e}"));
-        // SAFETY: a benchmark's input file, which nobody changes meanwhile.
-        let map = unsafe { memmap2::Mmap::map(&file) }.unwrap();
-        let header = usize::from(u16::from_le_bytes([map[8], map[9]]));
-        let text = std::str::from_utf8(&map[10..10 + header]).unwrap();
-        let element = if text.contains("<f4") {
-            Element::F32
-        } else if text.contains("|u1") {
-            Element::U8
-        } else {
-            panic!("{path}: {text}")
-        };
-        let shape = text.split_once("'shape': (").unwrap().1.split_once(')').unwrap().0;
-        let mut shape = shape.split(',').map(|part| part.trim().parse::<usize>().unwrap());
-        let (rows, columns) = (shape.next().unwrap(), shape.next().unwrap());
-        Self { start: 10 + header, map, rows, columns, element }
-    }
-
-    /// The vectors as `element`; converts u8 to f32 if asked to.
-    fn vectors(&self, element: Element) -> std::borrow::Cow<'_, [u8]> {
-        let bytes = &self.map[self.start..];
-        match (self.element, element) {
-            (from, to) if from == to => bytes.into(),
-            (Element::U8, Element::F32) => {
-                bytes.iter().flat_map(|&byte| f32::from(byte).to_le_bytes()).collect::<Vec<u8>>().into()
-            }
-            (from, to) => panic!("{from:?} as {to:?}"),
-        }
-    }
-}
 
 fn status(field: &str) -> usize {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -255,7 +255,15 @@ typedef uint32_t kith_kind;
 
 /** Values of kith_kind. */
 enum {
-    /** The library's choice, in this version KITH_KIND_GRAPH; kith_describe() tells which. */
+    /**
+     * Exact while there are few vectors, and a graph from kith_options.graph_from on (5,000 unless you say otherwise): answers are exact and inserts
+     * cost next to nothing as long as looking at every vector takes no longer than a walk. When there are enough, each call that changes the
+     * index links a few of the vectors that were there before, and kith_maintain() as many as it has time for; a kith_insert_batch() of 1,000 and more that reaches so far
+     * does all at once. Searches take no part and see every vector that was acknowledged: they go by the graph as soon as it leads to all, and
+     * look at every vector until then. An index that is only searched stays as it is, so call kith_maintain() after the last insert.
+     * kith_describe() says KITH_KIND_FLAT until the graph is in force. Where there are quantizers KITH_QUANTIZER_BYTES and _LEADING8: a graph from
+     * the start. kith_clear() begins anew.
+     */
     KITH_KIND_AUTO = 0,
     /** Exact: a search looks at every vector. */
     KITH_KIND_FLAT = 1,
@@ -395,6 +403,8 @@ typedef struct kith_options {
     kith_distance_fn distance;
     /** Handed to distance. */
     void *distance_ctx;
+    /** With KITH_KIND_AUTO: so many vectors make the index a graph. 1 to 2,147,483,647, default 5,000; 1: it is one from the start. */
+    uint64_t graph_from;
 } kith_options;
 
 /**
@@ -897,11 +907,12 @@ KITH_API kith_status kith_codec_import(kith_index *index,
 /* ---- Upkeep ---------------------------------------------------------------------------------------------- */
 
 /**
- * Makes places of removed and replaced vectors free for others, for about as long as the caller says.
+ * Makes places of removed and replaced vectors free for others, and moves an index of KITH_KIND_AUTO into a graph when it holds enough, for about
+ * as long as the caller says.
  *
  * - index: the index
  * - budget_us: microseconds to work for; 0 does a little, UINT64_MAX goes on until nothing is left to do
- * - pending: receives how many places are not free yet, 0 on failure; may be NULL
+ * - pending: receives how many places are not free yet, and vectors not linked, 0 on failure; may be NULL
  *
  * Searches do not find a vector any more when kith_remove() has returned; but the graph still leads through its place. Calls that
  * remove, replace or insert take such places out of the graph by and by, a bounded share each, once a hundredth of all places (and at least

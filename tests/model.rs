@@ -130,8 +130,10 @@ fn check_search(
 }
 
 fn run(kind: Kind, metric: Metric, element: Element, steps: &[Step]) {
-    let index =
-        Index::create(&Options { dimensions: DIMENSIONS, metric, element, kind, ..Default::default() }).unwrap();
+    // So few that a run of steps comes to be on both sides.
+    let graph_from = if kind == Kind::Auto { 12 } else { 0 };
+    let options = Options { dimensions: DIMENSIONS, metric, element, kind, graph_from, ..Default::default() };
+    let index = Index::create(&options).unwrap();
     let mut model = BTreeMap::new();
     for step in steps {
         match step {
@@ -198,5 +200,11 @@ proptest! {
     #[test]
     fn a_small_graph_agrees_with_the_model((metric, element) in shapes(), steps in steps()) {
         run(Kind::Graph, metric, element, &steps);
+    }
+
+    /// And so must one that becomes a graph on the way.
+    #[test]
+    fn an_index_that_grows_agrees_with_the_model((metric, element) in shapes(), steps in steps()) {
+        run(Kind::Auto, metric, element, &steps);
     }
 }

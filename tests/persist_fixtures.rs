@@ -28,7 +28,7 @@ struct Fixture {
     nearest: [u64; 4],
 }
 
-const FIXTURES: [Fixture; 8] = [
+const FIXTURES: [Fixture; 9] = [
     Fixture {
         name: "format1-f32-cosine",
         format: 1,
@@ -145,6 +145,21 @@ const FIXTURES: [Fixture; 8] = [
         capacity: Some(200),
         nearest: [17, 23, 59, 49],
     },
+    // To become a graph when there are more.
+    Fixture {
+        name: "format8-f32-l2-small",
+        format: 8,
+        kind: Kind::Auto,
+        m: 6,
+        element: Element::F32,
+        metric: Metric::L2,
+        dimensions: 9,
+        vectors: 80,
+        quantizer: Quantizer::None,
+        held: Element::F32,
+        capacity: None,
+        nearest: [17, 23, 49, 34],
+    },
 ];
 
 impl Fixture {
@@ -195,6 +210,7 @@ impl Fixture {
             metric,
             element,
             kind: self.kind,
+            graph_from: if self.kind == Kind::Auto { 100 } else { 0 },
             quantizer: if self.held == Element::U8 && self.element == Element::F32 {
                 Quantizer::Auto
             } else {
@@ -232,7 +248,7 @@ fn fixtures_open_and_answer_as_ever() {
                 (info.dimensions, info.metric, info.element, info.held),
                 (fixture.dimensions, fixture.metric, fixture.element, fixture.held)
             );
-            let (kind, m) = (fixture.kind, if fixture.kind == Kind::Flat { 0 } else { fixture.m });
+            let (kind, m) = if fixture.kind == Kind::Graph { (Kind::Graph, fixture.m) } else { (Kind::Flat, 0) };
             assert_eq!((info.kind, info.m, info.quantizer), (kind, m, fixture.quantizer));
             assert_eq!(info.fixed_capacity.then_some(info.capacity), fixture.capacity);
             assert_eq!((info.seed, info.ef_construction, info.ef_search), (42, 200, 64));

@@ -24,6 +24,8 @@ const HOT: std::ops::Range<u64> = 3_000_000..3_000_010;
 #[derive(Clone, Copy)]
 struct Round {
     kind: Kind,
+    /// With kind auto: vectors that make the index a graph; else 0.
+    graph_from: u64,
     writers: u64,
     steps: u64,
     clears: bool,
@@ -43,8 +45,9 @@ struct Scene {
 
 fn create(round: Round) -> Index {
     let (dimensions, metric, element) = (DIMENSIONS as u32, Metric::L2, Element::F32);
-    let Round { kind, m, seed, .. } = round;
-    let options = Options { dimensions, metric, element, kind, m, ef_construction: 60, seed, ..Default::default() };
+    let Round { kind, graph_from, m, seed, .. } = round;
+    let options =
+        Options { dimensions, metric, element, kind, graph_from, m, ef_construction: 60, seed, ..Default::default() };
     Index::create(&options).unwrap()
 }
 
@@ -321,7 +324,8 @@ fn judge(scene: &Scene, round: Round, changes: &[Change], clears: Vec<(u64, u64)
     );
 }
 
-const GRAPH: Round = Round { kind: Kind::Graph, writers: 3, steps: 2_500, clears: false, batches: 2, m: 16, seed: 1 };
+const GRAPH: Round =
+    Round { kind: Kind::Graph, graph_from: 0, writers: 3, steps: 2_500, clears: false, batches: 2, m: 16, seed: 1 };
 
 #[test]
 fn graph_under_everything_but_clear() {
@@ -344,6 +348,13 @@ fn batches_cancelled_while_others_insert() {
 fn narrow_rows() {
     // Rows of four links: everything is pruned all the time.
     run(Round { m: 2, seed: 3, steps: 1_500, ..GRAPH });
+}
+
+#[test]
+fn from_flat_to_graph_under_everything() {
+    run(Round { kind: Kind::Auto, graph_from: 400, seed: 6, ..GRAPH });
+    // Over and over again.
+    run(Round { kind: Kind::Auto, graph_from: 40, clears: true, seed: 7, ..GRAPH });
 }
 
 #[test]

@@ -249,6 +249,7 @@ inline kith_options raw(const options &options, own_distance *distance) noexcept
     raw.flags = (options.keep_removed ? KITH_KEEP_REMOVED : 0) | (options.fixed_capacity ? KITH_FIXED_CAPACITY : 0);
     raw.capacity = options.capacity;
     raw.seed = options.seed;
+    raw.graph_from = options.graph_from;
     if (distance) {
         raw.distance = own_distance::compute;
         raw.distance_ctx = distance;

@@ -252,6 +252,8 @@ struct options {
     kith::metric metric = kith::metric::l2;
     kith::element element = kith::element::f32;
     kith::kind kind = kith::kind::automatic;
+    /// With kind::automatic: so many vectors make the index a graph.
+    std::uint64_t graph_from = 0;
     kith::quantizer quantizer = kith::quantizer::automatic;
     std::uint32_t m = 0;
     std::uint32_t ef_construction = 0;

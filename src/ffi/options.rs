@@ -44,7 +44,7 @@ macro_rules! sized32 {
 }
 
 sized32!(kith_options: size dimensions metric element kind quantizer m ef_construction ef_search flags capacity seed
-    distance distance_ctx);
+    distance distance_ctx graph_from);
 sized32!(kith_search_options: size ef threads recall filter filter_ctx flags stats);
 sized32!(kith_search_stats: size flags distances hops);
 sized32!(kith_health: size flags linked links unreachable faults min_inbound max_inbound);
@@ -138,6 +138,7 @@ pub(super) unsafe fn index_options(options: *const kith_options) -> Result<Optio
         metric: if options.metric == Metric::Custom as u32 { Metric::Custom } else { options.metric.try_into()? },
         element: if options.element == Element::Byte as u32 { Element::Byte } else { options.element.try_into()? },
         kind: Kind::try_from(options.kind)?,
+        graph_from: options.graph_from,
         quantizer: Quantizer::try_from(options.quantizer)?,
         m: options.m,
         ef_construction: options.ef_construction,

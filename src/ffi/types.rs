@@ -103,7 +103,13 @@ pub type kith_kind = u32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub enum kith_kind_values {
-    /// The library's choice, in this version KITH_KIND_GRAPH; kith_describe() tells which.
+    /// Exact while there are few vectors, and a graph from kith_options.graph_from on (5,000 unless you say otherwise): answers are exact and inserts
+    /// cost next to nothing as long as looking at every vector takes no longer than a walk. When there are enough, each call that changes the
+    /// index links a few of the vectors that were there before, and kith_maintain() as many as it has time for; a kith_insert_batch() of 1,000 and more that reaches so far
+    /// does all at once. Searches take no part and see every vector that was acknowledged: they go by the graph as soon as it leads to all, and
+    /// look at every vector until then. An index that is only searched stays as it is, so call kith_maintain() after the last insert.
+    /// kith_describe() says KITH_KIND_FLAT until the graph is in force. Where there are quantizers KITH_QUANTIZER_BYTES and _LEADING8: a graph from
+    /// the start. kith_clear() begins anew.
     KITH_KIND_AUTO = 0,
     /// Exact: a search looks at every vector.
     KITH_KIND_FLAT = 1,
@@ -262,6 +268,8 @@ pub struct kith_options {
     pub distance: kith_distance_fn,
     /// Handed to distance.
     pub distance_ctx: *mut c_void,
+    /// With KITH_KIND_AUTO: so many vectors make the index a graph. 1 to 2,147,483,647, default 5,000; 1: it is one from the start.
+    pub graph_from: u64,
 }
 
 /// How a file of another library is written. Set `size`; 0 in any other field means its default.

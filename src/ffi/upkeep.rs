@@ -6,11 +6,12 @@ use super::options::{Place, with_build_options};
 use super::types::{kith_build_options, kith_health, kith_index, kith_status};
 use std::time::Duration;
 
-/// Makes places of removed and replaced vectors free for others, for about as long as the caller says.
+/// Makes places of removed and replaced vectors free for others, and moves an index of KITH_KIND_AUTO into a graph when it holds enough, for about
+/// as long as the caller says.
 ///
 /// - index: the index
 /// - budget_us: microseconds to work for; 0 does a little, UINT64_MAX goes on until nothing is left to do
-/// - pending: receives how many places are not free yet, 0 on failure; may be NULL
+/// - pending: receives how many places are not free yet, and vectors not linked, 0 on failure; may be NULL
 ///
 /// Searches do not find a vector any more when kith_remove() has returned; but the graph still leads through its place. Calls that
 /// remove, replace or insert take such places out of the graph by and by, a bounded share each, once a hundredth of all places (and at least

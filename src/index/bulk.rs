@@ -6,7 +6,7 @@ use super::durable::Turn;
 use super::holding::View;
 use super::{Core, Index};
 use crate::build::bulk::{self, Pile, Team};
-use crate::store::{EMPTY, Run};
+use crate::store::{LIVE, REMOVED, Run};
 use crate::util::error::Result;
 use crate::util::pool::threads_or_cores;
 use crate::util::reentry;
@@ -14,7 +14,7 @@ use crossbeam_epoch::Guard;
 use std::cell::Cell;
 
 /// Smaller batches are linked one by one, unless the graph is empty.
-const FROM: usize = 1000;
+pub(super) const FROM: usize = 1000;
 /// So many times as many vectors may be in the graph already: all are linked anew, which costs a small part of linking the batch one by
 /// one.
 const LARGER: usize = 4;
@@ -26,14 +26,13 @@ pub(super) fn filling(total: usize) -> usize {
 
 impl Index {
     /// Whether a batch is built as a whole. Under a caller's distance it is not: there are no codes to build by.
-    pub(super) fn is_bulk(&self, batch: &Batch<'_>, guard: &Guard) -> bool {
+    pub(super) fn is_bulk(&self, core: &Core, total: usize, guard: &Guard) -> bool {
         if self.is_custom() {
             return false;
         }
-        let store = batch.core.store(guard);
+        let store = core.store(guard);
         let there = store.live() + store.removed();
-        let total = batch.keys.len();
-        batch.core.graph.as_ref().is_some_and(|graph| graph.m() <= bulk::MOST_M)
+        core.graph.as_ref().is_some_and(|graph| graph.m() <= bulk::MOST_M)
             && (there == 0 || total >= FROM && there <= (total * LARGER) as u64)
     }
 
@@ -62,15 +61,25 @@ impl Index {
     ) -> Result<()> {
         let Some(graph) = &core.graph else { return Ok(()) };
         let options = work.options;
-        // Nothing leaves the graph meanwhile.
+        // Nothing leaves the graph meanwhile, and nobody else links what was inserted without.
         let _building = core.tending.building();
+        let growing = core.growth.alone();
         // What others have published is linked, and stays; what they have linked only is linked anew in the end.
         // Vectors say the same however they are held, so the pile may keep the view that it began with.
         let View { store, scoring, .. } = core.view(guard);
-        let linked = |slot: u32| store.state(slot) != EMPTY && !graph.is_leaving(slot);
+        let linked = |slot: u32| {
+            let state = store.state(slot);
+            // While the index grows, removed ones may never have been linked.
+            let removed = state == REMOVED && (growing.is_none() || core.is_linked(slot));
+            (state == LIVE || removed) && !graph.is_leaving(slot)
+        };
         let slots: Vec<u32> = (0..store.slots()).filter(|&slot| run.contains(slot) || linked(slot)).collect();
         if slots.is_empty() {
             return ready();
+        }
+        if growing.is_some() {
+            let late = slots.iter().filter(|&&slot| !run.contains(slot) && !core.is_linked(slot));
+            late.copied().try_for_each(|slot| graph.prepare(slot))?;
         }
         let pile = Pile { store, scoring, slots: &slots };
         let team = Team {
@@ -90,6 +99,7 @@ impl Index {
         ready()?;
         let _coding = core.coding.read();
         let _alone = core.linking.write();
+        core.growth.start();
         let mut linker = self.linkers.take();
         let field = core.field(graph, guard);
         let silent = Team { progress: None, ..team };

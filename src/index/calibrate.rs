@@ -112,7 +112,7 @@ impl Index {
     fn measure(&self, asked: &[Asked], scales: &[f32], tally: &Tally, scratch: &mut Scratch) {
         let pin = self.pin();
         let core = self.core(&pin);
-        if core.graph.is_none() {
+        if core.graph().is_none() {
             return;
         }
         // One more than is wanted: the query itself may be among them.

@@ -9,6 +9,7 @@ use super::config::{BuildOptions, NO_KEY};
 use super::{Core, Index, Rows};
 use crate::build::insert::{self, Linker, NoJournal};
 use crate::build::undo::Undo;
+use crate::graph::Graph;
 use crate::index::durable::Turn;
 use crate::journal::Keys;
 use crate::store::{Held, Run};
@@ -17,6 +18,7 @@ use crate::util::pool::threads_or_cores;
 use crate::util::progress::{Meter, Work};
 use crate::util::reentry;
 use crossbeam_epoch::Guard;
+use parking_lot::RwLockReadGuard;
 
 /// Vectors that a worker of a batch takes at a time.
 const PIECE: usize = 64;
@@ -54,6 +56,8 @@ pub(super) struct Batch<'a> {
     pub(super) keys: &'a [u64],
     pub(super) vectors: Rows<'a>,
     pub(super) intent: Intent<'a>,
+    /// What its vectors are linked into, if they are.
+    pub(super) graph: Option<&'a Graph>,
 }
 
 impl Index {
@@ -83,7 +87,10 @@ impl Index {
         let pin = self.pin();
         loop {
             let core = self.core(&pin);
-            self.code_if_due(core, 1, &pin)?;
+            let unlinked = core.growth.stay_flat();
+            if unlinked.is_none() {
+                self.code_if_due(core, 1, &pin)?;
+            }
             let coding = self.filling(core, |held| held.fits(vector), &pin)?;
             let store = core.store(&pin);
             let slot = store.take_one()?;
@@ -99,13 +106,15 @@ impl Index {
                 return Err(error);
             }
             let coded = core.write_code(slot, &mut linker.work, &pin);
-            let ready = coded.and_then(|()| self.prepare(core, slot)).and_then(|()| turn.put(&[key], |_| vector));
+            let graph = core.graph.as_ref().filter(|_| unlinked.is_none());
+            let prepared = coded.and_then(|()| graph.map_or(Ok(()), |graph| graph.prepare(slot)));
+            let ready = prepared.and_then(|()| turn.put(&[key], |_| vector));
             if let Err(error) = ready {
                 store.release(slot, &pin);
                 store.give_back_seen(Run::one(slot), &pin);
                 return Err(error);
             }
-            if let Some(graph) = &core.graph {
+            if let Some(graph) = graph {
                 let _linking = core.linking.read();
                 let field = core.field(graph, &pin);
                 let ef = self.config.ef_construction as usize;
@@ -114,16 +123,11 @@ impl Index {
             }
             self.linkers.give(linker);
             if self.publish(core, &Run::one(slot), Intent::Put(present), &pin) == Published::Yes {
-                drop(coding);
+                drop((coding, unlinked));
                 self.tend_a_share(core, 1, &pin);
                 return Ok(());
             }
         }
-    }
-
-    /// Prepares the graph's rows for a slot, if there is a graph.
-    fn prepare(&self, core: &Core, slot: u32) -> Result<()> {
-        core.graph.as_ref().map_or(Ok(()), |graph| graph.prepare(slot))
     }
 
     /// Makes filled slots live, in one turn through the gate.
@@ -170,18 +174,25 @@ impl Index {
         let pin = self.pin();
         loop {
             let core = self.core(&pin);
-            let threads = threads_or_cores(options.threads);
-            self.hold_batch(core, (0..keys.len()).map(|i| vectors.row(i)), threads, &pin)?;
+            let unlinked = self.stay_flat(core, keys.len(), &pin);
+            let graph = core.graph.as_ref().filter(|_| unlinked.is_none());
+            if unlinked.is_none() {
+                let threads = threads_or_cores(options.threads);
+                self.hold_batch(core, (0..keys.len()).map(|i| vectors.row(i)), threads, &pin)?;
+            }
             let run = core.store(&pin).take(count)?;
-            let batch = Batch { core, run: &run, keys, vectors, intent: Intent::Put(present) };
+            let batch = Batch { core, run: &run, keys, vectors, intent: Intent::Put(present), graph };
             let mut coded = Coded::BeforeOrNot;
+            let is_bulk = graph.is_some() && self.is_bulk(core, keys.len(), &pin);
             let done = self
                 .fill(&batch, options)
                 .and_then(|()| {
-                    coded = self.code_if_due(core, threads_or_cores(options.threads), &pin)?;
+                    if unlinked.is_none() {
+                        coded = self.code_if_due(core, threads_or_cores(options.threads), &pin)?;
+                    }
                     Ok(())
                 })
-                .and_then(|()| match self.is_bulk(&batch, &pin) {
+                .and_then(|()| match is_bulk {
                     true => self.link_in_bulk(&batch, options, &mut turn, &pin),
                     false => self.link_batch(&batch, options, &mut turn, &pin),
                 });
@@ -189,16 +200,34 @@ impl Index {
                 self.forget_codes(core, coded, &pin);
                 run.iter().for_each(|slot| core.store(&pin).release(slot, &pin));
                 core.store(&pin).give_back_seen(run, &pin);
+                drop(unlinked);
                 drop(pin);
                 // Where no reader is inside, the slots are free when the call returns.
                 (0..FLUSHES).for_each(|_| self.pin().flush());
                 return Err(error);
             }
             if self.publish(core, &run, batch.intent, &pin) == Published::Yes {
+                drop(unlinked);
+                if is_bulk {
+                    // All that was there is linked: what is left to do is little. What it needs and does not get, a later call will.
+                    drop(self.grow_up(core, &pin));
+                }
                 self.tend_a_share(core, run.len(), &pin);
                 return Ok(());
             }
         }
+    }
+
+    /// Leave to bring so many vectors without linking them, if they do not make the index a graph, or only just.
+    fn stay_flat<'a>(&self, core: &'a Core, vectors: usize, guard: &Guard) -> Option<RwLockReadGuard<'a, ()>> {
+        let unlinked = core.growth.stay_flat()?;
+        if vectors < super::bulk::FROM || !core.growth.is_enough(core.store(guard).live() + vectors as u64) {
+            return Some(unlinked);
+        }
+        if !self.is_bulk(core, vectors, guard) {
+            core.growth.start();
+        }
+        None
     }
 
     /// Writes and claims the slots of a batch on several threads. On an error some slots may be claimed.
@@ -233,7 +262,7 @@ impl Index {
         let lead = || {
             let pin = self.pin();
             let mut linker = self.linkers.take();
-            let part = if batch.core.graph.is_some() { filling(total) } else { total };
+            let part = if batch.graph.is_some() { filling(total) } else { total };
             let mut meter = Meter::of_part(options.progress, 0..part, total);
             reentry::calling_back(self.name(), || {
                 while let Some(piece) = work.take() {
@@ -245,7 +274,7 @@ impl Index {
         };
         self.pool.run(threads, help, lead)?;
         work.into_result()?;
-        if batch.core.graph.is_some() {
+        if batch.graph.is_some() {
             return Ok(());
         }
         // The last word comes when all is in and can still be taken back.
@@ -262,7 +291,7 @@ impl Index {
         guard: &Guard,
     ) -> Result<()> {
         let mut log = || turn.put(batch.keys, |i| batch.vectors.row(i));
-        let Some(graph) = &batch.core.graph else { return log() };
+        let Some(graph) = batch.graph else { return log() };
         let total = batch.keys.len();
         let step = spread(total);
         let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
@@ -327,7 +356,7 @@ impl Index {
         let scale = self.scoring.check("vector", vector)?;
         batch.core.view(guard).write(&self.scoring, (slot, key), (vector, scale), &mut linker.work);
         batch.core.write_code(slot, &mut linker.work, guard)?;
-        self.prepare(batch.core, slot)?;
+        batch.graph.map_or(Ok(()), |graph| graph.prepare(slot))?;
         if store.claim_if_absent(slot, guard)? || present == Present::Replace {
             return Ok(());
         }
@@ -346,7 +375,7 @@ impl Index {
         }
         view.store.write(slot, batch.keys[i], &vector, view.store.own_scale(from));
         batch.core.write_code(slot, &mut linker.work, guard)?;
-        self.prepare(batch.core, slot)
+        batch.graph.map_or(Ok(()), |graph| graph.prepare(slot))
     }
 
     /// Removes one vector.
@@ -440,7 +469,7 @@ impl Index {
 }
 
 /// A step that visits every position of `0..total` once when it is added again and again modulo `total`, neighbours far apart.
-fn spread(total: usize) -> u64 {
+pub(super) fn spread(total: usize) -> u64 {
     let total = total as u64;
     // Near the golden section, so that the positions visited so far are always evenly spread.
     let mut step = (total as f64 * 0.618_033_988_75) as u64 | 1;

@@ -61,7 +61,7 @@ impl Index {
         // Whoever writes the index down reads its rows.
         let _still = core.tending.still();
         core.store(&pin).trim(&pin, |slots| {
-            core.graph.iter().for_each(|graph| graph.release(slots));
+            core.graph().into_iter().for_each(|graph| graph.release(slots));
             core.codes(&pin).into_iter().for_each(|codes| codes.release(slots));
         });
         Ok(())
@@ -112,7 +112,9 @@ impl Index {
         keys.extend(from.iter().map(|&slot| core.store(guard).key(slot)));
         // What is moved is read where it stands.
         let vectors = Rows::packed(&[], bytes);
-        let batch = Batch { core, run, keys: &keys, vectors, intent: Intent::Move(from) };
+        let unlinked = core.growth.stay_flat();
+        let graph = core.graph.as_ref().filter(|_| unlinked.is_none());
+        let batch = Batch { core, run, keys: &keys, vectors, intent: Intent::Move(from), graph };
         let quiet = BuildOptions { threads: threads_or_cores(options.threads) as u32, ..BuildOptions::default() };
         self.fill(&batch, &quiet)?;
         self.link_batch(&batch, &quiet, &mut self.unlogged(), guard)?;

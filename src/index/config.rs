@@ -17,7 +17,10 @@ pub const MAX_M: u32 = 512;
 /// Largest breadth that can be asked for; more than that is an exact scan in disguise.
 pub const MAX_EF: u32 = 1 << 20;
 
+/// Most vectors of a graph.
+pub(crate) const MAX_GRAPH: u64 = (1 << 31) - 1;
 pub(crate) const DEFAULT_M: u32 = 16;
+pub(crate) const DEFAULT_GRAPH_FROM: u64 = 5000;
 pub(crate) const DEFAULT_EF_CONSTRUCTION: u32 = 200;
 pub(crate) const DEFAULT_EF_SEARCH: u32 = 64;
 
@@ -106,6 +109,8 @@ pub struct Options {
     pub element: Element,
     /// Exact or graph.
     pub kind: Kind,
+    /// With [`Kind::Auto`]: so many vectors make the index a graph. Default 5,000; 1: it is one from the start.
+    pub graph_from: u64,
     /// Codes.
     pub quantizer: Quantizer,
     /// Degree: `m` above level 0, `2 m` at level 0. Default 16.
@@ -133,6 +138,7 @@ impl Default for Options {
             metric: Metric::L2,
             element: Element::F32,
             kind: Kind::Auto,
+            graph_from: 0,
             quantizer: Quantizer::Auto,
             m: 0,
             ef_construction: 0,
@@ -152,8 +158,10 @@ pub(crate) struct Config {
     pub(crate) dimensions: u32,
     pub(crate) metric: Metric,
     pub(crate) element: Element,
-    /// Never `Auto`.
+    /// `Auto` only in files, of an index that is to become a graph and is not one yet.
     pub(crate) kind: Kind,
+    /// So many vectors make the index a graph, if it is not one from the start.
+    pub(crate) graph_from: Option<u64>,
     /// `None` for flat indexes, which are exact, and where codes are left to the library and would not be worth it.
     pub(crate) quantizer: Quantizer,
     pub(crate) m: u32,
@@ -178,6 +186,7 @@ impl Config {
             Kind::Flat => Kind::Flat,
             Kind::Auto | Kind::Graph => Kind::Graph,
         };
+        let graph_from = graph_from(options)?;
         let m = or_default(options.m, DEFAULT_M);
         if !(2..=MAX_M).contains(&m) {
             return Err(Error::argument(format!("m is {m}, allowed are 2 to {MAX_M}")));
@@ -220,6 +229,7 @@ impl Config {
             metric: options.metric,
             element: options.element,
             kind,
+            graph_from,
             quantizer,
             m,
             ef_construction: breadth("ef_construction", options.ef_construction, DEFAULT_EF_CONSTRUCTION)?,
@@ -234,7 +244,7 @@ impl Config {
     /// Whether vectors may be held as bytes, where they turn out to be such whole numbers.
     pub(crate) fn may_be_bytes(&self) -> bool {
         self.element == Element::F32
-            && self.kind == Kind::Graph
+            && self.kind != Kind::Flat
             && self.quantizer == Quantizer::Auto
             && matches!(self.metric, Metric::L2 | Metric::InnerProduct | Metric::Cosine)
     }
@@ -251,9 +261,9 @@ impl Config {
             dimensions: self.dimensions,
             metric: self.metric,
             element: self.element,
-            kind: self.kind,
+            kind: if self.kind == Kind::Graph { Kind::Graph } else { Kind::Flat },
             quantizer: Quantizer::None,
-            m: if self.kind == Kind::Flat { 0 } else { self.m },
+            m: if self.kind == Kind::Graph { self.m } else { 0 },
             ef_construction: self.ef_construction,
             ef_search: self.ef_search,
             format,
@@ -267,6 +277,20 @@ impl Config {
             code_bytes: 0,
         }
     }
+}
+
+/// How many vectors make an index of these options a graph, if it is not one from the start.
+fn graph_from(options: &Options) -> Result<Option<u64>> {
+    let from = if options.graph_from == 0 { DEFAULT_GRAPH_FROM } else { options.graph_from };
+    if options.graph_from != 0 && options.kind != Kind::Auto {
+        return Err(Error::argument(format!("graph_from is {from}, which goes with kind auto only")));
+    }
+    if from > MAX_GRAPH {
+        return Err(Error::argument(format!("graph_from is {from}, allowed are 1 to {MAX_GRAPH}")));
+    }
+    // Reduced vectors are not exact, whatever the kind.
+    let grows = options.kind == Kind::Auto && from > 1 && options.quantizer.reduction().is_none();
+    Ok(grows.then_some(from))
 }
 
 /// Checks that vectors of these options can be reduced.

@@ -1,9 +1,11 @@
 //! Calls that touch files, streams and buffers: save, open, file info.
 
-use super::config::{Config, Info, OpenFlags};
+use super::config::{Config, Info, Kind, OpenFlags};
+use super::growth::Growth;
 use super::holding::View;
 use super::room::Room;
 use super::{Core, Index};
+use crate::graph::Graph;
 use crate::persist::links::{Tree, keep_linked};
 use crate::persist::{self, Image, Opened};
 use crate::quant::{Codes, Reducer};
@@ -35,13 +37,18 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
+    /// The graph that the snapshot is of. `core` is the one that it was taken of.
+    pub(super) fn graph<'a>(&self, core: &'a Core) -> Option<&'a Graph> {
+        self.tree.as_ref().and(core.graph.as_ref())
+    }
+
     /// What a save writes. `core` is the one that the snapshot was taken of.
     pub(super) fn image<'a>(&'a self, core: &'a Core) -> Image<'a> {
         Image {
             config: &self.config,
             store: &self.store,
             reducer: self.reducer.as_deref(),
-            graph: core.graph.as_ref(),
+            graph: self.graph(core),
             states: &self.states,
             tree: self.tree.as_ref(),
             codes: self.codes.as_deref(),
@@ -69,7 +76,8 @@ impl Index {
             if core.tending.is_held_by(&still) {
                 let store = core.store(guard);
                 let kept = store.all_removed().into_iter().map(|(_, slot)| slot).collect();
-                let config = Config { limit: self.room.as_ref().map(Room::limit), ..self.config.clone() };
+                let kind = if core.growth.is_over() { self.config.kind } else { Kind::Auto };
+                let config = Config { kind, limit: self.room.as_ref().map(Room::limit), ..self.config.clone() };
                 break (core, store.copy_states()?, config, kept, self.seen_up_to(), still);
             }
             // Cleared in between.
@@ -78,7 +86,8 @@ impl Index {
         let codes = core.shared_codes(guard);
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
-        let tree = core.graph.as_ref().map(|graph| keep_linked(graph, &mut states)).transpose()?;
+        let graph = core.graph.as_ref().filter(|_| config.kind == Kind::Graph);
+        let tree = graph.map(|graph| keep_linked(graph, &mut states)).transpose()?;
         drop(still);
         Ok((core, Snapshot { states, config, store, reducer, tree, codes, kept, logged }))
     }
@@ -136,14 +145,24 @@ impl Index {
     }
 
     pub(super) fn opened(opened: Opened, flags: OpenFlags, pool: Pool) -> Result<Self> {
-        let Opened { config, parts, graph, codes, reducer } = opened;
+        let Opened { mut config, parts, mut graph, codes, reducer } = opened;
+        let begins_flat = config.kind == Kind::Auto;
+        if begins_flat {
+            config.kind = Kind::Graph;
+            graph = Some(Graph::new(config.m, config.seed));
+        }
         let scoring = super::scoring_of(&config)?;
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin())?;
-        if let Some(graph) = graph.as_ref().filter(|_| !flags.mapped) {
+        if let Some(graph) = graph.as_ref().filter(|_| !flags.mapped && !begins_flat) {
             graph.reserve(store.slots().into())?;
         }
-        let mut core = Core::around(&config, View::new(&scoring, store, reducer.map(Arc::new))?, graph)?;
+        let mut core = Core::around(
+            &config,
+            View::new(&scoring, store, reducer.map(Arc::new))?,
+            graph,
+            Growth::new(&config, begins_flat),
+        )?;
         core.codes =
             codes.map_or_else(crossbeam_epoch::Atomic::null, |codes| crossbeam_epoch::Atomic::new(Arc::new(codes)));
         let mut index = Self::around(config, scoring, core);

@@ -81,10 +81,15 @@ impl Index {
 
     fn exporting<T>(&self, format: Format, capacity: u64, write: impl FnOnce(&Export<'_>) -> Result<T>) -> Result<T> {
         let pin: &Guard = &self.pin();
-        let (core, Snapshot { states, kept, .. }) = self.snapshot(pin)?;
+        if format == Format::Hnswlib && self.read_only.is_none() {
+            self.grow_up(self.core(pin), pin)?;
+        }
+        let (core, snapshot) = self.snapshot(pin)?;
+        let graph = snapshot.graph(core);
+        let Snapshot { states, kept, .. } = snapshot;
         let fits = match format {
-            Format::Hnswlib => core.graph.is_some(),
-            Format::HnswlibFlat => core.graph.is_none(),
+            Format::Hnswlib => graph.is_some(),
+            Format::HnswlibFlat => graph.is_none(),
             Format::Usearch | Format::Faiss => {
                 return Err(Error::unsupported("kith reads files of usearch and faiss and does not write them"));
             }
@@ -98,6 +103,6 @@ impl Index {
             return Err(Error::new(Status::Argument, text));
         }
         let (config, View { store, scoring, .. }) = (&self.config, core.view(pin));
-        write(&Export { config, scoring, store, graph: core.graph.as_ref(), states: &states, kept: &kept, capacity })
+        write(&Export { config, scoring, store, graph, states: &states, kept: &kept, capacity })
     }
 }

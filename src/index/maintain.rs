@@ -79,7 +79,7 @@ enum Phase {
 
 /// How a piece of work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+pub(super) enum Outcome {
     /// There is more.
     Worked,
     /// Others must leave or finish first.
@@ -118,11 +118,12 @@ impl Tending {
 }
 
 impl Core {
-    /// Slots whose vectors are gone and that cannot be allocated yet.
+    /// Slots whose vectors are gone and that cannot be allocated yet, and those that are on their way into a graph.
     fn pending(&self, guard: &Guard) -> u64 {
         let store = self.store(guard);
+        let growing = self.growth.left(store.live());
         let freed = (store.waiting() - store.removed()).saturating_sub(store.available());
-        store.retired() as u64 + self.tending.under_way.load(Ordering::Acquire) + freed
+        growing + store.retired() as u64 + self.tending.under_way.load(Ordering::Acquire) + freed
     }
 
     /// Whether calls that change the index should help.
@@ -135,7 +136,8 @@ impl Core {
 }
 
 impl Index {
-    /// Works for about `budget` on making places of removed vectors free again; says how many are not yet. A budget of 0 does a little.
+    /// Works for about `budget` on moving an index of kind auto into a graph, if it is time, and on making places of removed vectors free
+    /// again; says how many vectors and places are left. A budget of 0 does a little.
     ///
     /// Where nothing is left to do but to wait for readers that are inside, it returns early.
     ///
@@ -149,9 +151,12 @@ impl Index {
             let pin = self.pin();
             let core = self.core(&pin);
             let left = budget.saturating_sub(start.elapsed());
-            let outcome = match core.tending.job.try_lock_for(left) {
-                Some(mut job) => self.tend(core, &mut job, STEP, &pin)?,
-                None => Outcome::Waits,
+            let outcome = match self.grow_some(core, STEP, &pin)? {
+                Outcome::Done => match core.tending.job.try_lock_for(left) {
+                    Some(mut job) => self.tend(core, &mut job, STEP, &pin)?,
+                    None => Outcome::Waits,
+                },
+                other => other,
             };
             let pending = core.pending(&pin);
             if pending == 0 || start.elapsed() >= budget {
@@ -175,6 +180,7 @@ impl Index {
 
     /// What a call does for the vectors that it brought or removed. What goes wrong here is met again by the next.
     pub(super) fn tend_a_share(&self, core: &Core, vectors: usize, guard: &Guard) {
+        self.grow_a_share(core, vectors, guard);
         if !core.is_due(guard) {
             return;
         }
@@ -186,12 +192,12 @@ impl Index {
     /// Does so many units of work. The caller holds nothing else.
     fn tend(&self, core: &Core, job: &mut Job, mut units: usize, guard: &Guard) -> Result<Outcome> {
         while units > 0 {
-            if core.tending.buildings.load(Ordering::Acquire) > 0 {
+            if core.tending.buildings.load(Ordering::Acquire) > 0 || core.growth.is_moving() {
                 return Ok(Outcome::Waits);
             }
             match &mut job.phase {
                 Phase::Idle => {
-                    if let Some(graph) = &core.graph {
+                    if let Some(graph) = core.graph() {
                         graph.reserve(core.store(guard).slots().into())?;
                     }
                     job.batch = core.store(guard).take_retired();
@@ -222,7 +228,7 @@ impl Index {
                         guard.flush();
                         return Ok(Outcome::Waits);
                     }
-                    let end = if core.graph.is_some() { core.store(guard).slots() } else { 0 };
+                    let end = if core.graph().is_some() { core.store(guard).slots() } else { 0 };
                     job.phase = Phase::Mending(0, end);
                 }
                 Phase::Mending(next, end) if *next < *end => {
@@ -242,6 +248,13 @@ impl Index {
     fn detach(&self, core: &Core, slot: u32, mender: &mut Mender, guard: &Guard) -> bool {
         let _coding = core.coding.read();
         let Some(graph) = &core.graph else { return true };
+        // Asked after the slot was retired: if the index was flat then, nobody will link it.
+        if core.growth.is_moving() {
+            return false;
+        }
+        if core.growth.is_flat() || !core.is_linked(slot) {
+            return true;
+        }
         let field = core.field(graph, guard);
         let detached = {
             let _linking = core.linking.read();
@@ -266,13 +279,13 @@ impl Index {
     ) -> usize {
         let _coding = core.coding.read();
         let _linking = core.linking.read();
-        let Some(graph) = &core.graph else { return 0 };
+        let Some(graph) = core.graph() else { return 0 };
         let field = core.field(graph, guard);
         let mut done = 0;
         while *next < end && done < units {
             let slot = *next;
-            // Who is filling a slot now began when all knew what is leaving.
-            if core.store(guard).state(slot) != EMPTY {
+            // Who is filling a slot now began when all knew what is leaving. What was removed while the index was flat has no rows.
+            if core.store(guard).state(slot) != EMPTY && core.is_linked(slot) {
                 let ef = self.config.ef_construction as usize;
                 let changed = reentry::calling_back(self.name(), || mend(field, slot, ef, mender));
                 done += CHANGING * changed;

@@ -15,6 +15,7 @@ mod directory;
 pub(crate) mod disk;
 mod durable;
 mod exchange;
+mod growth;
 mod holding;
 mod learning;
 mod maintain;
@@ -43,6 +44,7 @@ use coding::OlderCodes;
 use config::{Config, Kind, Options};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
+use growth::Growth;
 use holding::View;
 use maintain::Tending;
 use parking_lot::RwLock;
@@ -65,8 +67,10 @@ struct Core {
     view: Atomic<View>,
     /// Set when vectors are to stay as they are given.
     as_given: AtomicBool,
-    /// Where the kind is graph.
+    /// Where the kind is graph, or is to be; searches go by it once `growth` is over.
     graph: Option<Graph>,
+    /// How far the index is on its way there.
+    growth: Growth,
     /// Shared by whoever links slots; exclusive while a cancelled batch is unlinked.
     linking: RwLock<()>,
     /// Unlinks what was removed.
@@ -85,15 +89,16 @@ impl Core {
     fn empty(config: &Config, scoring: &Scoring) -> Result<Self> {
         let store = Store::empty(config.vector_bytes(), config.metric == Metric::Cosine, config.removal);
         let graph = (config.kind == Kind::Graph).then(|| Graph::new(config.m, config.seed));
-        Self::around(config, View::new(scoring, store, None)?, graph)
+        Self::around(config, View::new(scoring, store, None)?, graph, Growth::new(config, true))
     }
 
-    fn around(config: &Config, view: View, graph: Option<Graph>) -> Result<Self> {
+    fn around(config: &Config, view: View, graph: Option<Graph>, growth: Growth) -> Result<Self> {
         let codes_from = AtomicU32::new(coding::codes_from(config.quantizer));
         Ok(Self {
             view: Atomic::new(view),
             as_given: AtomicBool::new(false),
             graph,
+            growth,
             linking: RwLock::new(()),
             tending: Tending::default(),
             codes: Atomic::null(),
@@ -179,9 +184,9 @@ impl Index {
     #[doc(hidden)]
     pub fn audit(&self) -> Option<crate::graph::Audit> {
         let pin = self.pin();
-        let (store, graph) = (self.core(&pin).store(&pin), &self.core(&pin).graph);
+        let (store, graph) = (self.core(&pin).store(&pin), self.core(&pin).graph());
         let must = |slot| store.state(slot) == crate::store::LIVE;
-        graph.as_ref().map(|graph| graph.audit(store.slots(), must))
+        graph.map(|graph| graph.audit(store.slots(), must))
     }
 
     /// Distances that walks have computed, of the searches of one thread; for comparisons of graphs.

@@ -82,7 +82,7 @@ impl Index {
         let show = |slot: u32, to: Shown<'_>| show(&self.scoring, core.view(guard), slot, to);
         let mut watched =
             Watched { store, admit, observer, distance: &distance, show: &show, distances: 0, hops: 0, guard };
-        let mut found = match &core.graph {
+        let mut found = match core.graph() {
             Some(graph) => watched.walk(graph),
             None => watched.scan(),
         };

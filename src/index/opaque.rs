@@ -64,7 +64,7 @@ impl Index {
         let quest = Quest {
             scoring: &self.scoring,
             store,
-            graph: core.graph.as_ref(),
+            graph: core.graph(),
             custom,
             query: query.first(),
             admit,

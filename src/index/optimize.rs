@@ -14,7 +14,7 @@ use crate::util::pool::threads_or_cores;
 
 impl Index {
     /// Learns codes anew and builds the graph anew, from the vectors that are there. Of `options`, threads, progress and `fast` count. An
-    /// index without a graph, or whose distance function is the caller's, has nothing to gain; a degree above 32 keeps its graph.
+    /// index without a graph, or without one yet, or whose distance function is the caller's, has nothing to gain; a degree above 32 keeps its graph.
     ///
     /// # Errors
     /// `Cancelled` if the progress callback asked for it: the graph is as it was; `ReadOnly`, `Memory`, `Busy`, `Internal`.
@@ -27,6 +27,9 @@ impl Index {
         self.settle()?;
         let pin = self.pin();
         let core = self.core(&pin);
+        if core.graph().is_none() {
+            return Ok(());
+        }
         if core.codes(&pin).is_some() {
             let _alone = core.coding.write();
             self.learn_codes(core, threads_or_cores(options.threads), &pin)?;

@@ -1,6 +1,6 @@
 //! Calls that read the index: search, batches, get, contains, keys, describe. They take no lock.
 
-use super::config::{Filter, Info, MAX_EF, NO_KEY, Quantizer, SearchOptions};
+use super::config::{Config, Filter, Info, Kind, MAX_EF, NO_KEY, Quantizer, SearchOptions};
 use super::holding::View;
 use super::room::Room;
 use super::tuning::{Aim, WIDER};
@@ -12,7 +12,7 @@ use crate::search::lives::{each_live, newest};
 use crate::search::nearest::Hit;
 use crate::search::walk::Field;
 use crate::search::{self, Admit, Scratch};
-use crate::store::{LIVE, Store};
+use crate::store::{Held, LIVE, Store};
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::threads_or_cores;
 use crate::util::progress::Work;
@@ -98,21 +98,22 @@ impl Index {
         let core = self.core(&pin);
         let threads = if matches!(admit, Admit::Caller(_)) { 1 } else { options.threads.max(1) as usize };
         let threads = threads.min(core.store(&pin).slots() as usize / SHARED_FROM).max(1);
-        if core.graph.is_some() {
+        if core.graph().is_some() {
             self.search_graph(core, query, (k, self.aim(options)), admit, scratch, &pin);
             return Ok(scratch.hits.len());
         }
-        if threads > 1 {
+        if threads > 1 && core.store(&pin).held() == Held::AsGiven {
             scratch.set_queries(&self.scoring, std::iter::once(query));
-            let store = core.store(&pin);
+            let view = core.view(&pin);
+            let store = &*view.store;
             let before = store.replacements();
             self.scan_shared(store, k, threads, admit, scratch, &pin)?;
-            if store.undisturbed(before) {
+            if store.undisturbed(before) && core.is_in_force(view, &pin) {
                 return Ok(scratch.hits.len());
             }
             // The spans were not scanned upwards: a vector that was replaced may have been missed in both its slots.
         }
-        self.search_here(core, query, (k, 0), admit, scratch, &pin);
+        self.search_here(core, query, (k, self.breadth(options)), admit, scratch, &pin);
         Ok(scratch.hits.len())
     }
 
@@ -157,7 +158,7 @@ impl Index {
             let view = core.view(guard);
             let (store, scoring) = (&*view.store, view.ask(&self.scoring, query, scratch));
             consistent((store, guard), k, scratch, |k, scratch| {
-                match &core.graph {
+                match core.graph() {
                     Some(graph) => {
                         let field = Field { scoring, store, graph, codes: core.codes(guard) };
                         search::graph::search(field, k, ef, admit, scratch, guard);
@@ -289,13 +290,15 @@ impl Index {
         }
         let pin = self.pin();
         let core = self.core(&pin);
-        if core.graph.is_none() {
-            let store = core.store(&pin);
+        let graph = core.graph();
+        if graph.is_none() && core.store(&pin).held() == Held::AsGiven {
+            let view = core.view(&pin);
+            let store = &*view.store;
             // All queries of the piece pass over each block of vectors together.
             scratch.set_queries(&self.scoring, piece.clone().map(|i| queries.get(i)));
             let before = store.replacements();
             flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch, &pin);
-            if store.undisturbed(before) {
+            if store.undisturbed(before) && core.is_in_force(view, &pin) {
                 for (place, i) in piece.enumerate() {
                     scratch.finish(place, &self.scoring, store);
                     out.put(i, &scratch.hits);
@@ -304,10 +307,11 @@ impl Index {
             }
         }
         for i in piece {
-            if core.graph.is_some() {
-                self.search_graph(core, queries.get(i), (k, aim), admit, scratch, &pin);
-            } else {
-                self.search_here(core, queries.get(i), (k, 0), admit, scratch, &pin);
+            match aim {
+                Aim::Recall { .. } if graph.is_some() => {
+                    self.search_graph(core, queries.get(i), (k, aim), admit, scratch, &pin);
+                }
+                _ => self.search_here(core, queries.get(i), (k, self.breadth_of(aim)), admit, scratch, &pin),
             }
             out.put(i, &scratch.hits);
         }
@@ -319,6 +323,14 @@ impl Index {
             return Aim::Breadth(self.breadth(options));
         }
         Aim::Recall { recall: options.recall, most: if options.ef == 0 { MAX_EF } else { options.ef } as usize }
+    }
+
+    /// The breadth of a search that is not learnt from.
+    fn breadth_of(&self, aim: Aim) -> usize {
+        match aim {
+            Aim::Breadth(ef) => ef,
+            Aim::Recall { .. } => self.config.ef_search as usize,
+        }
     }
 
     pub(super) fn breadth(&self, options: &SearchOptions<'_>) -> usize {
@@ -447,7 +459,7 @@ impl Index {
     pub fn check(&self) -> Option<Check> {
         let pin = self.pin();
         let core = self.core(&pin);
-        core.graph.as_ref().map(|graph| graph.check(core.store(&pin).slots()))
+        core.graph().map(|graph| graph.check(core.store(&pin).slots()))
     }
 
     /// Fills `keys` with as many keys as fit of the vectors that a vector links to on a level, in no order; says
@@ -459,7 +471,7 @@ impl Index {
         let pin = self.pin();
         let core = self.core(&pin);
         let store = core.store(&pin);
-        let Some(graph) = &core.graph else { return Err(Error::unsupported("a flat index has no links")) };
+        let Some(graph) = core.graph() else { return Err(Error::unsupported("a flat index has no links")) };
         let Some(slot) = store.find(key, &pin) else {
             return Err(Error::new(Status::NotFound, format!("key is {key}, which the index does not hold")));
         };
@@ -481,6 +493,8 @@ impl Index {
         let view = core.view(&pin);
         let View { store, scoring, .. } = view;
         let codes = core.codes(&pin);
+        let kind = if core.growth.is_over() { self.config.kind } else { Kind::Auto };
+        let config = Config { kind, ..self.config.clone() };
         Info {
             count: store.live(),
             removed: store.waiting(),
@@ -493,13 +507,14 @@ impl Index {
             },
             held: scoring.element,
             code_bytes: codes.map_or(0, |codes| codes.codec.stride() as u32),
-            ..self.config.info(format_for(&self.config, store.held()))
+            ..config.info(format_for(&config, store.held()))
         }
     }
 
     fn bytes(&self, core: &Core, guard: &Guard) -> u64 {
         let store = core.store(guard);
-        let graph = core.graph.as_ref().map_or(0, |graph| graph.bytes(store.slots()));
+        let graph =
+            core.graph.as_ref().filter(|_| !core.growth.is_flat()).map_or(0, |graph| graph.bytes(store.slots()));
         let codes = core.codes(guard).map_or(0, |codes| codes.bytes(store.slots()));
         store.bytes(guard)
             + (graph + codes + core.view(guard).bytes()) as u64

@@ -24,7 +24,7 @@ impl Index {
         self.check_change()?;
         let pin = self.pin();
         let core = self.core(&pin);
-        let Some(graph) = &core.graph else { return Ok(None) };
+        let Some(graph) = core.graph() else { return Ok(None) };
         let slots = core.store(&pin).slots();
         let check = graph.check(slots);
         let entry = graph.entry().map(|entry| entry.slot);

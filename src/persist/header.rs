@@ -13,15 +13,16 @@ use crate::util::error::{Error, Result, Status};
 use crate::util::memory::LINE;
 
 /// The newest format. Formats 1 to this one are read.
-pub(crate) const FORMAT: u32 = 6;
+pub(crate) const FORMAT: u32 = 8;
 
 /// The format that an index is written in: the oldest that can hold it, so that older versions of kith read what they can.
 pub(crate) fn format_for(config: &Config, held: Held) -> u32 {
     match (config.kind, config.quantizer) {
+        (Kind::Auto, _) => 8,
         _ if config.limit.is_some() => 6,
         (_, quantizer) if quantizer.reduction().is_some() => 5,
         _ if held != Held::AsGiven => 4,
-        (Kind::Auto | Kind::Flat, _) => 1,
+        (Kind::Flat, _) => 1,
         (Kind::Graph, Quantizer::None) => 2,
         (Kind::Graph, _) => 3,
     }
@@ -69,6 +70,7 @@ pub(super) mod at {
     pub(in crate::persist) const HELD_BYTES: usize = 100;
     pub(in crate::persist) const FLAGS: usize = 104;
     pub(in crate::persist) const CAPACITY: usize = 112;
+    pub(in crate::persist) const GRAPH_FROM: usize = 120;
     pub(in crate::persist) const SECTIONS: usize = 128;
     pub(in crate::persist) const CHECKSUM: usize = super::PAGE - 4;
 }
@@ -247,6 +249,9 @@ impl Header {
             put_u32(&mut page, at::FLAGS, FIXED_CAPACITY);
             put_u64(&mut page, at::CAPACITY, limit);
         }
+        if let (Kind::Auto, Some(from)) = (config.kind, config.graph_from) {
+            put_u64(&mut page, at::GRAPH_FROM, from);
+        }
         for (i, section) in self.sections.iter().enumerate() {
             let entry = at::SECTIONS + i * ENTRY;
             put_u32(&mut page, entry, section.kind.0);
@@ -285,7 +290,7 @@ impl Header {
             live: get_u64(page, at::LIVE),
             removed: get_u64(page, at::REMOVED),
         };
-        let most = if config.kind == Kind::Graph { graph::MAX_SLOTS } else { MAX_SLOTS };
+        let most = if config.kind != Kind::Flat { graph::MAX_SLOTS } else { MAX_SLOTS };
         if slots.all > most || slots.live.checked_add(slots.removed).is_none_or(|used| used > slots.all) {
             return Err(Error::corrupt(format!(
                 "the header says {} live and {} removed of {} slots",
@@ -331,11 +336,13 @@ fn check_kind_of_file(page: &[u8; PAGE]) -> Result<u32> {
 
 fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
     let parse = || -> Result<Config> {
+        let kind = Kind::try_from(get_u32(page, at::KIND))?;
         let options = Options {
             dimensions: get_u32(page, at::DIMENSIONS),
             metric: Metric::try_from(get_u32(page, at::METRIC))?,
             element: Element::try_from(get_u32(page, at::ELEMENT))?,
-            kind: Kind::try_from(get_u32(page, at::KIND))?,
+            kind,
+            graph_from: get_u64(page, at::GRAPH_FROM),
             quantizer: Quantizer::try_from(get_u32(page, at::QUANTIZER))?,
             m: get_u32(page, at::M),
             ef_construction: get_u32(page, at::EF_CONSTRUCTION),
@@ -346,7 +353,11 @@ fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
             keep_removed: false,
             custom: None,
         };
-        Config::new(&options)
+        let config = Config { kind, ..Config::new(&options)? };
+        if config.kind == Kind::Auto && config.graph_from.is_none() {
+            return Err(Error::argument("kind is auto, of an index that is a graph from the start"));
+        }
+        Ok(config)
     };
     // What this version cannot do, a later one wrote; what no version can do is damage. Zeros, which would mean defaults in
     // options, differ from what is encoded again and are refused there.
@@ -436,7 +447,7 @@ fn decode_sections(
         stated.find(|section| section.kind == SectionKind::CODES).map(|codes| codes.record_bytes as usize / LINE);
     // Sections of codes where there cannot be any are then known, but not expected.
     let coded =
-        config.kind == Kind::Graph && config.quantizer != Quantizer::None && config.quantizer.reduction().is_none();
+        config.kind != Kind::Flat && config.quantizer != Quantizer::None && config.quantizer.reduction().is_none();
     let lines = lines.filter(|&lines| coded && is_code(lines));
     let mut expected = known_sections((config, held), slots, upper_rows.unwrap_or(0).min(most), lines);
     let mut sections: Vec<Section> = Vec::with_capacity(count);

@@ -266,7 +266,9 @@ static void at_rest(kith_index *index) {
 
 static void round_of(kith_kind kind, uint64_t seed) {
     static struct writer writers[WRITERS];
-    kith_options options = {.size = sizeof options, .dimensions = DIMENSIONS, .kind = kind, .seed = seed};
+    /* Of kind auto: one that becomes a graph in the middle of it all. */
+    kith_options options = {.size = sizeof options, .dimensions = DIMENSIONS, .kind = kind, .seed = seed,
+                            .graph_from = kind == KITH_KIND_AUTO ? LASTING + 300 : 0};
     pthread_t writing[WRITERS], reading[READERS], keeping;
     uint64_t randoms[READERS], key;
     kith_index *index = NULL;
@@ -352,6 +354,7 @@ int main(void) {
     round_of(KITH_KIND_GRAPH, 1);
     round_of(KITH_KIND_GRAPH, 2);
     round_of(KITH_KIND_FLAT, 3);
+    round_of(KITH_KIND_AUTO, 4);
     with_clears();
     return failures("stress");
 }

@@ -48,6 +48,7 @@ pub(crate) fn options(dimensions: u32) -> kith_options {
         seed: 0,
         distance: None,
         distance_ctx: null_mut(),
+        graph_from: 0,
     }
 }
 

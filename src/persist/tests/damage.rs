@@ -96,7 +96,22 @@ fn hostile_headers_with_right_checksums_are_refused() {
     type Change = fn(&mut Vec<u8>);
     let cases: &[(&str, Status, Change)] = &[
         ("not a kith file", Status::Corrupt, |file| file[0] = b'P'),
-        ("format 7", Status::Version, |file| put_u32(file, at::FORMAT, 7)),
+        ("format 9", Status::Version, |file| put_u32(file, at::FORMAT, 9)),
+        ("an index of this kind has 8", Status::Corrupt, |file| {
+            put_u32(file, at::KIND, 0);
+            put_u64(file, at::GRAPH_FROM, 5000);
+        }),
+        ("a graph from the start", Status::Corrupt, |file| {
+            put_u32(file, at::FORMAT, 8);
+            put_u32(file, at::KIND, 0);
+            put_u64(file, at::GRAPH_FROM, 1);
+        }),
+        ("a graph from the start", Status::Corrupt, |file| {
+            put_u32(file, at::FORMAT, 8);
+            put_u32(file, at::KIND, 0);
+            put_u32(file, at::QUANTIZER, 3);
+        }),
+        ("graph_from is 5000", Status::Corrupt, |file| put_u64(file, at::GRAPH_FROM, 5000)),
         ("format 4, an index of this kind has 1", Status::Corrupt, |file| put_u32(file, at::FORMAT, 4)),
         ("held as element 5", Status::Corrupt, |file| put_u32(file, at::HELD, 5)),
         ("reduced to 0 bytes", Status::Corrupt, |file| put_u32(file, at::HELD, 16)),
@@ -109,8 +124,9 @@ fn hostile_headers_with_right_checksums_are_refused() {
         ("Hamming", Status::Corrupt, |file| put_u32(file, at::METRIC, 4)),
         ("element is 9", Status::Corrupt, |file| put_u32(file, at::ELEMENT, 9)),
         ("kind is 3", Status::Corrupt, |file| put_u32(file, at::KIND, 3)),
-        ("section rows is missing", Status::Corrupt, |file| {
+        ("format 2, an index of this kind has 8", Status::Corrupt, |file| {
             put_u32(file, at::KIND, 0);
+            put_u64(file, at::GRAPH_FROM, 5000);
             put_u32(file, at::FORMAT, 2);
         }),
         ("format 2, an index of this kind has 1", Status::Corrupt, |file| put_u32(file, at::FORMAT, 2)),
@@ -137,7 +153,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
         ("no save writes", Status::Corrupt, |file| put_u32(file, at::M, 0)),
         ("ef_search", Status::Corrupt, |file| put_u32(file, at::EF_SEARCH, u32::MAX)),
         ("no save writes", Status::Corrupt, |file| file[108] = 1),
-        ("no save writes", Status::Corrupt, |file| file[120] = 1),
+        ("graph_from is 1,", Status::Corrupt, |file| file[at::GRAPH_FROM] = 1),
         ("no save writes", Status::Corrupt, |file| file[at::CHECKSUM - 1] = 1),
         ("no save writes", Status::Corrupt, |file| file[at::SECTIONS + 40] = 1),
         ("blocks of 0", Status::Corrupt, |file| put_u32(file, at::BLOCK_BYTES, 0)),

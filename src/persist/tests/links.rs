@@ -97,7 +97,7 @@ fn numbers_of_upper_rows_and_the_entry_follow_from_the_levels() {
     assert!(file.refused(&[(file.entry, SLOTS)]).contains("section entry names slot 40"));
     assert!(file.refused(&[(file.entry, file.low), (file.entry + 4, 1)]).contains("section entry"));
     assert!(file.refused(&[(file.entry, NONE), (file.entry + 4, NONE)]).contains("section entry names no slot"));
-    assert!(file.refused(&[(at::KIND, 0)]).contains("no save writes"));
+    assert!(file.refused(&[(at::KIND, 0)]).contains("an index of this kind has 8"));
 }
 
 #[test]

@@ -1,0 +1,193 @@
+//! How do calls fare while an index lives: while it becomes a graph, and while others write?
+//!
+//!     cargo bench --bench living -- --base base.npy --query query.npy [--only migrate,mixed] [--seconds 20]
+//!
+//! `migrate`: the first vectors of `--base` go one by one into an index of kind auto, as f32; the calls around the move are timed, and once more those of
+//! `kith_maintain` where nobody writes. `mixed`: two threads that each alternate a write and a search on an index of 100,000, beside two that only
+//! search, three times alternating. benches/record/living.md has what came of it.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::expect_used)]
+
+mod npy;
+
+use kith::distance::Element;
+use kith::{BuildOptions, Index, Kind, Options, Rows, SearchOptions};
+use npy::Array;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const K: usize = 10;
+/// Where the library makes an index a graph by itself.
+const FROM: usize = 5000;
+/// Vectors of the index that is searched and written at once.
+const LIVING: usize = 100_000;
+
+fn main() {
+    let mut options = HashMap::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        if let Some(name) = name.strip_prefix("--")
+            && name != "bench"
+        {
+            options.insert(name.to_owned(), arguments.next().unwrap_or_default());
+        }
+    }
+    let (Some(base), Some(query)) = (options.get("base"), options.get("query")) else {
+        println!("living: needs --base and --query; see its head");
+        return;
+    };
+    let (base, query) = (Array::open(base), Array::open(query));
+    assert!(base.rows > LIVING, "{} vectors", base.rows);
+    let sets = Sets {
+        dimensions: base.columns as u32,
+        base: base.vectors(Element::F32).into_owned(),
+        queries: query.vectors(Element::F32).into_owned(),
+    };
+    let only = options.get("only").map_or("migrate,mixed", String::as_str);
+    if only.contains("migrate") {
+        migrate(&sets);
+    }
+    if only.contains("mixed") {
+        let seconds = options.get("seconds").map_or(20, |seconds| seconds.parse().unwrap());
+        mixed(&sets, Duration::from_secs(seconds));
+    }
+}
+
+struct Sets {
+    dimensions: u32,
+    base: Vec<u8>,
+    queries: Vec<u8>,
+}
+
+impl Sets {
+    fn base(&self) -> Rows<'_> {
+        Rows::packed(&self.base, self.dimensions as usize * 4)
+    }
+
+    fn queries(&self) -> Rows<'_> {
+        Rows::packed(&self.queries, self.dimensions as usize * 4)
+    }
+
+    fn options(&self) -> Options {
+        Options { dimensions: self.dimensions, ..Options::default() }
+    }
+
+    fn filled(&self, count: usize) -> Index {
+        let index = Index::create(&self.options()).unwrap();
+        (0..count).for_each(|i| index.insert(i as u64, self.base().row(i)).unwrap());
+        index
+    }
+
+    /// Keys of the hits of some queries.
+    fn answers(&self, index: &Index, exact: bool) -> Vec<[u64; K]> {
+        let ef = if exact { 1 << 20 } else { 0 };
+        let ask = |i| {
+            let mut keys = [0; K];
+            index.search(self.queries().row(i), &mut keys, None, &SearchOptions { ef, ..Default::default() }).unwrap();
+            keys
+        };
+        (0..self.queries().count().min(1000)).map(ask).collect()
+    }
+}
+
+fn percentile(times: &mut [Duration], share: f64) -> f64 {
+    times.sort_unstable();
+    times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3
+}
+
+fn migrate(sets: &Sets) {
+    println!("| how | calls | in all, ms | of which as before | median call, ms | longest call, ms | recall after |");
+    println!("|---|---|---|---|---|---|---|");
+    for how in ["inserts", "maintain"].into_iter().cycle().take(6) {
+        let index = sets.filled(FROM - 1);
+        // What an insertion takes where nothing else is to do.
+        let mut before: Vec<Duration> = Vec::new();
+        for i in 0..200 {
+            let start = Instant::now();
+            index.upsert(i, sets.base().row(i as usize)).unwrap();
+            before.push(start.elapsed());
+        }
+        let flat: Duration = before.iter().sum::<Duration>() / before.len() as u32;
+        let mut times = Vec::new();
+        let mut next = FROM - 1;
+        while index.describe().kind == Kind::Flat {
+            let start = Instant::now();
+            if how == "inserts" || next == FROM - 1 {
+                index.insert(next as u64, sets.base().row(next)).unwrap();
+                next += 1;
+            } else {
+                index.maintain(Duration::from_millis(1)).unwrap();
+            }
+            times.push(start.elapsed());
+        }
+        let (all, calls): (Duration, usize) = (times.iter().sum(), times.len());
+        let truth = sets.answers(&index, true);
+        let found = sets.answers(&index, false);
+        let hits: usize = truth.iter().zip(&found).map(|(t, f)| f.iter().filter(|key| t.contains(key)).count()).sum();
+        println!(
+            "| {how} | {calls} | {:.0} | {:.1} | {:.2} | {:.2} | {:.4} |",
+            all.as_secs_f64() * 1e3,
+            flat.as_secs_f64() * 1e3 * calls as f64,
+            percentile(&mut times, 0.5),
+            percentile(&mut times, 1.0),
+            hits as f64 / (K * truth.len()) as f64
+        );
+    }
+}
+
+fn mixed(sets: &Sets, time: Duration) {
+    let index = Index::create(&Options { kind: Kind::Graph, ..sets.options() }).unwrap();
+    let keys: Vec<u64> = (0..LIVING as u64).collect();
+    let bytes = index.vector_bytes();
+    index.insert_batch(&keys, Rows::packed(&sets.base[..LIVING * bytes], bytes), &BuildOptions::default()).unwrap();
+    let next = AtomicU64::new(LIVING as u64);
+    println!("| | searches | median, ms | p99, ms | writes |");
+    println!("|---|---|---|---|---|");
+    for writing in [false, true].into_iter().cycle().take(6) {
+        let over = AtomicBool::new(false);
+        let written = AtomicU64::new(0);
+        let mut times: Vec<Duration> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..2u64)
+                .map(|thread| {
+                    let (index, over, next, written) = (&index, &over, &next, &written);
+                    scope.spawn(move || {
+                        let mut times = Vec::new();
+                        for turn in thread * 500.. {
+                            if over.load(Ordering::Relaxed) {
+                                return times;
+                            }
+                            if writing {
+                                // A key goes, another comes: the index stays as large as it is.
+                                let key = next.fetch_add(1, Ordering::Relaxed);
+                                let row = sets.base().row(key as usize % sets.base().count());
+                                match turn % 2 {
+                                    0 => index.insert(key, row).unwrap(),
+                                    _ => drop(index.remove(key - LIVING as u64)),
+                                }
+                                written.fetch_add(1, Ordering::Relaxed);
+                            }
+                            let query = sets.queries().row(turn as usize % sets.queries().count());
+                            let start = Instant::now();
+                            let mut keys = [0; K];
+                            index.search(query, &mut keys, None, &SearchOptions::default()).unwrap();
+                            times.push(start.elapsed());
+                        }
+                        times
+                    })
+                })
+                .collect();
+            std::thread::sleep(time);
+            over.store(true, Ordering::Relaxed);
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        println!(
+            "| {} | {} | {:.3} | {:.3} | {} |",
+            if writing { "half writes" } else { "searches only" },
+            times.len(),
+            percentile(&mut times, 0.5),
+            percentile(&mut times, 0.99),
+            written.load(Ordering::Relaxed)
+        );
+    }
+}
