@@ -53,6 +53,7 @@ kith::options own_distance(std::atomic<bool> &fails) {
     options.dimensions = sizeof(element);
     options.metric = kith::metric::custom;
     options.element = kith::element::bytes;
+    options.kind = kith::kind::graph;
     options.keep_removed = true;
     options.distance = [&fails](const void *a, const void *b) {
         if (fails) throw 7;
