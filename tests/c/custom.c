@@ -123,6 +123,7 @@ static void a_distance_must_not_change_the_index(void) {
     kith_index *index;
     uint64_t key;
     size_t count;
+    options.kind = KITH_KIND_GRAPH;
     options.distance = meddling;
     options.distance_ctx = &own;
     EXPECT(KITH_OK, kith_create(&options, &index));

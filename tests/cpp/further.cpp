@@ -103,6 +103,7 @@ void distances_of_the_caller() {
 
 kith::index line_of_points(kith::options options = {}) {
     options.dimensions = 2;
+    options.kind = kith::kind::graph;
     kith::index index(options);
     for (std::uint64_t key = 0; key < 300; key++) index.insert(key, {static_cast<float>(key), 1.0f});
     return index;
