@@ -123,6 +123,7 @@ static void a_distance_must_not_change_the_index(void) {
     kith_index *index;
     uint64_t key;
     size_t count;
+    options.kind = KITH_KIND_GRAPH;
     options.distance = meddling;
     options.distance_ctx = &own;
     EXPECT(KITH_OK, kith_create(&options, &index));
@@ -263,7 +264,7 @@ static void vectors_come_back(void) {
 }
 
 static void links_can_be_read(void) {
-    kith_options options = {.size = sizeof options, .dimensions = 1, .m = 4};
+    kith_options options = {.size = sizeof options, .dimensions = 1, .kind = KITH_KIND_GRAPH, .m = 4};
     kith_health health = {.size = sizeof health};
     kith_index *index;
     uint64_t keys[8], key, links = 0;

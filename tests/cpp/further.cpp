@@ -53,6 +53,7 @@ kith::options own_distance(std::atomic<bool> &fails) {
     options.dimensions = sizeof(element);
     options.metric = kith::metric::custom;
     options.element = kith::element::bytes;
+    options.kind = kith::kind::graph;
     options.keep_removed = true;
     options.distance = [&fails](const void *a, const void *b) {
         if (fails) throw 7;
@@ -102,6 +103,7 @@ void distances_of_the_caller() {
 
 kith::index line_of_points(kith::options options = {}) {
     options.dimensions = 2;
+    options.kind = kith::kind::graph;
     kith::index index(options);
     for (std::uint64_t key = 0; key < 300; key++) index.insert(key, {static_cast<float>(key), 1.0f});
     return index;
