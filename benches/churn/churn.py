@@ -37,9 +37,17 @@ class Kith(kith.Kith):
 
     name = "kith"
 
-    def build_keys(self, keys: np.ndarray, vectors: np.ndarray, threads: int) -> None:
+    def create(self, vectors: np.ndarray) -> None:
         options = kith.Options(size=c.sizeof(kith.Options), **self.settings, dimensions=vectors.shape[1], metric=0)
         self.must(self.lib.kith_create(c.byref(options), c.byref(self.handle)))
+
+    def build_singly(self, keys: np.ndarray, vectors: np.ndarray) -> None:
+        self.create(vectors)
+        for key, vector in zip(keys.tolist(), vectors, strict=True):
+            self.replace(key, vector)
+
+    def build_keys(self, keys: np.ndarray, vectors: np.ndarray, threads: int) -> None:
+        self.create(vectors)
         how = kith.BuildOptions(size=c.sizeof(kith.BuildOptions), threads=threads)
         keys, vectors = keys.astype(np.uint64), self.fit(vectors)
         self.must(self.lib.kith_insert_batch(self.handle, c.c_size_t(len(keys)), keys.ctypes, vectors.ctypes,
@@ -170,9 +178,12 @@ def steps(engine, work: list, took: np.ndarray) -> None:
         took[i] = time.perf_counter_ns() - start
 
 
-def fresh(make, keys: np.ndarray, vectors: np.ndarray, queries: np.ndarray, exact: np.ndarray, args) -> tuple[dict, int]:
+def fresh(make, keys: np.ndarray, vectors: np.ndarray, queries: np.ndarray, exact: np.ndarray, args, singly: bool) -> tuple[dict, int]:
     engine = make()
-    engine.build_keys(keys, vectors, args.threads)
+    if singly:
+        engine.build_singly(keys, vectors)
+    else:
+        engine.build_keys(keys, vectors, args.threads)
     seen, held = look(engine, queries, exact, args.ef), engine.held()
     engine.free()
     return seen, held
@@ -230,7 +241,12 @@ def run(make, base: np.ndarray, queries: np.ndarray, args) -> None:
     if args.beside:
         searcher.join()
     now = engine.held()
-    seen, rebuilt = fresh(make, keys, base[current], queries, exact, args)
+    if hasattr(engine, "build_singly"):
+        # As changes come: in a batch there is more to choose from.
+        order = random.permutation(len(keys))
+        seen, _ = fresh(make, keys[order], base[current][order], queries, exact, args, singly=True)
+        tell(engine.name, "fresh, by ones", seen)
+    seen, rebuilt = fresh(make, keys, base[current], queries, exact, args, singly=False)
     tell(engine.name, "fresh build", seen, f"memory {now / max(rebuilt, 1):.3f} of the fresh one's, was {held / max(rebuilt, 1):.3f}")
     engine.free()
 
