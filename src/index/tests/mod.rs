@@ -3,6 +3,8 @@
 mod crash;
 mod durable;
 mod holding;
+mod refusal;
+mod refusing;
 
 use super::config::{Kind, Options};
 use super::{Index, LogOptions};
