@@ -1,3 +1,5 @@
+//! Does an index stay within its limit, and is it as it was when a call is refused?
+
 use crate::distance::{Element, Metric};
 use crate::{BuildOptions, Index, Kind, LogOptions, Options, Quantizer, Rows, SearchOptions, Status};
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 mod crash;
 mod durable;
 mod holding;
+mod long_life;
 mod refusal;
 mod refusing;
 
