@@ -33,8 +33,9 @@
  *     A function that can fail returns a kith_status: KITH_OK (0) or a negative KITH_ERROR_ number. After a failure
  *     kith_last_error() holds a sentence for people that names the function, the argument or file, and the value. A failed call
  *     changes nothing in the index. Each function lists the errors that belong to it; two more can come from any:
- *     KITH_ERROR_INTERNAL (a defect of kith) and, where memory is needed, KITH_ERROR_MEMORY. Small allocations of a few hundred
- *     bytes are not checked: where the system has not even those, the process aborts.
+ *     KITH_ERROR_INTERNAL (a defect of kith) and, where memory is needed, KITH_ERROR_MEMORY. All that grows with the index or with
+ *     what is asked for can be refused so. Buffers of bounded size cannot: some kilobytes, for each thread of a batch that is built as a
+ *     whole about two megabytes; where the system has not even those, the process aborts.
  *
  * Structs
  *     Set `size` to sizeof the struct and clear the rest, as an initialiser does: {.size = sizeof options}. 0 in a field means its
@@ -405,6 +406,11 @@ typedef struct kith_options {
     void *distance_ctx;
     /** With KITH_KIND_AUTO: so many vectors make the index a graph. 1 to 2,147,483,647, default 5,000; 1: it is one from the start. */
     uint64_t graph_from;
+    /**
+     * Most bytes of memory, heap and mapped, that the index may hold, as kith_info.bytes tells them. 0: any amount. See
+     * kith_set_memory_limit(), which says what it means and sets it for an index that was opened: files do not hold it.
+     */
+    uint64_t memory_limit;
 } kith_options;
 
 /**
@@ -428,7 +434,7 @@ typedef struct kith_build_options {
     uint64_t flags;
 } kith_build_options;
 
-/** What kith_check() found, or kith_repair() left. The caller sets `size` before the call; the rest is written. Of a flat index all numbers are 0. */
+/** What kith_check() found, or kith_repair() left. The caller sets `size` before the call; the rest is written. Of a flat index all numbers of the graph, which come first, are 0. */
 typedef struct kith_health {
     /** sizeof(kith_health), set by the caller. */
     uint32_t size;
@@ -438,14 +444,45 @@ typedef struct kith_health {
     uint64_t linked;
     /** Links between them at level 0. */
     uint64_t links;
-    /** Places that a search could not come to. Always 0, but for defects of kith. */
+    /** Places that a search could not come to, those of vectors that are no part of the graph among them. Always 0, but for defects of kith. */
     uint64_t unreachable;
-    /** Links that must not be. Always 0, but for defects of kith. */
+    /** Links that must not be, on any level. Always 0, but for defects of kith. */
     uint64_t faults;
     /** Least links that lead to a place at level 0; 0 where there are fewer than two places. */
     uint64_t min_inbound;
     /** Most links that lead to a place at level 0. */
     uint64_t max_inbound;
+    /** Least links of a place at level 0. */
+    uint64_t min_outbound;
+    /** Most links of a place at level 0. */
+    uint64_t max_outbound;
+    /** Places of vectors that searches can find: kith_info.count, counted. */
+    uint64_t live;
+    /** Places of removed and replaced vectors that are not free yet. */
+    uint64_t removed;
+    /** Places that hold nothing. */
+    uint64_t free;
+    /**
+     * Vectors that their key does not lead to, two of one key among them, and keys that lead to no vector. Always 0, but for defects of
+     * kith; here and in what follows.
+     */
+    uint64_t key_faults;
+    /** By how much what is counted differs from what the index keeps count of. */
+    uint64_t count_faults;
+    /**
+     * Vectors that no insertion takes (NaN, infinity, zero under KITH_COSINE), or whose length is not the one that is kept; memory that
+     * somebody else wrote to looks like this. 0 where a quantizer changed the vectors, and under KITH_CUSTOM.
+     */
+    uint64_t vector_faults;
+    /** Codes that were made again from their vectors: of all, or of 20,000 evenly spread ones. */
+    uint64_t codes;
+    /** Of these, codes that are not what their vector's is. */
+    uint64_t code_faults;
+    /**
+     * Of a file that is used in place: blocks that are not what they were when it was written, by their checksums. A file that was
+     * loaded was checked then.
+     */
+    uint64_t file_faults;
 } kith_health;
 
 /**
@@ -557,7 +594,11 @@ typedef struct kith_info {
     uint64_t removed;
     /** Vectors that fit before the index grows again; with KITH_FIXED_CAPACITY all that may be there. */
     uint64_t capacity;
-    /** Memory held in bytes, heap and mapped. */
+    /**
+     * Memory held in bytes, heap and mapped: what the allocator gave and the pages that are there, within 2 % from a megabyte on. Counts
+     * what searches and insertions keep for the next ones, not what a call under way works with, the stacks of helping threads, or what
+     * readers still hold of what was replaced. Of a file that is used in place: all of it, whether its pages are there or not.
+     */
     uint64_t bytes;
     /** Seed of the levels. */
     uint64_t seed;
@@ -571,6 +612,8 @@ typedef struct kith_info {
     kith_element held;
     /** Bytes of a code, of which each vector has one; 0 while there are none. */
     uint32_t code_bytes;
+    /** Most memory that the index may hold; 0: any amount. */
+    uint64_t memory_limit;
 } kith_info;
 
 /**
@@ -835,13 +878,32 @@ KITH_API kith_status kith_clear(kith_index *index);
  * already: nothing happens. With KITH_FIXED_CAPACITY this changes the capacity instead, up or down, and asks for no memory.
  *
  * Errors:
- * - KITH_ERROR_MEMORY: the system refused; the index is as it was
+ * - KITH_ERROR_MEMORY: the system refused, or so many vectors would be more than memory_limit; the index is as it was
  * - KITH_ERROR_ARGUMENT: index is NULL; capacity is more than an index can hold
  * - KITH_ERROR_FULL: the capacity is fixed, and there are more vectors than that
  * - KITH_ERROR_READ_ONLY, KITH_ERROR_BUSY
  */
 KITH_API kith_status kith_reserve(kith_index *index,
                                   uint64_t capacity);
+
+/**
+ * Says how much memory an index may hold from now on: as kith_options.memory_limit does for a new one.
+ *
+ * - index: the index, new or opened, also a mapped one
+ * - bytes: the most that kith_info.bytes may come to; 0: any amount. What is there stays, even if it is more
+ *
+ * Insertions, batches, kith_reserve(), kith_optimize(), kith_repair(), kith_import() and kith_open_directory() that could go above it give KITH_ERROR_MEMORY
+ * with the figures, before they change anything. What counts is the most that a call may take, buffers included: a batch that is built
+ * as a whole needs about 1 KB for each vector that is there and comes, while it works, so smaller batches, or kith_insert(), may
+ * still fit where a large one does not; and several calls at the same time may be refused a little early. Removal goes on, and kith_maintain()
+ * and kith_compact() make room. Searches are never refused; the buffers that they keep count. Files do not hold the limit, and a saved
+ * index of more than the limit can be opened.
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: index is NULL
+ */
+KITH_API kith_status kith_set_memory_limit(kith_index *index,
+                                           uint64_t bytes);
 
 /* ---- Learning -------------------------------------------------------------------------------------------- */
 
@@ -1255,14 +1317,16 @@ KITH_API kith_status kith_neighbours(const kith_index *index,
                                      size_t *count);
 
 /**
- * Looks at the whole graph and counts. Meant for an index that rests: what is changed beside the call may be counted as it was,
- * or as a fault.
+ * Looks at the whole index and counts: links, the table of keys, counters, vectors, codes, and the file where it is used in place. Meant
+ * for an index that rests: what is changed beside the call may be counted as it was, or as a fault. Reads all there is, so it takes
+ * about as long as opening the index from a file does, and some bytes for each place.
  *
  * - index: the index
  * - health: `size` must be set; the rest is written
  *
  * Errors:
  * - KITH_ERROR_ARGUMENT: a pointer is NULL; health->size is 0 or no size of this struct
+ * - KITH_ERROR_MEMORY
  */
 KITH_API kith_status kith_check(const kith_index *index,
                                 kith_health *health);

@@ -166,6 +166,9 @@ public:
     void clear() { check(kith_clear(handle())); }
     void reserve(std::uint64_t capacity) { check(kith_reserve(handle(), capacity)); }
 
+    /// kith_set_memory_limit()
+    void set_memory_limit(std::uint64_t bytes) { check(kith_set_memory_limit(handle(), bytes)); }
+
     /// kith_maintain(): works for about so long; says how many places of removed vectors are not free yet.
     std::uint64_t maintain(std::chrono::microseconds budget) {
         std::uint64_t pending = 0;

@@ -250,6 +250,7 @@ inline kith_options raw(const options &options, own_distance *distance) noexcept
     raw.capacity = options.capacity;
     raw.seed = options.seed;
     raw.graph_from = options.graph_from;
+    raw.memory_limit = options.memory_limit;
     if (distance) {
         raw.distance = own_distance::compute;
         raw.distance_ctx = distance;

@@ -267,6 +267,8 @@ struct options {
     /// With metric::custom and element::bytes: the distance between two elements, smaller is nearer. The index keeps a copy, which is
     /// called from every thread that uses the index, from several at once, and may throw.
     std::function<double(const void *a, const void *b)> distance = {};
+    /// Most bytes that the index may hold; 0: any amount. See index::set_memory_limit().
+    std::uint64_t memory_limit = 0;
 };
 
 /// As kith_log_options: 0 means the default.

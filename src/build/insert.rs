@@ -10,10 +10,12 @@
 //! no more (`graph`), and neither are, where there are others, those whose vector was removed.
 
 use crate::distance::{Metric, run_on};
-use crate::graph::{Entry, KEEP, Locked, NONE};
+use crate::graph::{Entry, Graph, KEEP, Locked, NONE};
 use crate::quant::{Estimator, Workspace};
 use crate::search::walk::{ByCodes, Descend, Distances, Diverse, Everything, Field, Probe, Trail, Walk};
 use crate::store::REMOVED;
+use crate::util::error::Result;
+use crate::util::memory::make_room;
 
 /// Slots that are asked to be a parent before something must be wrong with the tree.
 const HOPELESS: usize = 10_000;
@@ -35,6 +37,29 @@ pub(crate) struct Linker {
     distances: Vec<f32>,
     ranked: Vec<(f32, u32)>,
     pruned: Vec<u32>,
+}
+
+impl Linker {
+    /// Makes room for linking slots of a graph that has so many, so that it needs no memory that grows with either.
+    pub(crate) fn make_room(&mut self, graph: &Graph, slots: usize, ef: usize) -> Result<()> {
+        let most = ef.max(4 * graph.m()) + graph.degree(0) + 1;
+        self.trail.make_room(slots, most)?;
+        make_room(&mut self.candidates, most)?;
+        make_room(&mut self.ranked, most)?;
+        make_room(&mut self.links, most)?;
+        make_room(&mut self.distances, most)?;
+        make_room(&mut self.pruned, most)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let links: usize = self.chosen.iter().map(Vec::capacity).sum();
+        size_of::<Self>()
+            + self.trail.bytes()
+            + self.work.bytes()
+            + self.chosen.capacity() * size_of::<Vec<u32>>()
+            + 4 * (links + self.links.capacity() + self.distances.capacity() + self.pruned.capacity())
+            + 8 * (self.candidates.capacity() + self.ranked.capacity())
+    }
 }
 
 /// Hears of rows before they change.

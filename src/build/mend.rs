@@ -12,9 +12,10 @@
 //! One thread does this at a time, beside any number that insert and search.
 
 use super::insert::{Linker, connect, relink};
-use crate::graph::KEEP;
+use crate::graph::{Graph, KEEP};
 use crate::search::walk::{Distances, Diverse, Field};
 use crate::store::LIVE;
+use crate::util::error::Result;
 
 /// Neighbours that a row gets at most for each that it loses.
 const INSTEAD: usize = 2;
@@ -40,6 +41,19 @@ pub(crate) struct Mender {
     pub(super) distances: Vec<f32>,
     pub(super) ranked: Vec<(f32, u32)>,
     taken: Vec<u32>,
+}
+
+impl Mender {
+    /// As [`Linker::make_room`].
+    pub(crate) fn make_room(&mut self, graph: &Graph, slots: usize, ef: usize) -> Result<()> {
+        self.linker.make_room(graph, slots, ef)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let Self { linker, links, found, open, seen, distances, ranked, taken } = self;
+        let numbers = [links, found, open, seen, taken].map(Vec::capacity).iter().sum::<usize>();
+        linker.bytes() + 4 * (numbers + distances.capacity()) + 8 * ranked.capacity()
+    }
 }
 
 /// Mends the rows of a slot that is linked, on all its levels. Says how many rows were changed, others' among them.

@@ -13,6 +13,8 @@ use super::insert::{Journal, Linker, adopt_again};
 use crate::graph::{Entry, Graph, KEEP, Locked};
 use crate::search::walk::Field;
 use crate::store::{REMOVED, Run};
+use crate::util::error::{Error, Result};
+use crate::util::memory::make_room;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 
@@ -21,7 +23,8 @@ use std::collections::HashSet;
 struct Before {
     owner: u32,
     level: u32,
-    links: Vec<u32>,
+    /// Where its links end among all.
+    end: usize,
 }
 
 /// The rows that a batch has changed, as they were.
@@ -30,6 +33,8 @@ pub(crate) struct Undo {
     batch: Run,
     entry: Option<Entry>,
     noted: Mutex<Noted>,
+    /// For undoing, which must not fail: room for a mark for each slot, twice.
+    marks: [Vec<bool>; 2],
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +42,10 @@ struct Noted {
     /// Owner and level of the rows below.
     rows: HashSet<(u32, u32)>,
     before: Vec<Before>,
+    /// Their links, one row after the other.
+    links: Vec<u32>,
+    /// Slots that are being linked, and may each add as many rows as they get neighbours.
+    coming: usize,
 }
 
 impl Journal for &Undo {
@@ -46,17 +55,42 @@ impl Journal for &Undo {
         }
         let mut noted = self.noted.lock();
         if noted.rows.insert((owner, level)) {
-            let mut links = Vec::new();
-            row.links(level, &mut links);
-            noted.before.push(Before { owner, level, links });
+            let Noted { before, links, .. } = &mut *noted;
+            row.more_links(level, links);
+            before.push(Before { owner, level, end: links.len() });
         }
     }
 }
 
+/// Levels that are counted on: of m to that power slots one stands higher, and it changes few rows there.
+const LEVELS: usize = 4;
+
 impl Undo {
     /// For the slots of a batch that is about to be linked.
-    pub(crate) fn new(graph: &Graph, batch: Run) -> Self {
-        Self { batch, entry: graph.entry(), noted: Mutex::default() }
+    pub(crate) fn new(graph: &Graph, batch: Run, slots: u32) -> Result<Self> {
+        let mut marks = [const { Vec::new() }; 2];
+        // Others insert meanwhile.
+        let room = slots as usize + slots as usize / 8;
+        marks.iter_mut().try_for_each(|marks| make_room(marks, room))?;
+        Ok(Self { batch, entry: graph.entry(), noted: Mutex::default(), marks })
+    }
+
+    /// Makes room for what linking so many slots may change.
+    pub(crate) fn expect(&self, graph: &Graph, slots: usize) -> Result<()> {
+        let noted = &mut *self.noted.lock();
+        let coming = noted.coming + slots;
+        // Its neighbours' rows at each level; above level 0 they are half as many, of half as many links, and few slots are there.
+        let rows = coming * (graph.m() + 2) + LEVELS * graph.degree(0);
+        noted.rows.try_reserve(rows).map_err(|_| Error::memory(rows * size_of::<(u32, u32)>()))?;
+        noted.before.try_reserve(rows).map_err(|_| Error::memory(rows * size_of::<Before>()))?;
+        noted.links.try_reserve(rows * graph.degree(0)).map_err(|_| Error::memory(rows * graph.degree(0) * 4))?;
+        noted.coming = coming;
+        Ok(())
+    }
+
+    /// So many slots that were expected are linked.
+    pub(crate) fn expected(&self, slots: usize) {
+        self.noted.lock().coming -= slots;
     }
 
     /// Unlinks the batch.
@@ -64,15 +98,19 @@ impl Undo {
         let Field { graph, store, .. } = field;
         let (batch, entry) = (self.batch.clone(), graph.entry());
         // Before anything changes: who hangs on the batch alone will not look linked in between.
-        let mut rest = vec![false; store.slots() as usize];
+        let [mut rest, reached] = self.marks;
+        rest.resize(store.slots() as usize, false);
         for (slot, rest) in (0..).zip(&mut rest) {
             let is_entry = entry.is_some_and(|entry| entry.slot == slot);
             *rest = !batch.contains(slot) && (is_entry || graph.is_linked(slot));
         }
-        for Before { owner, level, links } in self.noted.into_inner().before {
+        let Noted { before, links, .. } = self.noted.into_inner();
+        let mut start = 0;
+        for Before { owner, level, end } in before {
             if rest[owner as usize] {
-                restore(graph, owner, level, links, &rest);
+                restore(graph, owner, level, links[start..end].to_vec(), &rest);
             }
+            start = end;
         }
         // Rows that only other threads have written since: they may name slots of the batch, too. What is leaving is put up with until
         // something else is put in its place.
@@ -91,7 +129,7 @@ impl Undo {
         });
         graph.replace_entry(entry);
         if let Some(entry) = entry {
-            reconnect(field, entry, &rest, linker);
+            reconnect(field, entry, &rest, reached, linker);
         }
         for slot in batch.iter().filter(|&slot| graph.is_linked(slot)) {
             let row = graph.lock(slot);
@@ -145,8 +183,8 @@ fn restore(graph: &Graph, owner: u32, level: u32, mut links: Vec<u32>, rest: &[b
 }
 
 /// Gives a new parent to every slot that lost its way to the entry through kept links.
-fn reconnect(field: Field<'_>, entry: Entry, rest: &[bool], linker: &mut Linker) {
-    let mut reached = vec![false; rest.len()];
+fn reconnect(field: Field<'_>, entry: Entry, rest: &[bool], mut reached: Vec<bool>, linker: &mut Linker) {
+    reached.resize(rest.len(), false);
     field.graph.spread(entry.slot, &mut reached);
     for slot in others(rest) {
         if !reached[slot as usize] {

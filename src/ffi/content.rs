@@ -1,7 +1,7 @@
 //! How do vectors get into an index and out of it?
 
-use super::arguments::{output, rows, slice, vector as one_vector};
-use super::enter::change;
+use super::arguments::{borrow, output, rows, slice, vector as one_vector};
+use super::enter::{change, enter};
 use super::options::with_build_options;
 use super::types::{kith_build_options, kith_index, kith_status};
 use std::ffi::c_void;
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn kith_clear(index: *mut kith_index) -> kith_status {
 /// already: nothing happens. With KITH_FIXED_CAPACITY this changes the capacity instead, up or down, and asks for no memory.
 ///
 /// Errors:
-/// - KITH_ERROR_MEMORY: the system refused; the index is as it was
+/// - KITH_ERROR_MEMORY: the system refused, or so many vectors would be more than memory_limit; the index is as it was
 /// - KITH_ERROR_ARGUMENT: index is NULL; capacity is more than an index can hold
 /// - KITH_ERROR_FULL: the capacity is fixed, and there are more vectors than that
 /// - KITH_ERROR_READ_ONLY, KITH_ERROR_BUSY
@@ -180,4 +180,27 @@ pub unsafe extern "C" fn kith_clear(index: *mut kith_index) -> kith_status {
 pub unsafe extern "C" fn kith_reserve(index: *mut kith_index, capacity: u64) -> kith_status {
     // SAFETY: index is NULL or as the header says: the room's safety chapter.
     unsafe { change("kith_reserve", index, |index| index.reserve(capacity)) }
+}
+
+/// Says how much memory an index may hold from now on: as kith_options.memory_limit does for a new one.
+///
+/// - index: the index, new or opened, also a mapped one
+/// - bytes: the most that kith_info.bytes may come to; 0: any amount. What is there stays, even if it is more
+///
+/// Insertions, batches, kith_reserve(), kith_optimize(), kith_repair(), kith_import() and kith_open_directory() that could go above it give KITH_ERROR_MEMORY
+/// with the figures, before they change anything. What counts is the most that a call may take, buffers included: a batch that is built
+/// as a whole needs about 1 KB for each vector that is there and comes, while it works, so smaller batches, or kith_insert(), may
+/// still fit where a large one does not; and several calls at the same time may be refused a little early. Removal goes on, and kith_maintain()
+/// and kith_compact() make room. Searches are never refused; the buffers that they keep count. Files do not hold the limit, and a saved
+/// index of more than the limit can be opened.
+///
+/// Errors:
+/// - KITH_ERROR_ARGUMENT: index is NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_set_memory_limit(index: *mut kith_index, bytes: u64) -> kith_status {
+    enter("kith_set_memory_limit", || {
+        // SAFETY: index is NULL or as the header says: the room's safety chapter.
+        unsafe { borrow(index) }?.set_memory_limit(bytes);
+        Ok(())
+    })
 }

@@ -11,7 +11,7 @@ use super::types::{
 };
 use crate::distance::{Custom, Element, Metric};
 use crate::index::config::{BuildOptions, Counters, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
-use crate::index::{Check, LogInfo, LogOptions, Observer, SyncPolicy};
+use crate::index::{Health, LogInfo, LogOptions, Observer, SyncPolicy};
 use crate::util::error::{Error, Result};
 use std::ffi::c_void;
 use std::mem::{MaybeUninit, offset_of, size_of};
@@ -44,15 +44,16 @@ macro_rules! sized32 {
 }
 
 sized32!(kith_options: size dimensions metric element kind quantizer m ef_construction ef_search flags capacity seed
-    distance distance_ctx graph_from);
+    distance distance_ctx graph_from memory_limit);
 sized32!(kith_search_options: size ef threads recall filter filter_ctx flags stats);
 sized32!(kith_search_stats: size flags distances hops);
-sized32!(kith_health: size flags linked links unreachable faults min_inbound max_inbound);
+sized32!(kith_health: size flags linked links unreachable faults min_inbound max_inbound min_outbound max_outbound live removed
+    free key_faults count_faults vector_faults codes code_faults file_faults);
 sized32!(kith_observer: size flags ctx stop consider add drop excess hit);
 sized32!(kith_build_options: size threads progress progress_ctx flags);
 sized32!(kith_export_options: size flags capacity);
 sized32!(kith_info: size dimensions metric element kind quantizer m ef_construction ef_search format count removed capacity bytes
-    seed flags held code_bytes);
+    seed flags held code_bytes memory_limit);
 sized32!(kith_log_options: size sync interval_ms threads checkpoint_bytes flags);
 sized32!(kith_log_info: size sync failed flags last durable checkpoint log_bytes replayed cut_bytes syncs checkpoints
     failed_checkpoints);
@@ -153,6 +154,7 @@ pub(super) unsafe fn index_options(options: *const kith_options) -> Result<Optio
         }),
         keep_removed: options.flags & KITH_KEEP_REMOVED != 0,
         fixed_capacity: options.flags & KITH_FIXED_CAPACITY != 0,
+        memory_limit: options.memory_limit,
     })
 }
 
@@ -430,13 +432,15 @@ impl Place<kith_info> {
             flags: if info.fixed_capacity { KITH_FIXED_CAPACITY.into() } else { 0 },
             held: info.held as u32,
             code_bytes: info.code_bytes,
+            memory_limit: info.memory_limit,
         });
     }
 }
 
 impl Place<kith_health> {
     /// As [`Place::<kith_info>::fill`].
-    pub(super) fn fill(self, check: &Check) {
+    pub(super) fn fill(self, health: &Health) {
+        let check = &health.graph;
         self.write(&kith_health {
             size: 0,
             flags: 0,
@@ -446,6 +450,17 @@ impl Place<kith_health> {
             faults: check.faults,
             min_inbound: check.min_inbound,
             max_inbound: check.max_inbound,
+            min_outbound: check.min_outbound,
+            max_outbound: check.max_outbound,
+            live: health.live,
+            removed: health.removed,
+            free: health.free,
+            key_faults: health.key_faults,
+            count_faults: health.count_faults,
+            vector_faults: health.vector_faults,
+            codes: health.codes,
+            code_faults: health.code_faults,
+            file_faults: health.file_faults,
         });
     }
 }

@@ -270,6 +270,9 @@ pub struct kith_options {
     pub distance_ctx: *mut c_void,
     /// With KITH_KIND_AUTO: so many vectors make the index a graph. 1 to 2,147,483,647, default 5,000; 1: it is one from the start.
     pub graph_from: u64,
+    /// Most bytes of memory, heap and mapped, that the index may hold, as kith_info.bytes tells them. 0: any amount. See
+    /// kith_set_memory_limit(), which says what it means and sets it for an index that was opened: files do not hold it.
+    pub memory_limit: u64,
 }
 
 /// How a file of another library is written. Set `size`; 0 in any other field means its default.
@@ -325,7 +328,7 @@ pub struct kith_search_stats {
     pub hops: u64,
 }
 
-/// What kith_check() found, or kith_repair() left. The caller sets `size` before the call; the rest is written. Of a flat index all numbers are 0.
+/// What kith_check() found, or kith_repair() left. The caller sets `size` before the call; the rest is written. Of a flat index all numbers of the graph, which come first, are 0.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct kith_health {
@@ -337,14 +340,39 @@ pub struct kith_health {
     pub linked: u64,
     /// Links between them at level 0.
     pub links: u64,
-    /// Places that a search could not come to. Always 0, but for defects of kith.
+    /// Places that a search could not come to, those of vectors that are no part of the graph among them. Always 0, but for defects of kith.
     pub unreachable: u64,
-    /// Links that must not be. Always 0, but for defects of kith.
+    /// Links that must not be, on any level. Always 0, but for defects of kith.
     pub faults: u64,
     /// Least links that lead to a place at level 0; 0 where there are fewer than two places.
     pub min_inbound: u64,
     /// Most links that lead to a place at level 0.
     pub max_inbound: u64,
+    /// Least links of a place at level 0.
+    pub min_outbound: u64,
+    /// Most links of a place at level 0.
+    pub max_outbound: u64,
+    /// Places of vectors that searches can find: kith_info.count, counted.
+    pub live: u64,
+    /// Places of removed and replaced vectors that are not free yet.
+    pub removed: u64,
+    /// Places that hold nothing.
+    pub free: u64,
+    /// Vectors that their key does not lead to, two of one key among them, and keys that lead to no vector. Always 0, but for defects of
+    /// kith; here and in what follows.
+    pub key_faults: u64,
+    /// By how much what is counted differs from what the index keeps count of.
+    pub count_faults: u64,
+    /// Vectors that no insertion takes (NaN, infinity, zero under KITH_COSINE), or whose length is not the one that is kept; memory that
+    /// somebody else wrote to looks like this. 0 where a quantizer changed the vectors, and under KITH_CUSTOM.
+    pub vector_faults: u64,
+    /// Codes that were made again from their vectors: of all, or of 20,000 evenly spread ones.
+    pub codes: u64,
+    /// Of these, codes that are not what their vector's is.
+    pub code_faults: u64,
+    /// Of a file that is used in place: blocks that are not what they were when it was written, by their checksums. A file that was
+    /// loaded was checked then.
+    pub file_faults: u64,
 }
 
 /// Judges the distance of a candidate. The bound is the distance of the farthest hit kept, infinity while there is none.
@@ -428,7 +456,9 @@ pub struct kith_info {
     pub removed: u64,
     /// Vectors that fit before the index grows again; with KITH_FIXED_CAPACITY all that may be there.
     pub capacity: u64,
-    /// Memory held in bytes, heap and mapped.
+    /// Memory held in bytes, heap and mapped: what the allocator gave and the pages that are there, within 2 % from a megabyte on. Counts
+    /// what searches and insertions keep for the next ones, not what a call under way works with, the stacks of helping threads, or what
+    /// readers still hold of what was replaced. Of a file that is used in place: all of it, whether its pages are there or not.
     pub bytes: u64,
     /// Seed of the levels.
     pub seed: u64,
@@ -440,4 +470,6 @@ pub struct kith_info {
     pub held: kith_element,
     /// Bytes of a code, of which each vector has one; 0 while there are none.
     pub code_bytes: u32,
+    /// Most memory that the index may hold; 0: any amount.
+    pub memory_limit: u64,
 }

@@ -101,7 +101,7 @@ pub unsafe extern "C" fn kith_repair(index: *mut kith_index, health: *mut kith_h
     unsafe {
         change("kith_repair", index, |index| {
             let place = if health.is_null() { None } else { Some(Place::new(health, "health")?) };
-            let check = index.repair()?.unwrap_or_default();
+            let check = index.repair()?;
             place.into_iter().for_each(|place| place.fill(&check));
             Ok(())
         })

@@ -25,6 +25,11 @@ impl<'a> Locked<'a> {
         links.extend(row::own(self.graph.row(self.slot, level)));
     }
 
+    /// Appends the links of a row.
+    pub(crate) fn more_links(&self, level: u32, links: &mut Vec<u32>) {
+        links.extend(row::own(self.graph.row(self.slot, level)));
+    }
+
     /// Replaces a row, leaving out what is leaving. A reader sees old links, new links, or some of both.
     pub(crate) fn set(&self, level: u32, links: &[u32]) {
         let row = self.graph.row(self.slot, level);

@@ -306,6 +306,15 @@ impl Graph {
         self.entry.hand_over(from, to)
     }
 
+    /// The most memory that `more` slots behind so many can add.
+    pub(crate) fn growth(&self, slots: usize, more: usize) -> usize {
+        let rows: usize =
+            [&self.rows, &self.first_upper, &self.locks].map(|array| array.growth(slots, slots + more)).iter().sum();
+        let used = self.upper_used.load(Ordering::Relaxed) as usize;
+        let upper: usize = (slots..slots + more).map(|slot| self.level(slot as u32) as usize).sum();
+        rows + self.upper.growth(used, used + upper)
+    }
+
     /// Memory held for `slots` slots.
     pub(crate) fn bytes(&self, slots: u32) -> usize {
         let slots = slots as usize;

@@ -8,6 +8,7 @@ use super::{Core, Index};
 use crate::build::bulk::{self, Pile, Team};
 use crate::store::{LIVE, REMOVED, Run};
 use crate::util::error::Result;
+use crate::util::memory::make_room;
 use crate::util::pool::threads_or_cores;
 use crate::util::reentry;
 use crossbeam_epoch::Guard;
@@ -73,7 +74,9 @@ impl Index {
             let removed = state == REMOVED && (growing.is_none() || core.is_linked(slot));
             (state == LIVE || removed) && !graph.is_leaving(slot)
         };
-        let slots: Vec<u32> = (0..store.slots()).filter(|&slot| run.contains(slot) || linked(slot)).collect();
+        let mut slots: Vec<u32> = Vec::new();
+        make_room(&mut slots, store.slots() as usize)?;
+        slots.extend((0..store.slots()).filter(|&slot| run.contains(slot) || linked(slot)));
         if slots.is_empty() {
             return ready();
         }
@@ -88,6 +91,7 @@ impl Index {
             progress: options.progress,
             total: work.total,
             done: Cell::new(work.done),
+            afford: &|more| self.afford(0, |_, _| more).map(drop),
         };
         let effort = if options.fast { bulk::FAST } else { bulk::FULL };
         let built = reentry::calling_back(self.name(), || {

@@ -84,6 +84,7 @@ impl Index {
         let scale = self.scoring.check("vector", vector)?;
         let mut turn = self.turn(Keys::One(key))?;
         let _room = self.make_room(&[key])?;
+        let _grant = self.afford_one()?;
         let pin = self.pin();
         loop {
             let core = self.core(&pin);
@@ -93,8 +94,10 @@ impl Index {
             }
             let coding = self.filling(core, |held| held.fits(vector), &pin)?;
             let store = core.store(&pin);
-            let slot = store.take_one()?;
+            let graph = core.graph.as_ref().filter(|_| unlinked.is_none());
             let mut linker = self.linkers.take();
+            graph.map_or(Ok(()), |graph| self.make_linking_room(core, graph, &mut linker, &pin))?;
+            let slot = store.take_one()?;
             core.view(&pin).write(&self.scoring, (slot, key), (vector, scale), &mut linker.work);
             let claimed = match present {
                 Present::Refuse => store.claim(slot, &pin),
@@ -106,7 +109,6 @@ impl Index {
                 return Err(error);
             }
             let coded = core.write_code(slot, &mut linker.work, &pin);
-            let graph = core.graph.as_ref().filter(|_| unlinked.is_none());
             let prepared = coded.and_then(|()| graph.map_or(Ok(()), |graph| graph.prepare(slot)));
             let ready = prepared.and_then(|()| turn.put(&[key], |_| vector));
             if let Err(error) = ready {
@@ -128,6 +130,11 @@ impl Index {
                 return Ok(());
             }
         }
+    }
+
+    /// Makes room for linking a slot, and some that come at the same time.
+    fn make_linking_room(&self, core: &Core, graph: &Graph, linker: &mut Linker, guard: &Guard) -> Result<()> {
+        linker.make_room(graph, core.store(guard).slots() as usize + PIECE, self.config.ef_construction as usize)
     }
 
     /// Makes filled slots live, in one turn through the gate.
@@ -171,13 +178,14 @@ impl Index {
         let present = if options.upsert { Present::Replace } else { Present::Refuse };
         let mut turn = self.turn(Keys::Many(keys))?;
         let _room = self.make_room(keys)?;
+        let threads = threads_or_cores(options.threads);
+        let _grant = self.afford_batch(keys.len(), threads)?;
         let pin = self.pin();
         loop {
             let core = self.core(&pin);
             let unlinked = self.stay_flat(core, keys.len(), &pin);
             let graph = core.graph.as_ref().filter(|_| unlinked.is_none());
             if unlinked.is_none() {
-                let threads = threads_or_cores(options.threads);
                 self.hold_batch(core, (0..keys.len()).map(|i| vectors.row(i)), threads, &pin)?;
             }
             let run = core.store(&pin).take(count)?;
@@ -188,7 +196,7 @@ impl Index {
                 .fill(&batch, options)
                 .and_then(|()| {
                     if unlinked.is_none() {
-                        coded = self.code_if_due(core, threads_or_cores(options.threads), &pin)?;
+                        coded = self.code_if_due(core, threads, &pin)?;
                     }
                     Ok(())
                 })
@@ -203,7 +211,8 @@ impl Index {
                 drop(unlinked);
                 drop(pin);
                 // Where no reader is inside, the slots are free when the call returns.
-                (0..FLUSHES).for_each(|_| self.pin().flush());
+                self.sweep();
+                self.release_behind();
                 return Err(error);
             }
             if self.publish(core, &run, batch.intent, &pin) == Published::Yes {
@@ -213,9 +222,30 @@ impl Index {
                     drop(self.grow_up(core, &pin));
                 }
                 self.tend_a_share(core, run.len(), &pin);
+                drop(pin);
+                if keys.len() >= PIECE {
+                    self.sweep();
+                }
                 return Ok(());
             }
         }
+    }
+
+    /// Frees what was unlinked, as far as nobody is inside who may look at it. The caller is not.
+    pub(super) fn sweep(&self) {
+        (0..FLUSHES).for_each(|_| self.pin().flush());
+    }
+
+    /// Gives back what a batch touched behind the last slot that is in use.
+    fn release_behind(&self) {
+        let pin = self.pin();
+        let core = self.core(&pin);
+        // Whoever holds `coding` may be making arrays anew.
+        let _coding = core.coding.read();
+        core.store(&pin).release_behind(&pin, |slots| {
+            core.graph.iter().for_each(|graph| graph.release(slots));
+            core.codes(&pin).into_iter().for_each(|codes| codes.release(slots));
+        });
     }
 
     /// Leave to bring so many vectors without linking them, if they do not make the index a graph, or only just.
@@ -296,15 +326,20 @@ impl Index {
         let step = spread(total);
         let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
         let work = Work::new(total, PIECE);
-        let undo = Undo::new(graph, batch.run.clone());
+        let undo = Undo::new(graph, batch.run.clone(), batch.core.store(guard).slots())?;
         let link_piece = |piece: std::ops::Range<usize>, linker: &mut Linker, guard: &Guard| {
             let _coding = batch.core.coding.read();
             let field = batch.core.field(graph, guard);
             let _linking = batch.core.linking.read();
+            let room = self.make_linking_room(batch.core, graph, linker, guard);
+            if let Err(error) = room.and_then(|()| undo.expect(graph, piece.len())) {
+                return work.fail(piece.start, error);
+            }
             for i in piece.clone() {
                 let place = (i as u64 * step % total as u64) as usize;
                 insert::link(field, batch.run.slot(place), self.config.ef_construction as usize, linker, &mut &undo);
             }
+            undo.expected(piece.len());
             work.done(piece.len());
         };
         let help = |_| {
@@ -451,7 +486,9 @@ impl Index {
         self.check_change()?;
         let mut turn = self.turn(Keys::All)?;
         turn.clear()?;
-        self.replace_core(&self.pin())
+        self.replace_core(&self.pin())?;
+        self.sweep();
+        Ok(())
     }
 
     /// Makes room for `capacity` vectors in all; where the capacity is fixed, fixes it anew.
@@ -463,6 +500,7 @@ impl Index {
         if self.resize_room(capacity)? {
             return Ok(());
         }
+        let _grant = self.afford_capacity(capacity)?;
         let pin = self.pin();
         self.core(&pin).store(&pin).reserve(capacity)
     }

@@ -59,11 +59,14 @@ impl Index {
         let pin = self.pin();
         let core = self.core(&pin);
         // Whoever writes the index down reads its rows.
-        let _still = core.tending.still();
+        let still = core.tending.still();
         core.store(&pin).trim(&pin, |slots| {
             core.graph().into_iter().for_each(|graph| graph.release(slots));
             core.codes(&pin).into_iter().for_each(|codes| codes.release(slots));
         });
+        drop(still);
+        drop(pin);
+        self.sweep();
         Ok(())
     }
 

@@ -129,6 +129,8 @@ pub struct Options {
     pub keep_removed: bool,
     /// The distance, where the metric is [`Metric::Custom`].
     pub custom: Option<Custom>,
+    /// Most bytes that the index may hold; 0: any amount. Not in files.
+    pub memory_limit: u64,
 }
 
 impl Default for Options {
@@ -148,6 +150,7 @@ impl Default for Options {
             seed: 0,
             keep_removed: false,
             custom: None,
+            memory_limit: 0,
         }
     }
 }
@@ -275,6 +278,7 @@ impl Config {
             seed: self.seed,
             held: self.element,
             code_bytes: 0,
+            memory_limit: 0,
         }
     }
 }
@@ -470,4 +474,6 @@ pub struct Info {
     pub held: Element,
     /// Bytes of a code, of which each vector has one; 0 if there are none.
     pub code_bytes: u32,
+    /// Most bytes that the index may hold; 0: any amount.
+    pub memory_limit: u64,
 }

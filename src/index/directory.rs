@@ -103,6 +103,11 @@ impl Index {
         let path = directory.path.join(snapshot_name(snapshot));
         let source = directory.disk.read(&path).map_err(|cause| Error::io("opening", &path, &cause))?;
         let flags = OpenFlags { one_thread: log.threads == 1, ..OpenFlags::default() };
+        let limit = options.map_or(0, |options| options.memory_limit);
+        if limit > 0 && source.bytes() > limit {
+            let text = format!("memory_limit is {limit} bytes, the snapshot has {}", source.bytes());
+            return Err(persist::at(&path, &Error::new(Status::Memory, text)));
+        }
         let pool = Pool::default();
         let mut index = persist::open_from(&*source, flags, &pool)
             .and_then(|opened| Self::opened(opened, flags, pool))
@@ -110,6 +115,9 @@ impl Index {
         if let Some(options) = options {
             index.check_agrees(options, &directory.path)?;
         }
+        index.set_memory_limit(limit);
+        // Nothing more than what is there.
+        drop(index.afford(0, |_, _| 0)?);
         let mut replay = Replay::new(&index, log.threads);
         let journal = directory.resume(snapshot, index.shape(), log, |change| replay.take(change))?;
         replay.flush()?;

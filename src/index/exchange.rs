@@ -35,6 +35,7 @@ impl Index {
         let found = foreign::find(source, format, options)?;
         let index = Self::create(&Options { capacity: 0, ..found.options })?;
         {
+            let _grant = index.afford_batch(found.elements.count() as usize, 1)?;
             let pin = index.pin();
             let core = index.core(&pin);
             let View { store, scoring, .. } = core.view(&pin);

@@ -181,6 +181,8 @@ impl Index {
     fn grow(&self, core: &Core, mover: &mut Mover, units: usize, guard: &Guard) -> Result<Outcome> {
         let growth = &core.growth;
         if growth.is_flat() {
+            // From here on the rows of all that is there count as held.
+            drop(self.afford_growing_up()?);
             mover.begin(core.store(guard).slots());
             growth.start();
         }
@@ -221,6 +223,7 @@ impl Index {
         let Some(graph) = &core.graph else { return Ok(()) };
         graph.prepare(slot)?;
         let mut linker = self.linkers.take();
+        linker.make_room(graph, core.store(guard).slots() as usize, self.config.ef_construction as usize)?;
         {
             let _coding = core.coding.read();
             let _linking = core.linking.read();

@@ -200,6 +200,7 @@ impl Index {
         }
         let _alone = core.coding.write();
         if !self.is_as_given(core, guard) {
+            let _grant = self.afford_holding(core, Held::AsGiven, guard)?;
             self.hold(core, Held::AsGiven, None, threads, guard)?;
         }
         core.as_given.store(true, Ordering::Release);

@@ -24,7 +24,7 @@ use crossbeam_epoch::Guard;
 use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Retired slots that make a batch worth while: this many, and one in so many of all slots.
@@ -48,6 +48,8 @@ pub(super) struct Tending {
     job: Mutex<Job>,
     /// Slots of the batch in `job`.
     under_way: AtomicU64,
+    /// Memory of the job, when somebody worked on it last.
+    bytes: AtomicUsize,
     /// Batches that are built as a whole, during which nothing may leave the graph.
     buildings: AtomicU64,
 }
@@ -108,6 +110,11 @@ impl Tending {
     /// Whether it is this one that is held.
     pub(super) fn is_held_by(&self, still: &Still<'_>) -> bool {
         std::ptr::eq(MutexGuard::mutex(&still.0), &raw const self.job)
+    }
+
+    /// Memory of what is being unlinked, and of the buffers for it.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     pub(super) fn building(&self) -> Building<'_> {
@@ -190,7 +197,13 @@ impl Index {
     }
 
     /// Does so many units of work. The caller holds nothing else.
-    fn tend(&self, core: &Core, job: &mut Job, mut units: usize, guard: &Guard) -> Result<Outcome> {
+    fn tend(&self, core: &Core, job: &mut Job, units: usize, guard: &Guard) -> Result<Outcome> {
+        let outcome = self.work_off(core, job, units, guard);
+        core.tending.bytes.store(job.batch.capacity() * 4 + job.mender.bytes(), Ordering::Relaxed);
+        outcome
+    }
+
+    fn work_off(&self, core: &Core, job: &mut Job, mut units: usize, guard: &Guard) -> Result<Outcome> {
         while units > 0 {
             if core.tending.buildings.load(Ordering::Acquire) > 0 || core.growth.is_moving() {
                 return Ok(Outcome::Waits);
@@ -198,7 +211,9 @@ impl Index {
             match &mut job.phase {
                 Phase::Idle => {
                     if let Some(graph) = core.graph() {
-                        graph.reserve(core.store(guard).slots().into())?;
+                        let slots = core.store(guard).slots();
+                        graph.reserve(slots.into())?;
+                        job.mender.make_room(graph, slots as usize, self.config.ef_construction as usize)?;
                     }
                     job.batch = core.store(guard).take_retired();
                     if job.batch.is_empty() {

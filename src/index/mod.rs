@@ -4,6 +4,7 @@
 //! epoch pin and take no lock. Changes prepare their slot unseen and then publish it inside the *gate*, which is shared among
 //! writers; only `clear` (a new core) and the instant of a snapshot hold it alone, both for microseconds.
 
+mod budget;
 mod bulk;
 mod calibrate;
 mod changes;
@@ -16,6 +17,7 @@ pub(crate) mod disk;
 mod durable;
 mod exchange;
 mod growth;
+mod health;
 mod holding;
 mod learning;
 mod maintain;
@@ -40,6 +42,7 @@ use crate::util::epoch::{Epochs, Pin};
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::Pool;
 use crate::util::reentry;
+use budget::Budget;
 use coding::OlderCodes;
 use config::{Config, Kind, Options};
 use crossbeam_epoch::{Atomic, Guard, Owned};
@@ -57,6 +60,7 @@ pub use crate::foreign::Format;
 pub use crate::graph::Check;
 pub use crate::journal::{LogInfo, LogOptions, SyncPolicy};
 pub use crate::search::observed::Observer;
+pub use health::Health;
 pub use observed::Query;
 pub use rows::{Opaque, Rows};
 
@@ -129,6 +133,8 @@ pub struct Index {
     poison: OnceLock<String>,
     /// Where the index may hold so many vectors only.
     room: Option<Room>,
+    /// How much memory the index may hold.
+    budget: Budget,
     /// Where the index keeps a log of its changes.
     durable: Option<Box<Durable>>,
 }
@@ -143,6 +149,7 @@ impl Index {
         let scoring = scoring_of(&config)?;
         let core = Core::empty(&config, &scoring)?;
         let index = Self::around(config, scoring, core);
+        index.set_memory_limit(options.memory_limit);
         if index.room.is_none() {
             index.reserve(options.capacity)?;
         }
@@ -164,6 +171,7 @@ impl Index {
             read_only: None,
             poison: OnceLock::new(),
             room,
+            budget: Budget::default(),
             durable: None,
         }
     }

@@ -25,6 +25,7 @@ impl Index {
         }
         // Removed vectors leave the graph first: a new one would lead through them.
         self.settle()?;
+        let _grant = self.afford_building(threads_or_cores(options.threads))?;
         let pin = self.pin();
         let core = self.core(&pin);
         if core.graph().is_none() {
@@ -38,7 +39,10 @@ impl Index {
             return Ok(());
         }
         let work = Relinking { total: core.store(&pin).slots() as usize, done: 0, options };
-        self.relink(core, &Run::default(), &work, &mut || Ok(()), &pin)
+        self.relink(core, &Run::default(), &work, &mut || Ok(()), &pin)?;
+        drop(pin);
+        self.sweep();
+        Ok(())
     }
 }
 

@@ -5,7 +5,6 @@ use super::holding::View;
 use super::room::Room;
 use super::tuning::{Aim, WIDER};
 use super::{Core, Index, Opaque, Rows};
-use crate::graph::Check;
 use crate::persist::format_for;
 use crate::search::flat::{self, Span};
 use crate::search::lives::{each_live, newest};
@@ -14,6 +13,7 @@ use crate::search::walk::Field;
 use crate::search::{self, Admit, Scratch};
 use crate::store::{Held, LIVE, Store};
 use crate::util::error::{Error, Result, Status};
+use crate::util::memory::{gather, make_room};
 use crate::util::pool::threads_or_cores;
 use crate::util::progress::Work;
 use crate::util::reentry;
@@ -96,6 +96,7 @@ impl Index {
     ) -> Result<usize> {
         let pin = self.pin();
         let core = self.core(&pin);
+        self.make_search_room(core, (1, k), self.breadth(options), scratch, &pin)?;
         let threads = if matches!(admit, Admit::Caller(_)) { 1 } else { options.threads.max(1) as usize };
         let threads = threads.min(core.store(&pin).slots() as usize / SHARED_FROM).max(1);
         if core.graph().is_some() {
@@ -115,6 +116,20 @@ impl Index {
         }
         self.search_here(core, query, (k, self.breadth(options)), admit, scratch, &pin);
         Ok(scratch.hits.len())
+    }
+
+    /// Makes room for what a search needs that grows with the index or with what is asked for.
+    fn make_search_room(
+        &self,
+        core: &Core,
+        (queries, k): (usize, usize),
+        breadth: usize,
+        scratch: &mut Scratch,
+        guard: &Guard,
+    ) -> Result<()> {
+        let slots = core.store(guard).slots() as usize;
+        let ef = if core.graph().is_some() { breadth.max(k) } else { 0 };
+        scratch.make_room((queries, self.scoring.query_stride), (k, ef), slots)
     }
 
     /// Searches a graph for one query, with the breadth or for the recall that is asked for, and leaves its hits in `scratch`.
@@ -232,20 +247,23 @@ impl Index {
         if k.checked_mul(total) != Some(keys.len()) {
             return Err(Error::argument(format!("keys has {} places for {total} queries of k {k}", keys.len())));
         }
-        let mut scales = Vec::with_capacity(total);
+        let mut scales = Vec::new();
+        make_room(&mut scales, total)?;
         for i in 0..total {
             let scale = self.scoring.check("query", queries.row(i));
             scales
                 .push(scale.map_err(|error| Error::new(error.status(), format!("at position {i}: {}", error.text())))?);
         }
         let queries = Queries { rows: queries, scales: &scales };
-        let out = Out::new(k, keys, distances, counts);
+        let out = Out::new(k, keys, distances, counts)?;
         let work = Work::new(total, QUERIES.min(total.div_ceil(threads_or_cores(options.threads)).max(1)));
-        let (aim, counters) = (self.aim(options), options.counters);
+        let (aim, breadth, counters) = (self.aim(options), self.breadth(options), options.counters);
         let search_pieces = |admit: &Admit<'_>| {
             let mut scratch = self.scratches.take();
             while let Some(piece) = work.take() {
-                if let Err(error) = self.search_piece(&queries, piece.clone(), k, aim, admit, &mut scratch, &out) {
+                if let Err(error) =
+                    self.search_piece(&queries, piece.clone(), (k, aim, breadth), admit, &mut scratch, &out)
+                {
                     work.fail(piece.start, error);
                 }
             }
@@ -265,13 +283,11 @@ impl Index {
         work.into_result()
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn search_piece(
         &self,
         queries: &Queries<'_>,
         piece: std::ops::Range<usize>,
-        k: usize,
-        aim: Aim,
+        (k, aim, breadth): (usize, Aim, usize),
         admit: &Admit<'_>,
         scratch: &mut Scratch,
         out: &Out<'_>,
@@ -291,6 +307,8 @@ impl Index {
         let pin = self.pin();
         let core = self.core(&pin);
         let graph = core.graph();
+        let together = if graph.is_none() { piece.len() } else { 1 };
+        self.make_search_room(core, (together, k), breadth, scratch, &pin)?;
         if graph.is_none() && core.store(&pin).held() == Held::AsGiven {
             let view = core.view(&pin);
             let store = &*view.store;
@@ -454,14 +472,6 @@ impl Index {
         Ok(met.len())
     }
 
-    /// Looks at the graph as a whole; `None` if the index has none. Meant for an index that rests: what is changed meanwhile may be
-    /// counted as it was, or as a fault.
-    pub fn check(&self) -> Option<Check> {
-        let pin = self.pin();
-        let core = self.core(&pin);
-        core.graph().map(|graph| graph.check(core.store(&pin).slots()))
-    }
-
     /// Fills `keys` with as many keys as fit of the vectors that a vector links to on a level, in no order; says
     /// how many there are in all. Removed vectors are passed over.
     ///
@@ -506,20 +516,21 @@ impl Index {
                 (None, None) => Quantizer::None,
             },
             held: scoring.element,
+            memory_limit: self.memory_limit(),
             code_bytes: codes.map_or(0, |codes| codes.codec.stride() as u32),
             ..config.info(format_for(&config, store.held()))
         }
     }
 
-    fn bytes(&self, core: &Core, guard: &Guard) -> u64 {
+    /// Memory held, heap and mapped, but for what readers still hold of what was replaced.
+    pub(super) fn bytes(&self, core: &Core, guard: &Guard) -> u64 {
         let store = core.store(guard);
         let graph =
             core.graph.as_ref().filter(|_| !core.growth.is_flat()).map_or(0, |graph| graph.bytes(store.slots()));
         let codes = core.codes(guard).map_or(0, |codes| codes.bytes(store.slots()));
-        store.bytes(guard)
-            + (graph + codes + core.view(guard).bytes()) as u64
-            + size_of::<Self>() as u64
-            + self.scratches.bytes() as u64
+        let buffers = self.scratches.bytes() + self.linkers.bytes() + core.tending.bytes();
+        let around = size_of::<Self>() + size_of::<Core>() + self.epochs.bytes();
+        store.bytes(guard) + (graph + codes + core.view(guard).bytes() + buffers + around) as u64
     }
 }
 
@@ -589,7 +600,12 @@ struct Part<'a> {
 }
 
 impl<'a> Out<'a> {
-    fn new(k: usize, keys: &'a mut [u64], distances: Option<&'a mut [f32]>, counts: Option<&'a mut [usize]>) -> Self {
+    fn new(
+        k: usize,
+        keys: &'a mut [u64],
+        distances: Option<&'a mut [f32]>,
+        counts: Option<&'a mut [usize]>,
+    ) -> Result<Self> {
         let mut distances = distances.map(|distances| distances.chunks_mut(k));
         let mut counts = counts.map(|counts| counts.iter_mut());
         let parts = keys.chunks_mut(k).map(|keys| {
@@ -597,7 +613,7 @@ impl<'a> Out<'a> {
             let count = counts.as_mut().and_then(Iterator::next);
             parking_lot::Mutex::new(Part { keys, distances, count })
         });
-        Self { parts: parts.collect() }
+        Ok(Self { parts: gather(parts)? })
     }
 
     fn put(&self, query: usize, hits: &[Hit]) {

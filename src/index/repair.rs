@@ -5,43 +5,43 @@
 
 use super::bulk::Relinking;
 use super::config::BuildOptions;
-use super::{Core, Index};
+use super::{Core, Health, Index};
 use crate::build::bulk;
 use crate::build::insert::{self, NoJournal};
-use crate::graph::{Check, Graph};
+use crate::graph::Graph;
 use crate::store::{EMPTY, LIVE, Run};
 use crate::util::error::Result;
 use crate::util::reentry;
 use crossbeam_epoch::Guard;
 
 impl Index {
-    /// Looks at the graph as a whole and, if there is a fault in it, builds it anew on this thread; says how it is then. `None` if the index
-    /// has no graph.
+    /// Looks at the graph as a whole and, if there is a fault in it, builds it anew on this thread; says how the index is then.
     ///
     /// # Errors
     /// `ReadOnly`, `Memory`, `Busy`, `Internal`.
-    pub fn repair(&self) -> Result<Option<Check>> {
+    pub fn repair(&self) -> Result<Health> {
         self.check_change()?;
         let pin = self.pin();
         let core = self.core(&pin);
-        let Some(graph) = core.graph() else { return Ok(None) };
+        let Some(graph) = core.graph() else { return self.check() };
         let slots = core.store(&pin).slots();
-        let check = graph.check(slots);
+        let check = graph.check(slots)?;
         let entry = graph.entry().map(|entry| entry.slot);
         // Without an entry nothing can be met, whatever the rows say.
         let linked = |slot| entry.is_some_and(|entry| slot == entry || graph.is_linked(slot));
         let astray = |slot| core.store(&pin).state(slot) == LIVE && !linked(slot);
         if check.faults == 0 && check.unreachable == 0 && !(0..slots).any(astray) {
-            return Ok(Some(check));
+            return self.check();
         }
         if self.is_custom() || graph.m() > bulk::MOST_M {
             self.link_all_anew(core, graph, &pin);
         } else {
+            let _grant = self.afford_building(1)?;
             let options = BuildOptions { threads: 1, ..BuildOptions::default() };
             let work = Relinking { total: slots as usize, done: 0, options: &options };
             self.relink(core, &Run::default(), &work, &mut || Ok(()), &pin)?;
         }
-        Ok(Some(graph.check(core.store(&pin).slots())))
+        self.check()
     }
 
     /// Links every slot anew, one by one. Searches beside this see the part that is there.

@@ -352,6 +352,7 @@ fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
             seed: get_u64(page, at::SEED),
             keep_removed: false,
             custom: None,
+            memory_limit: 0,
         };
         let config = Config { kind, ..Config::new(&options)? };
         if config.kind == Kind::Auto && config.graph_from.is_none() {

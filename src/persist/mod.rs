@@ -163,6 +163,11 @@ pub(crate) fn open_in_place(bytes: &Arc<Foreign>, flags: OpenFlags, pool: &Pool)
     read::attach(bytes, flags, pool).map(Opened::of)
 }
 
+/// Blocks of a file that is used in place which are not what they were when it was written.
+pub(crate) fn bad_blocks(bytes: &[u8]) -> Result<u64> {
+    read::bad_blocks(bytes)
+}
+
 impl Opened {
     fn of((header, Content { parts, graph, codes, reducer }): read::Read) -> Self {
         Self { config: header.config, parts, graph, codes, reducer }

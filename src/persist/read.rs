@@ -249,6 +249,22 @@ pub(super) fn attach(map: &Arc<Foreign>, flags: OpenFlags, pool: &Pool) -> Resul
     Ok((header, content))
 }
 
+/// Blocks of a whole file whose checksum or content is wrong; 1 where header or table of checksums are.
+pub(super) fn bad_blocks(bytes: &[u8]) -> Result<u64> {
+    let prepared = read_header(bytes).and_then(|header| {
+        let check = Check::prepare(bytes, &header, OpenFlags::default())?;
+        Ok((header, check))
+    });
+    let (header, check) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) if error.status() == Status::Memory => return Err(error),
+        Err(_) => return Ok(1),
+    };
+    let reader = Reader { source: bytes, header: &header, check, place: Place::Map(bytes) };
+    let blocks: u64 = header.payload().iter().map(Section::blocks).sum();
+    Ok((0..blocks).filter(|&number| reader.block(number, &mut Vec::new()).is_err()).count() as u64)
+}
+
 fn count_states(parts: &Parts, header: &Header) -> Result<()> {
     let mut count = StateCount::default();
     let mut slot = 0;

@@ -49,9 +49,31 @@ impl Codes {
         self.codec.encode(element, vector, scale, work, code);
     }
 
+    /// Whether the code of a slot is what its vector's is.
+    pub(crate) fn is_of(
+        &self,
+        slot: u32,
+        (element, vector): (Element, &[u8]),
+        scale: f32,
+        work: &mut Workspace,
+    ) -> bool {
+        let mut again = std::mem::take(&mut work.reduced);
+        again.clear();
+        again.resize(self.codec.stride(), 0);
+        self.codec.encode(element, vector, scale, work, &mut again);
+        let same = *again == *self.code(slot);
+        work.reduced = again;
+        same
+    }
+
     /// Memory held for `slots` slots.
     pub(crate) fn bytes(&self, slots: u32) -> usize {
         self.rows.bytes(slots as usize) + self.codec.bytes() + size_of::<Self>() - size_of::<Codec>()
+    }
+
+    /// The most memory that slots `slots..more` can add.
+    pub(crate) fn growth(&self, slots: usize, more: usize) -> usize {
+        self.rows.growth(slots, more)
     }
 
     /// Estimates for a query.

@@ -102,6 +102,12 @@ fn directions_of(lines: usize) -> usize {
     2 * (LINE * lines - FACTORS)
 }
 
+/// The most bytes that a code of vectors of so many dimensions has.
+pub(crate) fn most_code_bytes(dimensions: usize) -> usize {
+    let all = train::LINES.into_iter().find(|&lines| directions_of(lines) >= dimensions);
+    all.unwrap_or(train::LINES[train::LINES.len() - 1]) * LINE
+}
+
 impl Codec {
     /// Bytes of a code.
     pub(crate) fn stride(&self) -> usize {

@@ -4,6 +4,9 @@
 //! monotone, above the slot, above the flag. A sorted array beats heaps here: its worst entry is known, its next unexpanded one is
 //! found by walking on from the last, and it is the result when the walk ends.
 
+use crate::util::error::Result;
+use crate::util::memory::make_room;
+
 const EXPANDED: u64 = 1;
 /// Up to this many entries the place of a new one is counted, not searched for.
 const COUNTED: usize = 128;
@@ -44,6 +47,11 @@ pub(crate) fn unpack(entry: u64) -> (f32, u32) {
 }
 
 impl Frontier {
+    /// Makes room for the `limit` best, so that walks which keep no more need no memory.
+    pub(crate) fn make_room(&mut self, limit: usize) -> Result<()> {
+        make_room(&mut self.entries, limit + 1)
+    }
+
     /// Forgets all candidates and keeps the `limit` best from now on.
     pub(crate) fn reset(&mut self, limit: usize) {
         self.entries.clear();

@@ -28,7 +28,9 @@ pub(crate) fn search(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, s
     let store = field.store;
     let mut ef = ef.max(k);
     let plain = matches!(admit, Admit::All);
-    while ef <= store.slots() as usize / SCAN_SHARE {
+    // Where there is no memory for a wider walk, the scan answers.
+    let slots = store.slots() as usize;
+    while ef <= slots / SCAN_SHARE && scratch.make_room((0, 0), (k, ef), slots).is_ok() {
         let plainly = plain && store.removed() == 0 && walk_plainly(field, k, ef, scratch);
         if !plainly {
             walk_choosily(field, k, ef, admit, scratch, guard);

@@ -3,6 +3,7 @@
 use super::lives::newest;
 use crate::store::Store;
 use crate::util::epoch::Guard;
+use crate::util::error::{Error, Result};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
@@ -45,6 +46,12 @@ pub(crate) struct Nearest {
 }
 
 impl Nearest {
+    /// Makes room for k hits.
+    pub(crate) fn make_room(&mut self, k: usize) -> Result<()> {
+        let more = k.saturating_sub(self.heap.len());
+        self.heap.try_reserve(more).map_err(|_| Error::memory(more * size_of::<Hit>()))
+    }
+
     /// Forgets all hits; keeps the memory.
     pub(crate) fn reset(&mut self, k: usize) {
         self.heap.clear();

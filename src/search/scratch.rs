@@ -5,7 +5,8 @@ use super::nearest::{Hit, Nearest};
 use super::walk::{Probe, Trail};
 use crate::quant::Workspace;
 use crate::store::Store;
-use crate::util::memory::Lines;
+use crate::util::error::Result;
+use crate::util::memory::{Lines, make_room};
 use crossbeam_queue::ArrayQueue;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,6 +48,28 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
+    /// Makes room for searches of so many queries, of so many bytes each as stored, for the k nearest among `slots` with a breadth of `ef`: what grows
+    /// with the index or with what is asked for. The rest is a few kilobytes.
+    pub(crate) fn make_room(
+        &mut self,
+        (queries, stride): (usize, usize),
+        (k, ef): (usize, usize),
+        slots: usize,
+    ) -> Result<()> {
+        let k = k.min(slots);
+        let kept = ef.max(k).min(slots) + k;
+        self.lines.make_room(queries * stride)?;
+        make_room(&mut self.factors, queries)?;
+        make_room(&mut self.nearest, queries)?;
+        if ef > 0 {
+            self.trail.make_room(slots, kept)?;
+            make_room(&mut self.ranked, kept)?;
+        }
+        self.nearest.resize_with(self.nearest.len().max(queries), Nearest::default);
+        self.nearest.iter_mut().take(queries).try_for_each(|nearest| nearest.make_room(k))?;
+        make_room(&mut self.hits, k)
+    }
+
     /// Takes in the next queries, which `scoring` has checked.
     pub(crate) fn set_queries<'q>(
         &mut self,
@@ -128,7 +151,9 @@ impl Scratch {
     fn bytes(&self) -> usize {
         let hit = size_of::<Hit>();
         let nearest: usize = self.nearest.iter().map(|nearest| nearest.capacity() * hit).sum();
-        self.lines.capacity()
+        size_of::<Self>()
+            + self.nearest.capacity() * size_of::<Nearest>()
+            + self.lines.capacity()
             + self.rounded.capacity()
             + self.factors.capacity() * 4
             + self.scores.capacity() * 4
@@ -153,7 +178,7 @@ impl Scratches {
     }
 
     pub(crate) fn take(&self) -> Box<Scratch> {
-        let scratch = self.idle.pop().unwrap_or_default();
+        let Some(scratch) = self.idle.pop() else { return Box::default() };
         self.bytes.fetch_sub(scratch.bytes(), Ordering::Relaxed);
         scratch
     }
@@ -170,7 +195,7 @@ impl Scratches {
 
     /// Memory of the idle scratches.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed) + IDLE * size_of::<(usize, Box<Scratch>)>()
     }
 }
 

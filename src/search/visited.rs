@@ -1,5 +1,8 @@
 //! Which slots has this walk seen? One byte per slot, and a new mark instead of clearing.
 
+use crate::util::error::Result;
+use crate::util::memory::make_room;
+
 /// The slots that a walk has seen. Behind the marks of all slots stands one that always counts as seen: numbers beyond the room (links that
 /// end a row, slots linked since the reset) are taken for it, so that marking needs no branch. Resetting takes constant time; every 255th reset clears the bytes.
 #[derive(Debug, Default)]
@@ -10,11 +13,15 @@ pub(crate) struct Visited {
 }
 
 impl Visited {
+    /// Makes room for `slots`, so that the next reset needs no memory.
+    pub(crate) fn make_room(&mut self, slots: usize) -> Result<()> {
+        if self.marks.len() > slots { Ok(()) } else { make_room(&mut self.marks, room_for(slots)) }
+    }
+
     /// Forgets all slots; makes room for `slots`.
     pub(crate) fn reset(&mut self, slots: usize) {
         if self.marks.len() <= slots {
-            // A growing index asks for a little more each time: leave room.
-            self.marks.resize(slots + slots / 4 + 1, 0);
+            self.marks.resize(room_for(slots), 0);
         }
         if self.mark == u8::MAX {
             self.marks.fill(0);
@@ -37,6 +44,11 @@ impl Visited {
     pub(crate) fn bytes(&self) -> usize {
         self.marks.capacity()
     }
+}
+
+/// A growing index asks for a little more each time: leaves room.
+fn room_for(slots: usize) -> usize {
+    slots + slots / 4 + 1
 }
 
 #[cfg(test)]

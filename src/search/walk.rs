@@ -14,6 +14,7 @@ use crate::graph::{Graph, KEEP, row};
 use crate::quant::{Codes, Estimator};
 use crate::simd::Simd;
 use crate::store::{LIVE, Store};
+use crate::util::error::{Error, Result};
 use crate::util::memory::{LINE, prefetch};
 use crate::util::sync::AtomicU32;
 use std::collections::BinaryHeap;
@@ -65,6 +66,13 @@ impl Trail {
     /// What the marks of seen slots take: as much as the index has slots, whatever is asked for.
     pub(crate) fn visited_bytes(&self) -> usize {
         self.visited.bytes()
+    }
+
+    /// Makes room for walks through so many slots that keep the `ef` best, so that they need no memory.
+    pub(crate) fn make_room(&mut self, slots: usize, ef: usize) -> Result<()> {
+        self.visited.make_room(slots)?;
+        self.frontier.make_room(ef)?;
+        self.passing.try_reserve(ef.saturating_sub(self.passing.len())).map_err(|_| Error::memory(8 * ef))
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -96,6 +96,21 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Gives the memory behind the last slot back to the system, which a batch touched that is not to be. `also` is told where that is and
+    /// gives back what lies elsewhere. Tables of keys shrink to what they hold.
+    pub(crate) fn release_behind(&self, guard: &Guard, also: impl FnOnce(u32)) {
+        self.reuse.apart(|| {
+            let end = self.slots();
+            for array in [Some(&self.vectors), Some(&self.keys), self.scales.as_ref()].into_iter().flatten() {
+                array.release(end as usize);
+            }
+            also(end);
+        });
+        self.life.shrink(self, guard);
+    }
+}
+
 /// Takes back the last slots; `false` if others were handed out behind them.
 fn give_back(next: &AtomicU32, first: u32, count: u32) -> bool {
     next.compare_exchange(first + count, first, Ordering::AcqRel, Ordering::Relaxed).is_ok()

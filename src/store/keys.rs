@@ -142,6 +142,30 @@ impl KeyMap {
     }
 }
 
+impl KeyMap {
+    /// Keys that are in.
+    pub(crate) fn held(&self) -> usize {
+        self.shards.iter().map(|shard| shard.counts.lock().held).sum()
+    }
+
+    /// The most memory that so many more keys can add, while the tables that are copied are still there.
+    pub(crate) fn growth(&self, keys: usize, guard: &Guard) -> usize {
+        let mut grown = 0;
+        for shard in &self.shards {
+            let held = shard.counts.lock().held;
+            let table = shard.table.load(Ordering::Acquire, guard);
+            // SAFETY: as in `find`.
+            let cells = unsafe { table.as_ref() }.map_or(0, |table| table.cells.len());
+            // A share, and some for chance.
+            let share = held + 1 + keys.div_ceil(SHARDS) + keys / SHARDS / 8;
+            if share * 8 > cells * 7 {
+                grown += (share * 2).next_power_of_two().max(SMALLEST) * size_of::<AtomicU32>();
+            }
+        }
+        grown
+    }
+}
+
 impl Drop for KeyMap {
     fn drop(&mut self) {
         for shard in &mut self.shards {

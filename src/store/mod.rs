@@ -36,7 +36,7 @@ pub(crate) use run::Run;
 
 use crate::util::epoch::Guard;
 use crate::util::error::{Error, Result, Status};
-use crate::util::memory::{LINE, Segments, rounded_capacity};
+use crate::util::memory::{Foreign, LINE, Segments, rounded_capacity};
 use crate::util::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use kept::Kept;
 use life::{End, Life, Slots};
@@ -276,6 +276,16 @@ impl Store {
         self.life.undisturbed(since)
     }
 
+    /// The file that the arrays lie in, if they do.
+    pub(crate) fn file(&self) -> Option<&Foreign> {
+        self.vectors.file()
+    }
+
+    /// Keys that lead to a slot, claimed ones among them.
+    pub(crate) fn keys_held(&self) -> usize {
+        self.life.map.held()
+    }
+
     /// Bytes of a vector as it is held.
     pub(crate) fn vector_bytes(&self) -> usize {
         self.vector_bytes
@@ -299,6 +309,14 @@ impl Store {
         let bytes: usize = arrays.into_iter().flatten().map(|array| array.bytes(slots)).sum();
         let shared = size_of::<Self>() + size_of::<Shared>();
         (bytes + self.life.map.bytes(guard) + self.kept.bytes() + self.reuse.bytes() + shared) as u64
+    }
+
+    /// The most memory that `count` more vectors can add, of which so many take new slots.
+    pub(crate) fn growth(&self, count: usize, slots: usize, guard: &Guard) -> usize {
+        let there = self.slots() as usize;
+        let arrays = [Some(&self.vectors), Some(&self.keys), Some(&self.states), self.scales.as_ref()];
+        let arrays: usize = arrays.into_iter().flatten().map(|array| array.growth(there, there + slots)).sum();
+        arrays + self.life.map.growth(count, guard)
     }
 
     /// The state of a slot below [`Store::slots`].
@@ -673,7 +691,7 @@ mod tests {
         assert!(store.remove(2, &guard));
         assert!(store.revive(2, &guard).unwrap());
         assert_eq!(store.find(2, &guard), Some(newer));
-        assert_eq!(store.take_retired(), []);
+        assert!(store.take_retired().is_empty());
         assert!(store.remove(1, &guard) && store.forget_removed(1, &guard) && !store.forget_removed(1, &guard));
         assert!(!store.revive(1, &guard).unwrap());
         assert_eq!(store.take_retired(), [0]);

@@ -135,6 +135,12 @@ impl Reuse {
         *free = slots.into_iter().map(Reverse).collect();
     }
 
+    /// Does something while no slot is handed out.
+    pub(super) fn apart(&self, act: impl FnOnce()) {
+        let _free = self.places.free.lock();
+        act();
+    }
+
     pub(super) fn bytes(&self) -> usize {
         (self.retired.lock().capacity() + self.places.free.lock().capacity()) * size_of::<u32>()
     }

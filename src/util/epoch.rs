@@ -14,6 +14,9 @@ use std::ops::Deref;
 
 /// Idle handles kept for the next readers; more readers than this at once register anew each time.
 const IDLE: usize = 64;
+/// About what the collector takes for itself, and what it takes for a handle: places for 64 things to free.
+const COLLECTOR: usize = 3 << 10;
+const HANDLE: usize = 2304;
 
 struct Handle(LocalHandle);
 
@@ -38,6 +41,11 @@ impl Epochs {
         let handle = self.idle.pop().unwrap_or_else(|| Handle(self.collector.register()));
         let guard = ManuallyDrop::new(handle.0.pin());
         Pin { epochs: self, handle: ManuallyDrop::new(handle), guard }
+    }
+
+    /// Memory of the collector and its idle handles, but for what it is about to free.
+    pub(crate) fn bytes(&self) -> usize {
+        COLLECTOR + IDLE * size_of::<(usize, Handle)>() + self.idle.len() * HANDLE
     }
 
     /// As [`Epochs::pin`], for a piece of work that goes on over several calls. What is unlinked meanwhile stays allocated.

@@ -21,6 +21,7 @@ pub(crate) const SEGMENTS: usize = (32 - FIRST_BITS) as usize + 1;
 /// From this size on a block is mapped by itself; smaller ones come from the allocator, which packs them tighter.
 const MAP_FROM: usize = 1 << 20;
 const HUGE_PAGE: usize = 2 << 20;
+const PAGE: usize = 4096;
 /// Every block starts on a cache line.
 pub(crate) const LINE: usize = 64;
 
@@ -57,6 +58,11 @@ impl Lines {
         self.0.resize(bytes.div_ceil(LINE), Line([0; LINE]));
     }
 
+    /// Room for so many bytes in all.
+    pub(crate) fn make_room(&mut self, bytes: usize) -> Result<()> {
+        make_room(&mut self.0, bytes.div_ceil(LINE))
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: as in `bytes_mut`.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LINE) }
@@ -71,6 +77,28 @@ impl Lines {
     pub(crate) fn capacity(&self) -> usize {
         self.0.capacity() * LINE
     }
+}
+
+/// Room for `count` items in all.
+pub(crate) fn make_room<T>(items: &mut Vec<T>, count: usize) -> Result<()> {
+    let more = count.saturating_sub(items.len());
+    items.try_reserve(more).map_err(|_| Error::memory(more.saturating_mul(size_of::<T>())))
+}
+
+/// What an iterator of known length has.
+pub(crate) fn gather<T>(items: impl ExactSizeIterator<Item = T>) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    make_room(&mut all, items.len())?;
+    all.extend(items);
+    Ok(all)
+}
+
+/// `count` times the same.
+pub(crate) fn repeated<T: Clone>(value: T, count: usize) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    make_room(&mut all, count)?;
+    all.resize(count, value);
+    Ok(all)
 }
 
 /// An empty vector with room for `count` items, on huge pages if it is large. Items must not be touched at random before these
@@ -131,7 +159,7 @@ impl Block {
     fn release(&self, from: usize) {
         #[cfg(target_os = "linux")]
         if self.mapped {
-            let from = from.next_multiple_of(4096);
+            let from = from.next_multiple_of(PAGE);
             if from < self.bytes {
                 // SAFETY: whole pages of a private mapping of our own, which nobody uses meanwhile; a refusal changes nothing.
                 unsafe {
@@ -143,10 +171,43 @@ impl Block {
         let _ = from;
     }
 
-    /// Memory that a block holds when only its first `used` bytes were ever touched.
+    /// Memory that a block holds when only its first `used` bytes were ever touched. The system gives whole huge pages where it can, so
+    /// it is asked about the last one.
     fn resident(&self, used: usize) -> usize {
-        if self.mapped { used.next_multiple_of(4096).min(self.bytes) } else { self.bytes }
+        if !self.mapped {
+            return self.bytes;
+        }
+        let touched = used.next_multiple_of(PAGE).min(self.bytes);
+        let whole = if self.bytes < HUGE_PAGE { 0 } else { touched / HUGE_PAGE * HUGE_PAGE };
+        let rest = (self.bytes - whole).min(HUGE_PAGE);
+        whole + present(self.start.as_ptr().wrapping_add(whole), rest).unwrap_or(touched - whole)
     }
+
+    /// Memory that a block of so many bytes may hold at most when its first `used` bytes are touched.
+    fn most(bytes: usize, used: usize) -> usize {
+        if bytes < MAP_FROM || used == 0 {
+            return if bytes < MAP_FROM { bytes } else { 0 };
+        }
+        used.next_multiple_of(if bytes < HUGE_PAGE { PAGE } else { HUGE_PAGE }).min(bytes.next_multiple_of(PAGE))
+    }
+}
+
+/// How much of a piece of an anonymous mapping, of at most a huge page, is there; `None` where the system does not tell.
+#[cfg(target_os = "linux")]
+fn present(start: *mut u8, bytes: usize) -> Option<usize> {
+    let mut pages = [0u8; HUGE_PAGE / PAGE];
+    let count = bytes / PAGE;
+    if count == 0 {
+        return Some(0);
+    }
+    // SAFETY: whole pages of a mapping of ours, at most as many as `pages` has bytes, one of which is written for each.
+    let told = unsafe { libc::mincore(start.cast(), bytes, pages.as_mut_ptr()) };
+    (told == 0).then(|| pages[..count].iter().filter(|&&page| page & 1 != 0).count() * PAGE)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn present(_start: *mut u8, _bytes: usize) -> Option<usize> {
+    None
 }
 
 impl Drop for Block {
@@ -168,7 +229,7 @@ impl Drop for Block {
 /// Maps private zero pages; `None` where the platform has no such call.
 #[cfg(unix)]
 fn map_anonymous(bytes: usize) -> Option<Result<Block>> {
-    let bytes = bytes.next_multiple_of(4096);
+    let bytes = bytes.next_multiple_of(PAGE);
     let slack = if bytes >= HUGE_PAGE { HUGE_PAGE } else { 0 };
     // Address space, not memory: pages are committed when they are first touched. NORESERVE, because a segment that doubles the
     // index must not be refused for a size that it may never reach.
@@ -304,6 +365,11 @@ impl Segments {
         self.stride
     }
 
+    /// The foreign bytes that the array lies in, if it does.
+    pub(crate) fn file(&self) -> Option<&Foreign> {
+        self._file.as_deref()
+    }
+
     /// Makes room for `records` records; those that exist stay where they are. On failure nothing has changed.
     /// Concurrent calls are allowed; each waits for the other.
     pub(crate) fn grow(&self, records: usize) -> Result<()> {
@@ -361,10 +427,26 @@ impl Segments {
             return used * self.stride;
         }
         let blocks = self.blocks.lock();
-        blocks
-            .iter()
-            .enumerate()
-            .map(|(segment, block)| block.resident(used.saturating_sub(segment_start(segment)) * self.stride))
+        let list = blocks.capacity() * size_of::<Block>();
+        let touched = |segment| used.saturating_sub(segment_start(segment)) * self.stride;
+        list + blocks.iter().enumerate().map(|(segment, block)| block.resident(touched(segment))).sum::<usize>()
+    }
+
+    /// The most memory that can be added when records `used..more` are made and touched, where those before are.
+    pub(crate) fn growth(&self, used: usize, more: usize) -> usize {
+        if self._file.is_some() || more <= used {
+            return 0;
+        }
+        let blocks = self.blocks.lock();
+        let first = segment_of(used as u32);
+        let segments = (first..SEGMENTS).take_while(|&segment| segment_start(segment) < more);
+        segments
+            .map(|segment| {
+                let (start, end) = (segment_start(segment), segment_end(segment));
+                let touched = |records: usize| (records.clamp(start, end) - start) * self.stride;
+                let most = Block::most((end - start).saturating_mul(self.stride), touched(more));
+                most.saturating_sub(blocks.get(segment).map_or(0, |block| block.resident(touched(used))))
+            })
             .sum()
     }
 }

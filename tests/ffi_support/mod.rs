@@ -49,6 +49,7 @@ pub(crate) fn options(dimensions: u32) -> kith_options {
         distance: None,
         distance_ctx: null_mut(),
         graph_from: 0,
+        memory_limit: 0,
     }
 }
 

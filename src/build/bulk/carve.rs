@@ -8,6 +8,7 @@ use super::team::{Hand, Team, zeros};
 use crate::distance::tile::{Own, Point, Selection, Side, nearest};
 use crate::graph::mix;
 use crate::util::error::Result;
+use crate::util::memory::gather;
 
 /// Vectors of a leaf, at most; at least two.
 const LEAF: usize = 512;
@@ -87,9 +88,13 @@ pub(super) struct Carver<'a> {
     keys: Vec<u64>,
 }
 
+/// What is drawn by, and the member.
+fn drawn_by(path: u64) -> impl Fn(u32) -> (u64, u32) {
+    move |i| (mix(path ^ mix(u64::from(i))), i)
+}
+
 /// The members of a cluster that lead its parts.
-fn leaders(list: &[u32], count: usize, path: u64) -> Vec<u32> {
-    let mut drawn: Vec<(u64, u32)> = list.iter().map(|&i| (mix(path ^ mix(u64::from(i))), i)).collect();
+fn leaders(mut drawn: Vec<(u64, u32)>, count: usize) -> Vec<u32> {
     if count < drawn.len() {
         drawn.select_nth_unstable(count);
         drawn.truncate(count);
@@ -125,8 +130,8 @@ impl<'a> Carver<'a> {
 /// Chooses leaders of all members of a layer.
 pub(super) fn lead(layer: Layer<'_>, carving: Carving, team: &Team<'_>, share: usize) -> Result<Leaders> {
     let count = layer.len();
-    let all: Vec<u32> = (0..count as u32).collect();
-    let leaders = leaders(&all, (count / FOLLOWERS).clamp(FEWEST_LEADERS, MOST_LEADERS), mix(carving.seed));
+    let most = (count / FOLLOWERS).clamp(FEWEST_LEADERS, MOST_LEADERS);
+    let leaders = leaders(gather((0..count as u32).map(drawn_by(mix(carving.seed))))?, most);
     let copies = carving.copies.0.min(leaders.len());
     let mut packer = Carver::default();
     packer.pack(layer, &leaders);
@@ -149,7 +154,7 @@ pub(super) fn lead(layer: Layer<'_>, carving: Carving, team: &Team<'_>, share: u
 pub(super) fn clusters(leaders: &Leaders) -> Result<Clusters> {
     let (count, copies) = (leaders.reach.len(), leaders.copies);
     if count <= ALL_AT_ONCE {
-        return Ok(Clusters { starts: vec![0, count], members: (0..count as u32).collect(), order: vec![0] });
+        return Ok(Clusters { starts: vec![0, count], members: gather(0..count as u32)?, order: vec![0] });
     }
     let mut starts = vec![0_usize; leaders.leaders.len() + 1];
     leaders.chosen.iter().for_each(|&leader| starts[usize::from(leader) + 1] += 1);
@@ -201,7 +206,7 @@ fn part<'a>(
     if depth > DEEPEST {
         return deal(list, path, leaf);
     }
-    let leaders = leaders(list, list.len() * copies / AIM + 1, path);
+    let leaders = leaders(list.iter().copied().map(drawn_by(path)).collect(), list.len() * copies / AIM + 1);
     let copies = copies.min(leaders.len());
     carver.pack(layer, &leaders);
     carver.assign(layer, None, list.iter().copied(), copies);
@@ -221,7 +226,7 @@ fn part<'a>(
 
 /// Leaves of vectors that a hash brings together.
 fn deal(list: &[u32], path: u64, leaf: &mut impl FnMut(&[u32])) {
-    let mixed = leaders(list, list.len(), path);
+    let mixed = leaders(list.iter().copied().map(drawn_by(path)).collect(), list.len());
     // Of nearly equal size, so that none has a single member.
     for members in mixed.chunks(list.len().div_ceil(list.len().div_ceil(LEAF))) {
         let mut members = members.to_vec();

@@ -163,6 +163,11 @@ impl Codes {
         })
     }
 
+    /// Bytes that floats take.
+    pub(super) fn real_bytes(pile: Pile<'_>) -> usize {
+        pile.slots.len() * 4 * (pile.scoring.dimensions as usize + 1)
+    }
+
     /// Floats: what bytes tell too little of.
     pub(super) fn real(pile: Pile<'_>, team: &Team<'_>, share: usize) -> Result<Self> {
         let source = Source::new(pile, team)?;

@@ -29,6 +29,7 @@ pub(super) fn codes(pile: Pile<'_>, team: &Team<'_>, share: usize) -> Result<Cod
         return Ok(codes);
     }
     drop(codes);
+    (team.afford)(Codes::real_bytes(pile))?;
     Codes::real(pile, team, 0)
 }
 

@@ -37,8 +37,10 @@ pub(crate) use install::install;
 pub(crate) use source::Pile;
 pub(crate) use team::Team;
 
+use crate::distance::Element;
 use crate::graph::{Entry, Graph, mix};
 use crate::util::error::Result;
+use crate::util::memory::{gather, roomy};
 use carve::{Carver, Carving};
 use codes::Codes;
 use layer::{Layer, Rows};
@@ -52,6 +54,15 @@ pub(crate) const MOST_M: usize = 32;
 /// Neighbours that a leaf offers a vector, and where it is the only leaf.
 const NEAR: usize = 4;
 const NEAR_OF_ALL: usize = 48;
+
+/// About the most memory that a build of so many vectors takes while it works, where bytes do for codes: codes, sketches, reservoirs, and
+/// clusters or rows.
+pub(crate) fn memory(count: usize, element: Element, dimensions: usize, m: usize) -> usize {
+    let code = if element == Element::B1 { dimensions / 8 } else { dimensions };
+    let kept = code + size_of::<Sketch>() + reservoir::BYTES + 24;
+    let passing = (4 * FULL.copies.0).max(12 * m);
+    count * (kept + passing)
+}
 
 /// How much work a graph is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +96,7 @@ pub(crate) fn build(pile: Pile<'_>, graph: &Graph, effort: Effort, team: &Team<'
     let left = team.total - team.done.get();
     let share = |percent: usize| left * percent / 100;
     let codes = guard::codes(pile, team, share(3))?;
-    let twins = Twins::find(&codes, (0..codes.len() as u32).collect(), team)?;
+    let twins = Twins::find(&codes, gather(0..codes.len() as u32)?, team)?;
     let sketches = sketch::sketches(&codes, &twins.distinct, graph.seed(), team, share(2))?;
     let height = |place: u32| graph.level(pile.slots[place as usize]);
     let (top, entry) = (0..codes.len() as u32).map(|place| (height(place), u32::MAX - place)).max().unwrap_or_default();
@@ -96,7 +107,9 @@ pub(crate) fn build(pile: Pile<'_>, graph: &Graph, effort: Effort, team: &Team<'
     };
     let mut levels = vec![whole_level(&codes, &sketches, twins, (graph.m(), entry), order(0), team)?];
     for level in 1..=top {
-        let members: Vec<u32> = (0..codes.len() as u32).filter(|&place| height(place) >= level).collect();
+        let there = |place: &u32| height(*place) >= level;
+        let mut members = roomy((0..codes.len() as u32).filter(there).count())?;
+        members.extend((0..codes.len() as u32).filter(there));
         levels.push(upper_level(&codes, &sketches, members, order(level), team)?);
     }
     Ok(Built { levels, entry: Entry { slot: pile.slots[entry as usize], level: top } })
@@ -121,9 +134,9 @@ fn whole_level(
 ) -> Result<Level> {
     let layer = Layer { codes, sketches, members: &twins.distinct, sticky: &twins.sticky };
     let mut rows = link(layer, order, team)?;
-    kept::span(layer, &mut rows, m, twins.number(entry));
-    let mut rows = twins.spread(rows);
-    twins.hang(&mut rows, m);
+    kept::span(layer, &mut rows, m, twins.number(entry))?;
+    let mut rows = twins.spread(rows)?;
+    twins.hang(&mut rows, m)?;
     Ok(Level { members: twins.members, rows })
 }
 
@@ -131,7 +144,7 @@ fn whole_level(
 fn upper_level(codes: &Codes, sketches: &[Sketch], members: Vec<u32>, order: Order, team: &Team<'_>) -> Result<Level> {
     let twins = Twins::find(codes, members, team)?;
     let layer = Layer { codes, sketches, members: &twins.distinct, sticky: &twins.sticky };
-    let rows = twins.spread(link(layer, order, team)?);
+    let rows = twins.spread(link(layer, order, team)?)?;
     Ok(Level { members: twins.members, rows })
 }
 
@@ -139,7 +152,7 @@ fn upper_level(codes: &Codes, sketches: &[Sketch], members: Vec<u32>, order: Ord
 fn link(layer: Layer<'_>, order: Order, team: &Team<'_>) -> Result<Rows> {
     let Order { degree, carving, share } = order;
     if layer.len() <= reservoir::SIZE {
-        return Ok(prune::rows_of_few(layer, degree));
+        return prune::rows_of_few(layer, degree);
     }
     let reservoirs = Reservoirs::new(layer.len(), team)?;
     let leaders = carve::lead(layer, carving, team, share / 8)?;

@@ -7,6 +7,7 @@ use super::team::{Team, zeros};
 use crate::distance::tile::{Side, distances};
 use crate::graph::NONE;
 use crate::util::error::Result;
+use crate::util::memory::{repeated, roomy};
 
 /// Vectors that a thread works on at a time.
 const PART: usize = 256;
@@ -74,13 +75,13 @@ impl Chooser {
 }
 
 /// Rows of so few vectors that each may choose among all.
-pub(super) fn rows_of_few(layer: Layer<'_>, degree: usize) -> Rows {
-    let (mut links, mut chooser) = (vec![NONE; layer.len() * degree], Chooser::default());
+pub(super) fn rows_of_few(layer: Layer<'_>, degree: usize) -> Result<Rows> {
+    let (mut links, mut chooser) = (repeated(NONE, layer.len() * degree)?, Chooser::default());
     for (i, row) in (0..).zip(links.chunks_mut(degree)) {
         let others: Vec<u32> = (0..layer.len() as u32).filter(|&other| other != i).collect();
         chooser.choose_among(layer, i, &others, row);
     }
-    Rows { degree, links }
+    Ok(Rows { degree, links })
 }
 
 /// Rows of chosen candidates.
@@ -113,7 +114,7 @@ pub(super) fn rows(
 /// Adds the links back: those that are missing, grouped by the row that lacks them, each row once.
 pub(super) fn link_back(layer: Layer<'_>, rows: &mut Rows, team: &Team<'_>, share: usize) -> Result<()> {
     let (count, degree) = (layer.len(), rows.degree);
-    let mut missing: Vec<Vec<(u32, u32)>> = vec![Vec::new(); count.div_ceil(PART)];
+    let mut missing: Vec<Vec<(u32, u32)>> = repeated(Vec::new(), count.div_ceil(PART))?;
     team.each(missing.iter_mut(), share, |piece, missing, (): &mut ()| {
         let first = (piece * PART) as u32;
         for i in first..(first + PART as u32).min(count as u32) {
@@ -123,7 +124,9 @@ pub(super) fn link_back(layer: Layer<'_>, rows: &mut Rows, team: &Team<'_>, shar
             missing.extend(rows.row(i).iter().filter(|&&to| !rows.row(to).contains(&i)).map(|&to| (to, i)));
         }
     })?;
-    let mut missing: Vec<(u32, u32)> = missing.into_iter().flatten().collect();
+    let parts = missing;
+    let mut missing: Vec<(u32, u32)> = roomy(parts.iter().map(Vec::len).sum())?;
+    missing.extend(parts.into_iter().flatten());
     missing.sort_unstable();
     team.each(rows.links.chunks_mut(PART * degree), share, |piece, links, (chooser, all): &mut (Chooser, Vec<u32>)| {
         let first = (piece * PART) as u32;

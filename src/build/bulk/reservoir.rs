@@ -103,6 +103,9 @@ impl Reservoir {
     }
 }
 
+/// Memory of a vector's reservoir.
+pub(super) const BYTES: usize = size_of::<Mutex<Reservoir>>();
+
 /// Reservoirs in a part.
 const PART: usize = 8192;
 

@@ -18,6 +18,8 @@ pub(crate) struct Team<'a> {
     pub(crate) total: usize,
     /// How much of the total is done.
     pub(crate) done: Cell<usize>,
+    /// Asked before so many bytes are taken that [`super::memory`] does not count.
+    pub(crate) afford: &'a dyn Fn(usize) -> Result<()>,
 }
 
 /// What a piece of work may ask of its team.

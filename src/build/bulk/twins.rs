@@ -8,6 +8,7 @@ use super::layer::Rows;
 use super::team::{Team, zeros};
 use crate::graph::{KEEP, NONE, mix};
 use crate::util::error::Result;
+use crate::util::memory::{repeated, roomy};
 
 /// Vectors that a thread hashes at a time.
 const PART: usize = 4096;
@@ -32,10 +33,11 @@ impl Twins {
     pub(super) fn find(codes: &Codes, members: Vec<u32>, team: &Team<'_>) -> Result<Self> {
         let firsts = firsts(codes, &members, team)?;
         let own = (0..).zip(&firsts).filter(|(i, first)| i == *first);
-        let distinct = own.map(|(i, _): (u32, _)| members[i as usize]).collect();
-        let mut equal = vec![0_u32; members.len()];
+        let (mut distinct, mut sticky) = (roomy(members.len())?, roomy(members.len())?);
+        distinct.extend(own.map(|(i, _): (u32, _)| members[i as usize]));
+        let mut equal = zeros::<u32>(members.len())?;
         firsts.iter().for_each(|&first| equal[first as usize] += 1);
-        let sticky = equal.into_iter().filter(|&equal| equal > 0).map(|equal| equal > MANY).collect();
+        sticky.extend(equal.into_iter().filter(|&equal| equal > 0).map(|equal| equal > MANY));
         Ok(Self { members, firsts, distinct, sticky })
     }
 
@@ -48,19 +50,20 @@ impl Twins {
 
     /// Rows of all members from those of the distinct ones; links become places. A twin has the links of the first, which are not kept,
     /// and one to it.
-    pub(super) fn spread(&self, rows: Rows) -> Rows {
+    pub(super) fn spread(&self, rows: Rows) -> Result<Rows> {
         let degree = rows.degree;
         let rename = |link: u32| match link {
             NONE => NONE,
             _ => self.distinct[(link & !KEEP) as usize] | link & KEEP,
         };
         if self.distinct.len() == self.members.len() {
-            let links = rows.links.into_iter().map(rename).collect();
-            return Rows { degree, links };
+            let mut links = rows.links;
+            links.iter_mut().for_each(|link| *link = rename(*link));
+            return Ok(Rows { degree, links });
         }
-        let mut links = Vec::with_capacity(self.members.len() * degree);
+        let mut links = roomy(self.members.len() * degree)?;
         // Of each member that is the first, its number among the distinct ones.
-        let mut numbers = vec![0; self.members.len()];
+        let mut numbers = zeros::<u32>(self.members.len())?;
         let mut next = 0;
         for (i, &first) in (0..).zip(&self.firsts) {
             if first == i {
@@ -75,17 +78,17 @@ impl Twins {
                 links.extend(row.iter().map(|&link| if link == NONE { NONE } else { rename(link) & !KEEP }));
             }
         }
-        Rows { degree, links }
+        Ok(Rows { degree, links })
     }
 
     /// Hangs the twins of level 0, whose members are the whole pile, below their firsts: one below it, and the others below that one.
-    pub(super) fn hang(&self, rows: &mut Rows, m: usize) {
+    pub(super) fn hang(&self, rows: &mut Rows, m: usize) -> Result<()> {
         if self.distinct.len() == self.members.len() {
-            return;
+            return Ok(());
         }
         let children = (m / 2).max(2);
-        let mut groups: Vec<(u32, u32)> = (0..).zip(&self.firsts).map(|(i, &first)| (first, i)).collect();
-        groups.retain(|(first, twin)| first != twin);
+        let mut groups: Vec<(u32, u32)> = roomy(self.members.len() - self.distinct.len())?;
+        groups.extend((0..).zip(&self.firsts).map(|(i, &first)| (first, i)).filter(|(first, twin)| first != twin));
         groups.sort_unstable();
         for group in groups.chunk_by(|a, b| a.0 == b.0) {
             let (first, twin) = group[0];
@@ -94,6 +97,7 @@ impl Twins {
                 tie(rows, group[(i - 1) / children].1, twin);
             }
         }
+        Ok(())
     }
 }
 
@@ -110,9 +114,9 @@ fn firsts(codes: &Codes, members: &[u32], team: &Team<'_>) -> Result<Vec<u32>> {
         }
     })?;
     // Open addressing at half load; the hash of the lower bits, mixed, is the place.
-    let mut table = vec![u32::MAX; (members.len() * 2).next_power_of_two()];
+    let mut table = repeated(u32::MAX, (members.len() * 2).next_power_of_two())?;
     let mask = table.len() - 1;
-    let mut firsts = Vec::with_capacity(members.len());
+    let mut firsts = roomy(members.len())?;
     for (i, &member) in (0..).zip(members) {
         let mut at = mix(hashes[i as usize]) as usize & mask;
         loop {

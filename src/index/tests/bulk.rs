@@ -161,7 +161,14 @@ fn every_level_builds_the_same_graph() {
             let mut scoring = index.scoring.clone();
             scoring.level = level;
             let pile = Pile { store, scoring: &scoring, slots: &slots };
-            let team = Team { pool: &Pool::default(), threads, progress: None, total: slots.len(), done: Cell::new(0) };
+            let team = Team {
+                pool: &Pool::default(),
+                threads,
+                progress: None,
+                total: slots.len(),
+                done: Cell::new(0),
+                afford: &|_| Ok(()),
+            };
             let built = format!("{:?}", bulk::build(pile, &graph, bulk::FULL, &team).unwrap());
             let first = first.get_or_insert_with(|| built.clone());
             assert!(*first == built, "{metric:?} {element:?} {level:?} {threads} threads");

@@ -51,9 +51,9 @@ fn settled(index: &Index) {
         assert!(audit.is_clean() && audit.leaving == 0, "{audit:#?}");
         assert_eq!(u64::from(audit.linked), info.count);
     }
-    if let Some(check) = index.check() {
-        assert_eq!((check.unreachable, check.faults, check.linked), (0, 0, info.count));
-    }
+    let health = index.check().unwrap();
+    assert!(health.is_sound(), "{health:?}");
+    assert_eq!(health.graph.linked, if index.config.kind == Kind::Graph { info.count } else { 0 });
 }
 
 type Model = BTreeMap<u64, Vec<f32>>;
@@ -253,7 +253,7 @@ fn the_last_vector_can_go_and_others_can_come() {
         }
         index.compact(&BuildOptions::default()).unwrap();
         let info = index.describe();
-        assert_eq!((info.count, info.removed, index.check().unwrap().linked), (0, 0, 0));
+        assert_eq!((info.count, info.removed, index.check().unwrap().graph.linked), (0, 0, 0));
         let opened = reopened(&index);
         for (key, vector) in &model {
             let to = if round == 1 { &opened } else { &index };

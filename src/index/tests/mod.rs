@@ -3,6 +3,9 @@
 mod crash;
 mod durable;
 mod holding;
+mod long_life;
+mod refusal;
+mod refusing;
 
 use super::config::{Kind, Options};
 use super::{Index, LogOptions};
