@@ -1,6 +1,6 @@
 """How much memory does which recall take? One table per set, one line per quantizer, from real runs of `benches/peer.rs`.
 
-    memory.py PEER SET... [--quantizers 0,1,3,4,5] [--rounds 3]
+    memory.py PEER SET... [--quantizers 0,6,7,1,3,4,5] [--rounds 3]
 
 PEER is the program (`cargo bench --bench peer --no-run` names it), a SET is what sets.py describes. Bytes per vector are all that the index
 holds, graph and keys included; hnswlib's are those of its element (M 16) and of its lists of upper levels. The lines of README.md come from
@@ -24,6 +24,8 @@ NAMES = {
     3: "`BYTES`",
     4: "`LEADING8`",
     5: "`LEADING8_FINE`",
+    6: "`PROJECTED2`",
+    7: "`PROJECTED1`",
 }
 EFS = [10, 14, 20, 28, 40, 56, 80, 112, 160, 256]
 RECALLS = [0.90, 0.95, 0.99]
@@ -92,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("peer")
     parser.add_argument("sets", nargs="+")
-    parser.add_argument("--quantizers", default="0,1,3,4,5", help="numbers of kith.h")
+    parser.add_argument("--quantizers", default="0,6,7,1,3,4,5", help="numbers of kith.h")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     quantizers = [int(number) for number in options.quantizers.split(",")]

@@ -155,6 +155,13 @@ pub enum kith_quantizer_values {
     KITH_QUANTIZER_LEADING8 = 4,
     /// As KITH_QUANTIZER_LEADING8, with the fewest directions that hold 98.5 % of the variance: more memory, more recall.
     KITH_QUANTIZER_LEADING8_FINE = 5,
+    /// As KITH_QUANTIZER_PROJECTED4, but a code holds 2 bits for each of 224, 480, 736, 992 or 2,016 directions: half the memory of a code for
+    /// the same directions, or twice the directions in the same memory. Estimates are about twice as far off, so that a search needs more
+    /// breadth for the same recall.
+    KITH_QUANTIZER_PROJECTED2 = 6,
+    /// As KITH_QUANTIZER_PROJECTED4, but a code holds 1 bit for each of 448, 960, 1,472, 1,984 or 4,032 directions. For vectors of many
+    /// dimensions whose variance is spread over most of them.
+    KITH_QUANTIZER_PROJECTED1 = 7,
 }
 
 /// Whose file something is, for kith_import() and kith_export().

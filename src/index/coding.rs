@@ -7,7 +7,7 @@
 use super::config::Quantizer;
 use super::holding::View;
 use super::{Core, Index};
-use crate::quant::{self, Codes, Sample, Workspace};
+use crate::quant::{self, Codes, Sample, Width, Workspace};
 use crate::util::error::Result;
 use crate::util::progress::Work;
 use crossbeam_epoch::{Guard, Owned, Shared};
@@ -142,7 +142,8 @@ impl Index {
         let step = (u64::from(slots) / wanted).max(1);
         let vectors = (0..wanted.min(u64::from(slots))).map(|i| store.vector_slice((i * step) as u32)).collect();
         let sample = Sample { metric, element, dimensions, vectors };
-        let Some(codec) = quant::train(&sample, self.config.seed, threads, &self.pool)? else {
+        let width = self.config.quantizer.width().unwrap_or(Width::Four);
+        let Some(codec) = quant::train(width, &sample, self.config.seed, threads, &self.pool)? else {
             // Asked again when there is twice as much to learn from.
             core.codes_from.store(slots.saturating_mul(2), Ordering::Relaxed);
             return Ok(Coded::BeforeOrNot);

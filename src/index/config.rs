@@ -1,7 +1,7 @@
 //! What may a caller choose, and which choices are valid together? Options in, a checked `Config` out.
 
 use crate::distance::{Custom, Element, Metric};
-use crate::quant::{self, Reduction};
+use crate::quant::{self, Reduction, Width};
 use crate::store::Removal;
 use crate::util::error::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,16 +54,39 @@ pub enum Quantizer {
     Leading8 = 4,
     /// The same with more directions.
     Leading8Fine = 5,
+    /// As `Projected4`, with 2 bits for each direction, and twice as many directions in the same memory.
+    Projected2 = 6,
+    /// As `Projected4`, with 1 bit for each direction, and four times as many directions in the same memory.
+    Projected1 = 7,
 }
 
 impl Quantizer {
     /// How vectors are reduced, if they are.
     pub(crate) fn reduction(self) -> Option<Reduction> {
         match self {
-            Self::Auto | Self::None | Self::Projected4 => None,
+            Self::Auto | Self::None | Self::Projected4 | Self::Projected2 | Self::Projected1 => None,
             Self::Bytes => Some(Reduction::Every),
             Self::Leading8 => Some(Reduction::Leading),
             Self::Leading8Fine => Some(Reduction::Fine),
+        }
+    }
+
+    /// The width of the codes that walks go by, where there are such.
+    pub(crate) fn width(self) -> Option<Width> {
+        match self {
+            Self::Auto | Self::Projected4 => Some(Width::Four),
+            Self::Projected2 => Some(Width::Two),
+            Self::Projected1 => Some(Width::One),
+            Self::None | Self::Bytes | Self::Leading8 | Self::Leading8Fine => None,
+        }
+    }
+
+    /// What codes of this width are called.
+    pub(crate) fn of_width(width: Width) -> Self {
+        match width {
+            Width::Four => Self::Projected4,
+            Width::Two => Self::Projected2,
+            Width::One => Self::Projected1,
         }
     }
 }
@@ -90,9 +113,11 @@ impl TryFrom<u32> for Quantizer {
             3 => Ok(Self::Bytes),
             4 => Ok(Self::Leading8),
             5 => Ok(Self::Leading8Fine),
+            6 => Ok(Self::Projected2),
+            7 => Ok(Self::Projected1),
             _ => Err(Error::unsupported(format!(
-                "quantizer is {value}, known are 0 (auto), 1 (none), 2 (projected, 4 bits), 3 (bytes), 4 and 5 (leading, 8 \
-                 bits)"
+                "quantizer is {value}, known are 0 (auto), 1 (none), 2, 6 and 7 (projected, 4, 2 and 1 bits), 3 (bytes), 4 \
+                 and 5 (leading, 8 bits)"
             ))),
         }
     }
@@ -195,12 +220,13 @@ impl Config {
             check_reduction(options, kind)?;
         }
         let quantizer = match (kind, options.quantizer) {
-            (Kind::Graph, Quantizer::Projected4)
+            (Kind::Graph, asked @ (Quantizer::Projected4 | Quantizer::Projected2 | Quantizer::Projected1))
                 if !quant::is_possible(options.metric, options.dimensions as usize) =>
             {
                 return Err(Error::unsupported(format!(
-                    "quantizer is 2 (projected, 4 bits) with metric {} and dimensions {}: it needs L2, inner product or cosine and at \
-                     most {} dimensions",
+                    "quantizer is {} (projected) with metric {} and dimensions {}: it needs L2, inner product or cosine and at most \
+                     {} dimensions",
+                    asked as u32,
                     options.metric.name(),
                     options.dimensions,
                     quant::MOST_DIMENSIONS
@@ -212,8 +238,11 @@ impl Config {
                 Quantizer::None
             }
             (Kind::Graph, quantizer) => quantizer,
-            (_, Quantizer::Projected4) => {
-                return Err(Error::unsupported("quantizer is 2 (projected, 4 bits) with kind flat, which is exact"));
+            (_, asked @ (Quantizer::Projected4 | Quantizer::Projected2 | Quantizer::Projected1)) => {
+                return Err(Error::unsupported(format!(
+                    "quantizer is {} (projected) with kind flat, which is exact",
+                    asked as u32
+                )));
             }
             _ => Quantizer::None,
         };

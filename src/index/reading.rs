@@ -502,7 +502,7 @@ impl Index {
             bytes: self.bytes(core, &pin),
             quantizer: match (view.reducer(), codes) {
                 (Some(_), _) => self.config.quantizer,
-                (None, Some(_)) => Quantizer::Projected4,
+                (None, Some(codes)) => Quantizer::of_width(codes.codec.width()),
                 (None, None) => Quantizer::None,
             },
             held: scoring.element,

@@ -8,7 +8,7 @@ use crate::disk::Source;
 use crate::distance::{Element, Metric};
 use crate::graph::{Entry, Graph, KEEP};
 use crate::index::config::{Config, Kind, OpenFlags, Options, Quantizer};
-use crate::quant::{self, Codes, Reducer, Workspace};
+use crate::quant::{self, Codes, Reducer, Width, Workspace};
 use crate::store::{EMPTY, Held, LIVE, Store};
 use crate::util::epoch::Epochs;
 use crate::util::error::{Result, Status};
@@ -164,9 +164,9 @@ impl Sample {
     }
 
     /// The same with codes. The vectors are not empty.
-    pub(super) fn coded(mut self) -> Self {
+    pub(super) fn coded(mut self, width: Width) -> Self {
         if self.store.held() == Held::AsGiven {
-            self.config.quantizer = Quantizer::Projected4;
+            self.config.quantizer = Quantizer::of_width(width);
         }
         let Config { metric, element, dimensions, .. } = self.config;
         let slots = 0..self.store.slots();
@@ -174,7 +174,7 @@ impl Sample {
         let element = if self.store.held() == Held::U8 { Element::U8 } else { element };
         let sample = quant::Sample { metric, element, dimensions: dimensions as usize, vectors };
         let codec =
-            quant::train(&sample, 1, 1, &Pool::default()).expect("memory for a codec").expect("vectors that vary");
+            quant::train(width, &sample, 1, 1, &Pool::default()).expect("memory for a codec").expect("vectors that vary");
         let codes = Codes::new(codec);
         codes.grow(slots.end as usize).expect("memory for codes");
         let mut work = Workspace::default();
@@ -214,7 +214,9 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         removed.bytes(Keep::All),
         removed.linked(4, &mut Random::new(3)).bytes(Keep::All),
         Sample::new(Element::U8, Metric::Cosine, 8, 40).linked(2, &mut Random::new(4)).bytes(Keep::All),
-        Sample::new(Element::U8, Metric::L2, 24, 50).linked(3, &mut Random::new(6)).coded().bytes(Keep::All),
+        Sample::new(Element::U8, Metric::L2, 24, 50).linked(3, &mut Random::new(6)).coded(Width::Four).bytes(Keep::All),
+        Sample::new(Element::F16, Metric::L2, 70, 40).linked(3, &mut Random::new(13)).coded(Width::Two).bytes(Keep::All),
+        Sample::new(Element::I8, Metric::Cosine, 460, 40).linked(3, &mut Random::new(14)).coded(Width::One).bytes(Keep::All),
         Sample::new(Element::F32, Metric::L2, 60, 40)
             .linked(3, &mut Random::new(7))
             .whole(&mut Random::new(8))
@@ -222,7 +224,7 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         Sample::new(Element::F32, Metric::Cosine, 50, 40)
             .linked(3, &mut Random::new(9))
             .whole(&mut Random::new(10))
-            .coded()
+            .coded(Width::Four)
             .bytes(Keep::All),
         Sample::new(Element::F32, Metric::L2, 30, 40)
             .linked(3, &mut Random::new(11))
