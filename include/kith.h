@@ -171,6 +171,14 @@
 #define KITH_OPEN_ONE_THREAD 8u
 
 /**
+ * kith_open(): leave the vectors in the file, which is mapped and read-only as with KITH_OPEN_MAPPED, and load links, keys and codes. For indexes with
+ * codes (KITH_QUANTIZER_PROJECTED4, 2, 1) whose vectors are more than memory: a search walks in memory and reads a few vectors of the file, of
+ * which the system keeps what fits. kith_info tells what is held in memory, `bytes` less `mapped`. Means nothing beside KITH_OPEN_MAPPED.
+ * kith_open_buffer(): leave the vectors where they lie.
+ */
+#define KITH_OPEN_VECTORS_MAPPED 16u
+
+/**
  * What a call returns: KITH_OK, or a negative KITH_ERROR_ number. Numbers are never reused; new ones may come, so treat an
  * unknown negative number as an error like the others.
  */
@@ -194,7 +202,7 @@ enum {
     KITH_ERROR_NOT_FOUND = -6,
     /** A vector has this key already. */
     KITH_ERROR_EXISTS = -7,
-    /** The index was opened with KITH_OPEN_MAPPED or KITH_OPEN_READ_ONLY. */
+    /** The index was opened with KITH_OPEN_MAPPED, KITH_OPEN_VECTORS_MAPPED or KITH_OPEN_READ_ONLY. */
     KITH_ERROR_READ_ONLY = -8,
     /** This version of kith cannot do what was asked. */
     KITH_ERROR_UNSUPPORTED = -9,
@@ -319,6 +327,17 @@ enum {
     KITH_QUANTIZER_LEADING8 = 4,
     /** As KITH_QUANTIZER_LEADING8, with the fewest directions that hold 98.5 % of the variance: more memory, more recall. */
     KITH_QUANTIZER_LEADING8_FINE = 5,
+    /**
+     * As KITH_QUANTIZER_PROJECTED4, but a code holds 2 bits for each of 224, 480, 736, 992 or 2,016 directions: half the memory of a code for
+     * the same directions, or twice the directions in the same memory. Estimates are about twice as far off, so that a search needs more
+     * breadth for the same recall.
+     */
+    KITH_QUANTIZER_PROJECTED2 = 6,
+    /**
+     * As KITH_QUANTIZER_PROJECTED4, but a code holds 1 bit for each of 448, 960, 1,472, 1,984 or 4,032 directions. For vectors of many
+     * dimensions whose variance is spread over most of them.
+     */
+    KITH_QUANTIZER_PROJECTED1 = 7,
 };
 
 /**
@@ -571,6 +590,11 @@ typedef struct kith_info {
     kith_element held;
     /** Bytes of a code, of which each vector has one; 0 while there are none. */
     uint32_t code_bytes;
+    /**
+     * Of `bytes`, those that lie in the file or the buffer that the index was opened from, not in memory of its own: all of the arrays with
+     * KITH_OPEN_MAPPED, the vectors with KITH_OPEN_VECTORS_MAPPED, else 0. The system keeps of a file what was used and fits into memory.
+     */
+    uint64_t mapped;
 } kith_info;
 
 /**
@@ -1308,7 +1332,7 @@ KITH_API kith_status kith_save(const kith_index *index,
  * from anywhere: sizes, checksums and ids are checked before use.
  *
  * - path: the file
- * - flags: 0 or an or of KITH_OPEN_MAPPED, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_OPEN_ONE_THREAD
+ * - flags: 0 or an or of KITH_OPEN_MAPPED, KITH_OPEN_VECTORS_MAPPED, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_OPEN_ONE_THREAD
  * - index: receives the handle, to be ended with kith_free(). NULL on failure
  *
  * Errors:
@@ -1349,14 +1373,14 @@ KITH_API kith_status kith_save_to(const kith_index *index,
  * Opens the bytes of a file that lie in memory: what kith_save() wrote or kith_save_to() handed out. They may come from anywhere:
  * sizes, checksums and ids are checked before use.
  *
- * - data: the bytes. They are copied, unless flags has KITH_OPEN_MAPPED: then they are used where they lie, must start at a
- *   multiple of 64, and must stay there unchanged until kith_free() has returned
+ * - data: the bytes. They are copied, unless flags has KITH_OPEN_MAPPED or KITH_OPEN_VECTORS_MAPPED: then they, or the vectors among them, are used
+ *   where they lie; the bytes must start at a multiple of 64, and must stay there unchanged until kith_free() has returned
  * - length: their number
  * - flags: as for kith_open()
  * - index: receives the handle, to be ended with kith_free(). NULL on failure
  *
  * Errors: those of kith_open(), without KITH_ERROR_IO; and
- * - KITH_ERROR_ARGUMENT: a pointer is NULL; data with KITH_OPEN_MAPPED is not a multiple of 64
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; data with KITH_OPEN_MAPPED or KITH_OPEN_VECTORS_MAPPED is not a multiple of 64
  */
 KITH_API kith_status kith_open_buffer(const void *data,
                                       size_t length,

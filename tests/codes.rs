@@ -210,3 +210,54 @@ fn codes_that_cannot_be_are_refused_when_the_index_is_made() {
         Quantizer::None
     );
 }
+
+/// What the system holds in memory of the pages that this process has mapped of a file, in bytes.
+#[cfg(target_os = "linux")]
+fn resident(path: &std::path::Path) -> usize {
+    let text = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let name = path.to_str().unwrap();
+    let mut lines = text.lines().skip_while(|line| !line.ends_with(name)).skip(1);
+    let found = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
+    found.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+fn vectors_can_stay_in_the_file() {
+    let (dimensions, count) = (200, 3000);
+    let base = vectors(9, count, dimensions, 20);
+    let folder = tempfile::tempdir().unwrap();
+    for quantizer in [Quantizer::Auto, Quantizer::Projected2, Quantizer::None, Quantizer::Bytes] {
+        let index = filled(&options(Metric::L2, dimensions as u32, quantizer), &base);
+        let path = folder.path().join(format!("{}.kith", quantizer as u32));
+        index.save(&path).unwrap();
+        let loaded = Index::open(&path, OpenFlags { read_only: true, ..OpenFlags::default() }).unwrap();
+        let flags = OpenFlags { vectors_mapped: true, ..OpenFlags::default() };
+        let beside = Index::open(&path, flags).unwrap();
+        #[cfg(target_os = "linux")]
+        assert!(resident(&path) <= 64 << 10, "checking the vectors leaves none of them in memory");
+        let whole = Index::open(&path, OpenFlags { mapped: true, ..flags }).unwrap();
+        let (loaded_info, info) = (loaded.describe(), beside.describe());
+        let held = if quantizer == Quantizer::Bytes { 224 } else { 832 };
+        assert_eq!((loaded_info.mapped, info.mapped), (0, (held * count) as u64), "{quantizer:?}");
+        assert!(whole.describe().mapped > info.mapped);
+        // Rounding to whole pages, and what an index that grows keeps ready.
+        let (own, other) = (info.bytes - info.mapped, loaded_info.bytes - info.mapped);
+        assert!(own <= other && own + (64 << 10) > other, "{quantizer:?}: {own}, loaded {other}");
+        for vector in base.iter().step_by(61) {
+            let query = bytes(std::slice::from_ref(vector));
+            assert_eq!(search(&beside, &query, 10, 40), search(&loaded, &query, 10, 40), "{quantizer:?}");
+            assert_eq!(search(&beside, &query, 10, 0), search(&loaded, &query, 10, 0), "{quantizer:?}");
+        }
+        let mut stored = (vec![0; 4 * dimensions], vec![0; 4 * dimensions]);
+        beside.get(77, &mut stored.0).unwrap();
+        loaded.get(77, &mut stored.1).unwrap();
+        assert_eq!(stored.0, stored.1);
+        let refused = beside.insert(9_000_000, &stored.0).unwrap_err();
+        assert_eq!(refused.status(), kith::Status::ReadOnly);
+        assert!(refused.text().contains("with its vectors mapped"), "{refused}");
+        // A save over the file replaces it; what is mapped stays.
+        beside.save(&path).unwrap();
+        assert_eq!(search(&beside, &stored.0, 1, 40)[0].0, 77);
+        assert_eq!(Index::open(&path, flags).unwrap().describe().count, count as u64);
+    }
+}

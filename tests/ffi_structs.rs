@@ -64,7 +64,7 @@ fn rust_has_the_layout_of_the_table() {
         kith_health: size flags linked links unreachable faults min_inbound max_inbound;
         kith_build_options: size threads progress progress_ctx flags;
         kith_info: size dimensions metric element kind quantizer m ef_construction ef_search format count removed capacity bytes
-            seed flags held code_bytes;
+            seed flags held code_bytes mapped;
         kith_log_options: size sync interval_ms threads checkpoint_bytes flags;
         kith_log_info: size sync failed flags last durable checkpoint log_bytes replayed cut_bytes syncs checkpoints
             failed_checkpoints;
@@ -91,6 +91,7 @@ fn rust_has_the_layout_of_the_table() {
         ("KITH_OPEN_READ_ONLY", KITH_OPEN_READ_ONLY.into()),
         ("KITH_OPEN_UNCHECKED", KITH_OPEN_UNCHECKED.into()),
         ("KITH_OPEN_ONE_THREAD", KITH_OPEN_ONE_THREAD.into()),
+        ("KITH_OPEN_VECTORS_MAPPED", KITH_OPEN_VECTORS_MAPPED.into()),
         ("KITH_NO_KEY", KITH_NO_KEY),
     ] {
         ours.insert(("VALUE".to_owned(), vec![name.to_owned()]), vec![value.into()]);
@@ -213,7 +214,7 @@ fn sizes_that_cannot_be_are_refused() {
     for size in [0, 2, 10, 44, 5000] {
         unsafe { (*place).size = size };
         let status = unsafe { kith_describe(handle.0, place) };
-        refused(status, ARGUMENT, "kith_describe", &[&format!("info->size is {size};"), "96"]);
+        refused(status, ARGUMENT, "kith_describe", &[&format!("info->size is {size};"), "104"]);
         let status = unsafe { kith_file_info(c"nowhere".as_ptr(), place) };
         refused(status, ARGUMENT, "kith_file_info", &[&format!("info->size is {size};")]);
     }
@@ -238,8 +239,8 @@ fn what_is_not_built_is_refused_by_name() {
     let status = unsafe { kith_insert_batch(handle.0, 0, std::ptr::null(), std::ptr::null(), 0, &raw const build) };
     refused(status, UNSUPPORTED, "kith_insert_batch", &["flags is 0x6"]);
     let mut index = std::ptr::dangling_mut();
-    let status = unsafe { kith_open(c"nowhere".as_ptr(), 16, &raw mut index) };
-    refused(status, UNSUPPORTED, "kith_open", &["flags is 0x10"]);
+    let status = unsafe { kith_open(c"nowhere".as_ptr(), 32, &raw mut index) };
+    refused(status, UNSUPPORTED, "kith_open", &["flags is 0x20"]);
     assert!(index.is_null());
 }
 

@@ -182,12 +182,12 @@ const FIXTURES: [Fixture; 11] = [
         m: 4,
         element: Element::U8,
         metric: Metric::L2,
-        dimensions: 20,
+        dimensions: 100,
         vectors: 300,
         quantizer: Quantizer::Projected1,
         held: Element::U8,
         capacity: None,
-        nearest: [17, 69, 43, 147],
+        nearest: [17, 69, 43, 121],
     },
 ];
 

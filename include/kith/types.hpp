@@ -336,7 +336,8 @@ enum class open_flags : std::uint64_t {
     mapped = KITH_OPEN_MAPPED,
     read_only = KITH_OPEN_READ_ONLY,
     unchecked = KITH_OPEN_UNCHECKED,
-    one_thread = KITH_OPEN_ONE_THREAD
+    one_thread = KITH_OPEN_ONE_THREAD,
+    vectors_mapped = KITH_OPEN_VECTORS_MAPPED
 };
 constexpr open_flags operator|(open_flags a, open_flags b) noexcept {
     return static_cast<open_flags>(static_cast<std::uint64_t>(a) | static_cast<std::uint64_t>(b));

@@ -36,7 +36,7 @@ pub enum kith_status_values {
     KITH_ERROR_NOT_FOUND = -6,
     /// A vector has this key already.
     KITH_ERROR_EXISTS = -7,
-    /// The index was opened with KITH_OPEN_MAPPED or KITH_OPEN_READ_ONLY.
+    /// The index was opened with KITH_OPEN_MAPPED, KITH_OPEN_VECTORS_MAPPED or KITH_OPEN_READ_ONLY.
     KITH_ERROR_READ_ONLY = -8,
     /// This version of kith cannot do what was asked.
     KITH_ERROR_UNSUPPORTED = -9,
@@ -217,6 +217,12 @@ pub const KITH_OPEN_UNCHECKED: u32 = 4;
 
 /// kith_open(): use the calling thread only. Without it opening uses the cores to check and load.
 pub const KITH_OPEN_ONE_THREAD: u32 = 8;
+
+/// kith_open(): leave the vectors in the file, which is mapped and read-only as with KITH_OPEN_MAPPED, and load links, keys and codes. For indexes with
+/// codes (KITH_QUANTIZER_PROJECTED4, 2, 1) whose vectors are more than memory: a search walks in memory and reads a few vectors of the file, of
+/// which the system keeps what fits. kith_info tells what is held in memory, `bytes` less `mapped`. Means nothing beside KITH_OPEN_MAPPED.
+/// kith_open_buffer(): leave the vectors where they lie.
+pub const KITH_OPEN_VECTORS_MAPPED: u32 = 16;
 
 /// A distance of your own between two elements of KITH_BYTES. `a` is what is looked for: the query as it was passed (kith does not read
 /// it, so it may be of any length that the function copes with), or a stored element while the graph is built; `b` is a stored element,
@@ -447,4 +453,7 @@ pub struct kith_info {
     pub held: kith_element,
     /// Bytes of a code, of which each vector has one; 0 while there are none.
     pub code_bytes: u32,
+    /// Of `bytes`, those that lie in the file or the buffer that the index was opened from, not in memory of its own: all of the arrays with
+    /// KITH_OPEN_MAPPED, the vectors with KITH_OPEN_VECTORS_MAPPED, else 0. The system keeps of a file what was used and fits into memory.
+    pub mapped: u64,
 }

@@ -304,6 +304,7 @@ impl Config {
             seed: self.seed,
             held: self.element,
             code_bytes: 0,
+            mapped: 0,
         }
     }
 }
@@ -454,6 +455,8 @@ impl std::fmt::Debug for BuildOptions<'_> {
 pub struct OpenFlags {
     /// Use the file in place, read-only.
     pub mapped: bool,
+    /// Leave the vectors in the file, and load the rest; read-only.
+    pub vectors_mapped: bool,
     /// Refuse changes.
     pub read_only: bool,
     /// Skip payload checksums; ids are still checked.
@@ -499,4 +502,6 @@ pub struct Info {
     pub held: Element,
     /// Bytes of a code, of which each vector has one; 0 if there are none.
     pub code_bytes: u32,
+    /// Of `bytes`, those in the file or buffer that the index was opened from.
+    pub mapped: u64,
 }

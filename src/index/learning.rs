@@ -54,9 +54,7 @@ impl Index {
         let threads = threads_or_cores(options.threads);
         let (quantizer, seed, pool) = (self.config.quantizer, self.config.seed, &self.pool);
         let learnt = match (quantizer.reduction(), quantizer.width()) {
-            (Some(reduction), _) => {
-                quant::train_reducer(reduction, &sample, seed, threads, pool)?.map(Learnt::Reducer)
-            }
+            (Some(reduction), _) => quant::train_reducer(reduction, &sample, seed, threads, pool)?.map(Learnt::Reducer),
             (None, Some(width)) => quant::train(width, &sample, seed, threads, pool)?.map(Learnt::Codec),
             (None, None) => return Err(Error::internal("an index without codes was to learn some")),
         };
@@ -139,7 +137,9 @@ impl Index {
         }
         let dimensions = config.dimensions as usize;
         match (quantizer.reduction(), quantizer.width()) {
-            (Some(reduction), _) => Reducer::from_blob(reduction, (metric, dimensions), shape, payload).map(Learnt::Reducer),
+            (Some(reduction), _) => {
+                Reducer::from_blob(reduction, (metric, dimensions), shape, payload).map(Learnt::Reducer)
+            }
             (None, Some(width)) if quant::is_code(shape) => {
                 Codec::from_blob(metric, dimensions, (width, shape), payload).map(Learnt::Codec)
             }

@@ -507,8 +507,17 @@ impl Index {
             },
             held: scoring.element,
             code_bytes: codes.map_or(0, |codes| codes.codec.stride() as u32),
+            mapped: Self::mapped(core, &pin),
             ..config.info(format_for(&config, store.held()))
         }
+    }
+
+    /// Bytes in the file or buffer that the index was opened from.
+    fn mapped(core: &Core, guard: &Guard) -> u64 {
+        let store = core.store(guard);
+        let graph = core.graph.as_ref().map_or(0, |graph| graph.mapped(store.slots()));
+        let codes = core.codes(guard).map_or(0, |codes| codes.mapped(store.slots()));
+        (store.mapped() + graph + codes) as u64
     }
 
     fn bytes(&self, core: &Core, guard: &Guard) -> u64 {

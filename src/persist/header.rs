@@ -403,7 +403,12 @@ fn reducer_bytes(config: &Config, bytes: u32) -> Option<usize> {
 }
 
 /// The payload sections that an index of this configuration must have, in order, not placed yet.
-fn known_sections((config, held): (&Config, Held), slots: u64, upper_rows: u64, code: Option<(Width, usize)>) -> Vec<Section> {
+fn known_sections(
+    (config, held): (&Config, Held),
+    slots: u64,
+    upper_rows: u64,
+    code: Option<(Width, usize)>,
+) -> Vec<Section> {
     let mut sections = vec![
         Section::of(SectionKind::VECTORS, slots, padded(held.bytes_of(config.vector_bytes()))),
         Section::of(SectionKind::KEYS, slots, 8),

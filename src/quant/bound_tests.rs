@@ -90,9 +90,11 @@ fn found(width: Width, rows: &[Vec<f32>]) -> Found {
             let exact: f64 = a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum();
             let error = (f64::from(estimate(&codec, query, &coded.code)) - exact).abs() / 2.0;
             // Directions are held in bytes, so that they are not quite orthonormal; and sums are floats.
-            let slack = 0.02 * coded.kept * asked.kept / free.sqrt() + 1e-5 * (coded.kept + coded.left) * (asked.kept + asked.left);
+            let slack = 0.02 * coded.kept * asked.kept / free.sqrt()
+                + 1e-5 * (coded.kept + coded.left) * (asked.kept + asked.left);
             let left = coded.left * asked.left + slack;
-            let deviation = ((coded.off * asked.kept).powi(2) + (coded.along * asked.lost).powi(2)).sqrt() / free.sqrt();
+            let deviation =
+                ((coded.off * asked.kept).powi(2) + (coded.along * asked.lost).powi(2)).sqrt() / free.sqrt();
             let most = coded.off * asked.kept + coded.along * asked.lost + left + 2.0 * slack * free.sqrt();
             found.beyond_two += f64::from(u8::from(error > 2.0 * deviation + left));
             found.beyond_three += f64::from(u8::from(error > 3.0 * deviation + left));
@@ -112,7 +114,10 @@ fn packages(count: usize) -> Vec<Vec<f32>> {
     let file = include_bytes!("../../c_examples/data/packages10k.bin");
     let number = |at: usize| u32::from_le_bytes([file[at], file[at + 1], file[at + 2], file[at + 3]]) as usize;
     let (all, dimensions) = (number(0), number(4));
-    let halves: Vec<f32> = file[8..].chunks_exact(2).map(|half| crate::simd::half::f16_to_f32(u16::from_le_bytes([half[0], half[1]]))).collect();
+    let halves: Vec<f32> = file[8..]
+        .chunks_exact(2)
+        .map(|half| crate::simd::half::f16_to_f32(u16::from_le_bytes([half[0], half[1]])))
+        .collect();
     assert_eq!(halves.len(), all * dimensions);
     halves.chunks_exact(dimensions).step_by(all / count).take(count).map(<[f32]>::to_vec).collect()
 }

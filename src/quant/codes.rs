@@ -54,6 +54,11 @@ impl Codes {
         self.rows.bytes(slots as usize) + self.codec.bytes() + size_of::<Self>() - size_of::<Codec>()
     }
 
+    /// Bytes of codes that lie in foreign bytes.
+    pub(crate) fn mapped(&self, slots: u32) -> usize {
+        self.rows.mapped(slots as usize)
+    }
+
     /// Estimates for a query.
     pub(crate) fn estimator<'a>(&'a self, query: &'a Query) -> Estimator<'a> {
         Estimator { codes: self, query }

@@ -208,7 +208,8 @@ impl Reducer {
         match reduction {
             Reduction::Every => (components == dimensions).then(|| (HEAD + 4 * dimensions).next_multiple_of(LINE)),
             Reduction::Leading | Reduction::Fine => {
-                let lines = (1..=8).find(|&lines| is_code(lines) && SAME.directions(lines) + 2 * SPARE == components)?;
+                let lines =
+                    (1..=8).find(|&lines| is_code(lines) && SAME.directions(lines) + 2 * SPARE == components)?;
                 Some((HEAD + blob_bytes(dimensions, (SAME, lines))).next_multiple_of(LINE))
             }
         }

@@ -68,7 +68,9 @@ fn spread_out(codec: &Codec, number: impl Fn(usize, usize, usize) -> i32) -> Vec
     let mut all = Vec::new();
     for line in 0..codec.lines {
         let half = if line + 1 == codec.lines { 64 - FACTORS } else { 64 };
-        all.extend((0..per_byte).flat_map(|part| (0..half).map(move |b| (part, b))).map(|(part, b)| number(line, part, b)));
+        all.extend(
+            (0..per_byte).flat_map(|part| (0..half).map(move |b| (part, b))).map(|(part, b)| number(line, part, b)),
+        );
     }
     assert_eq!(all.len(), codec.directions());
     all

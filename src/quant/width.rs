@@ -179,13 +179,7 @@ impl Width {
 
 /// Has values rounded with each step, and leaves those levels that make the smallest angle with them.
 #[inline(always)]
-fn best(
-    values: &[f32],
-    steps: &[f32],
-    size: f32,
-    levels: &mut Vec<f32>,
-    round: impl Fn(&[f32], f32, &mut Vec<f32>),
-) {
+fn best(values: &[f32], steps: &[f32], size: f32, levels: &mut Vec<f32>, round: impl Fn(&[f32], f32, &mut Vec<f32>)) {
     let mut found = (0.0, steps[0] * size);
     for step in steps.iter().map(|step| step * size) {
         round(values, step, levels);

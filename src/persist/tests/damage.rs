@@ -83,7 +83,7 @@ fn damage_is_reported_with_section_and_offset_and_the_first_one_wins() {
         bytes[at] ^= 4;
     }
     let stated = format!("offset {} ", PAGE + BLOCK);
-    for way in [Way::Loaded, Way::Mapped] {
+    for way in Way::ALL {
         for _ in 0..10 {
             let error = open_bytes(&bytes, way, PLAIN, &Pool::default()).unwrap_err();
             assert!(error.text().contains("section vectors") && error.text().contains(&stated), "{error}");
