@@ -219,33 +219,8 @@ impl Config {
         if options.quantizer.reduction().is_some() {
             check_reduction(options, kind)?;
         }
-        let quantizer = match (kind, options.quantizer) {
-            (Kind::Graph, asked @ (Quantizer::Projected4 | Quantizer::Projected2 | Quantizer::Projected1))
-                if !quant::is_possible(options.metric, options.dimensions as usize) =>
-            {
-                return Err(Error::unsupported(format!(
-                    "quantizer is {} (projected) with metric {} and dimensions {}: it needs L2, inner product or cosine and at most \
-                     {} dimensions",
-                    asked as u32,
-                    options.metric.name(),
-                    options.dimensions,
-                    quant::MOST_DIMENSIONS
-                )));
-            }
-            (Kind::Graph, Quantizer::Auto)
-                if !quant::is_worth_it(options.metric, options.element, options.dimensions as usize) =>
-            {
-                Quantizer::None
-            }
-            (Kind::Graph, quantizer) => quantizer,
-            (_, asked @ (Quantizer::Projected4 | Quantizer::Projected2 | Quantizer::Projected1)) => {
-                return Err(Error::unsupported(format!(
-                    "quantizer is {} (projected) with kind flat, which is exact",
-                    asked as u32
-                )));
-            }
-            _ => Quantizer::None,
-        };
+        let shape = (options.metric, options.element, options.dimensions);
+        let quantizer = check_quantizer(kind, shape, options.quantizer)?;
         let breadth = |name: &str, value: u32, default: u32| {
             let value = or_default(value, default);
             if value > MAX_EF {
@@ -270,11 +245,16 @@ impl Config {
         })
     }
 
-    /// Whether vectors may be held as bytes, where they turn out to be such whole numbers.
+    /// Whether vectors are held as bytes by choice, where they turn out to be such whole numbers.
+    pub(crate) fn may_become_bytes(&self, quantizer: Quantizer) -> bool {
+        self.may_be_bytes() && quantizer == Quantizer::Auto
+    }
+
+    /// Whether vectors may be held as bytes: by choice, or because they were when the quantizer was changed.
     pub(crate) fn may_be_bytes(&self) -> bool {
         self.element == Element::F32
             && self.kind != Kind::Flat
-            && self.quantizer == Quantizer::Auto
+            && self.quantizer.reduction().is_none()
             && matches!(self.metric, Metric::L2 | Metric::InnerProduct | Metric::Cosine)
     }
 
@@ -321,6 +301,34 @@ fn graph_from(options: &Options) -> Result<Option<u64>> {
     // Reduced vectors are not exact, whatever the kind.
     let grows = options.kind == Kind::Auto && from > 1 && options.quantizer.reduction().is_none();
     Ok(grows.then_some(from))
+}
+
+/// The quantizer that vectors of this shape then have in an index of this kind, if they can.
+pub(crate) fn check_quantizer(
+    kind: Kind,
+    (metric, element, dimensions): (Metric, Element, u32),
+    asked: Quantizer,
+) -> Result<Quantizer> {
+    let walks_by_codes = matches!(asked, Quantizer::Projected4 | Quantizer::Projected2 | Quantizer::Projected1);
+    match kind {
+        Kind::Graph if walks_by_codes && !quant::is_possible(metric, dimensions as usize) => {
+            Err(Error::unsupported(format!(
+                "quantizer is {} (projected) with metric {} and dimensions {dimensions}: it needs L2, inner product or cosine and at most \
+                 {} dimensions",
+                asked as u32,
+                metric.name(),
+                quant::MOST_DIMENSIONS
+            )))
+        }
+        Kind::Graph if asked == Quantizer::Auto && !quant::is_worth_it(metric, element, dimensions as usize) => {
+            Ok(Quantizer::None)
+        }
+        Kind::Graph => Ok(asked),
+        _ if walks_by_codes => {
+            Err(Error::unsupported(format!("quantizer is {} (projected) with kind flat, which is exact", asked as u32)))
+        }
+        _ => Ok(Quantizer::None),
+    }
 }
 
 /// Checks that vectors of these options can be reduced.

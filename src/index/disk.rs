@@ -82,8 +82,13 @@ impl Index {
             }
             // Cleared in between.
         };
-        let (store, reducer) = core.view(guard).shared();
-        let codes = core.shared_codes(guard);
+        let ((store, reducer), codes, quantizer) = {
+            // What belongs together: nobody changes how vectors are held or coded meanwhile. And who fills a slot writes into the codes that are in force
+            // then: none is being filled now.
+            let _coding = core.coding.read();
+            (core.view(guard).shared(), core.shared_codes(guard), self.quantizer())
+        };
+        let config = Config { quantizer, ..config };
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let graph = core.graph.as_ref().filter(|_| config.kind == Kind::Graph);

@@ -52,7 +52,7 @@ impl Index {
             vectors: taken.iter().map(|&i| vectors.row(i)).collect(),
         };
         let threads = threads_or_cores(options.threads);
-        let (quantizer, seed, pool) = (self.config.quantizer, self.config.seed, &self.pool);
+        let (quantizer, seed, pool) = (self.quantizer(), self.config.seed, &self.pool);
         let learnt = match (quantizer.reduction(), quantizer.width()) {
             (Some(reduction), _) => quant::train_reducer(reduction, &sample, seed, threads, pool)?.map(Learnt::Reducer),
             (None, Some(width)) => quant::train(width, &sample, seed, threads, pool)?.map(Learnt::Codec),
@@ -119,7 +119,8 @@ impl Index {
         let (quantizer, metric) =
             quantizer.and_then(|quantizer| Ok((quantizer, metric?))).map_err(|_| bad("its head"))?;
         let config = &self.config;
-        let own = if config.quantizer == Quantizer::Auto { Quantizer::Projected4 } else { config.quantizer };
+        let asked = self.quantizer();
+        let own = if asked == Quantizer::Auto { Quantizer::Projected4 } else { asked };
         if (quantizer, metric, number(20)) != (own, config.metric, config.dimensions) {
             return Err(Error::argument(format!(
                 "data is a codec for quantizer {}, metric {} and dimensions {}; the index has {}, {} and {}",
@@ -149,7 +150,7 @@ impl Index {
 
     fn check_learning(&self) -> Result<()> {
         self.check_change()?;
-        if self.config.quantizer == Quantizer::None {
+        if self.quantizer() == Quantizer::None {
             return Err(Error::unsupported("an index without codes learns nothing"));
         }
         Ok(())

@@ -494,7 +494,7 @@ impl Index {
         let View { store, scoring, .. } = view;
         let codes = core.codes(&pin);
         let kind = if core.growth.is_over() { self.config.kind } else { Kind::Auto };
-        let config = Config { kind, ..self.config.clone() };
+        let config = Config { kind, quantizer: self.quantizer(), ..self.config.clone() };
         Info {
             count: store.live(),
             removed: store.waiting(),
@@ -525,8 +525,9 @@ impl Index {
         let graph =
             core.graph.as_ref().filter(|_| !core.growth.is_flat()).map_or(0, |graph| graph.bytes(store.slots()));
         let codes = core.codes(guard).map_or(0, |codes| codes.bytes(store.slots()));
+        let coming = core.coming.bytes(store.slots());
         store.bytes(guard)
-            + (graph + codes + core.view(guard).bytes()) as u64
+            + (graph + codes + coming + core.view(guard).bytes()) as u64
             + size_of::<Self>() as u64
             + self.scratches.bytes() as u64
     }

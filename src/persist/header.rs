@@ -20,6 +20,7 @@ pub(crate) fn format_for(config: &Config, held: Held) -> u32 {
     match (config.kind, config.quantizer) {
         (Kind::Auto, _) => 8,
         (_, Quantizer::Projected2 | Quantizer::Projected1) => 7,
+        (_, quantizer) if matches!(held, Held::I8 | Held::U8) && quantizer != Quantizer::Auto => 7,
         _ if config.limit.is_some() => 6,
         (_, quantizer) if quantizer.reduction().is_some() => 5,
         _ if held != Held::AsGiven => 4,

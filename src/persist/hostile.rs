@@ -165,7 +165,7 @@ impl Sample {
 
     /// The same with codes. The vectors are not empty.
     pub(super) fn coded(mut self, width: Width) -> Self {
-        if self.store.held() == Held::AsGiven {
+        if self.store.held() == Held::AsGiven || width != Width::Four {
             self.config.quantizer = Quantizer::of_width(width);
         }
         let Config { metric, element, dimensions, .. } = self.config;
@@ -232,6 +232,11 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
             .linked(3, &mut Random::new(9))
             .whole(&mut Random::new(10))
             .coded(Width::Four)
+            .bytes(Keep::All),
+        Sample::new(Element::F32, Metric::L2, 60, 40)
+            .linked(3, &mut Random::new(15))
+            .whole(&mut Random::new(16))
+            .coded(Width::Two)
             .bytes(Keep::All),
         Sample::new(Element::F32, Metric::L2, 30, 40)
             .linked(3, &mut Random::new(11))
