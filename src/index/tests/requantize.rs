@@ -156,8 +156,9 @@ fn others_search_insert_remove_and_save_meanwhile() {
 #[test]
 fn vectors_held_as_bytes_stay_so() {
     let mut random = Random(4);
-    let whole =
-        |random: &mut Random| bytes(&random.vector().iter().map(|v| (v * 20.0).round() + 90.0).collect::<Vec<f32>>());
+    let whole = |random: &mut Random| {
+        bytes(&random.vector().iter().map(|v| (v * 20.0 + 120.0).round().clamp(0.0, 255.0)).collect::<Vec<f32>>())
+    };
     let base: Vec<Vec<u8>> = (0..2500).map(|_| whole(&mut random)).collect();
     let index = filled(Quantizer::Auto, &base);
     assert_eq!(index.describe().held, Element::U8);
