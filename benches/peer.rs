@@ -7,13 +7,16 @@
 //!
 //! Further options: `--m 16 --efc 200 --kind graph|flat --element f32|u8 --insert batch|single --fast no|yes --build-threads N --efs 10,20,.. --quantizer N` (as in kith.h), and
 //! `--callers N`: queries per second are those of N host threads that make single calls, instead of one call for all queries.
+//! `--open loaded|vectors|mapped`: before it is searched the index is saved and opened again, with nothing, the vectors or all of it left in the file.
+//! `held_bytes` of the first line are those in memory, `mapped_bytes` those in the file; then the line at the end of a round says by how much the
+//! process grew since just before opening, `own_bytes` in memory of its own, `file_bytes` of pages of files (which the system may drop).
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::expect_used)]
 
 mod npy;
 
 use kith::distance::{Element, Metric};
-use kith::{BuildOptions, Index, Kind, Options, Quantizer, Rows, SearchOptions};
+use kith::{BuildOptions, Index, Kind, OpenFlags, Options, Quantizer, Rows, SearchOptions};
 use npy::Array;
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
@@ -119,20 +122,41 @@ fn main() {
         });
     }
     let built = start.elapsed().as_secs_f64();
+    let built_cpu = cpu_seconds() - cpu;
+    let (grown, peak) = (status("RssAnon").saturating_sub(anonymous), status("VmHWM").saturating_sub(resident));
+    let scanned = vectors.len();
+    drop(vectors);
+    let mut before = (status("RssAnon"), status("RssFile"));
+    let index = match options.get("open") {
+        Some(how) => {
+            let path = std::env::temp_dir().join(format!("kith-peer-{}.kith", std::process::id()));
+            index.save(&path).unwrap();
+            drop(index);
+            before = (status("RssAnon"), status("RssFile"));
+            let (mapped, vectors_mapped) = (how == "mapped", how == "vectors");
+            let opened =
+                Index::open(&path, OpenFlags { mapped, vectors_mapped, read_only: true, ..OpenFlags::default() });
+            std::fs::remove_file(&path).unwrap();
+            opened.unwrap()
+        }
+        None => index,
+    };
+    let info = index.describe();
     println!(
-        "{{\"build_seconds\": {built:.4}, \"build_cpu_seconds\": {:.3}, \"rss_bytes\": {}, \"peak_bytes\": {}, \"version\": \"{}\", \"held_bytes\": {}}}",
-        cpu_seconds() - cpu,
-        status("RssAnon").saturating_sub(anonymous),
-        status("VmHWM").saturating_sub(resident),
+        "{{\"build_seconds\": {built:.4}, \"build_cpu_seconds\": {:.3}, \"rss_bytes\": {}, \"peak_bytes\": {}, \"version\": \"{}\", \"held_bytes\": {}, \"mapped_bytes\": {}}}",
+        built_cpu,
+        grown,
+        peak,
         env!("CARGO_PKG_VERSION"),
-        index.describe().bytes,
+        info.bytes - info.mapped,
+        info.mapped,
     );
     if kind == Kind::Flat {
-        let seconds = reading_time(vectors.len());
+        let seconds = reading_time(scanned);
         println!(
             "{{\"reading_us\": {:.1}, \"gigabytes_per_second\": {:.1}}}",
             seconds * 1e6,
-            vectors.len() as f64 / seconds / 1e9
+            scanned as f64 / seconds / 1e9
         );
     }
     std::io::stdout().flush().unwrap();
@@ -154,7 +178,12 @@ fn main() {
         for &ef in if kind == Kind::Flat { &[0][..] } else { &wanted } {
             measure(&index, &queries, bytes, ef, k, threads, callers);
         }
-        println!("{{\"end\": true}}");
+        let grown = |field: &str, before: usize| status(field).saturating_sub(before);
+        println!(
+            "{{\"end\": true, \"own_bytes\": {}, \"file_bytes\": {}}}",
+            grown("RssAnon", before.0),
+            grown("RssFile", before.1)
+        );
         std::io::stdout().flush().unwrap();
         if !staying {
             return;

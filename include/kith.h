@@ -172,6 +172,14 @@
 #define KITH_OPEN_ONE_THREAD 8u
 
 /**
+ * kith_open(): leave the vectors in the file, which is mapped and read-only as with KITH_OPEN_MAPPED, and load links, keys and codes. For indexes with
+ * codes (KITH_QUANTIZER_PROJECTED4, 2, 1) whose vectors are more than memory: a search walks in memory and reads a few vectors of the file, of
+ * which the system keeps what fits. kith_info tells what is held in memory, `bytes` less `mapped`. Means nothing beside KITH_OPEN_MAPPED.
+ * kith_open_buffer(): leave the vectors where they lie.
+ */
+#define KITH_OPEN_VECTORS_MAPPED 16u
+
+/**
  * What a call returns: KITH_OK, or a negative KITH_ERROR_ number. Numbers are never reused; new ones may come, so treat an
  * unknown negative number as an error like the others.
  */
@@ -195,7 +203,7 @@ enum {
     KITH_ERROR_NOT_FOUND = -6,
     /** A vector has this key already. */
     KITH_ERROR_EXISTS = -7,
-    /** The index was opened with KITH_OPEN_MAPPED or KITH_OPEN_READ_ONLY. */
+    /** The index was opened with KITH_OPEN_MAPPED, KITH_OPEN_VECTORS_MAPPED or KITH_OPEN_READ_ONLY. */
     KITH_ERROR_READ_ONLY = -8,
     /** This version of kith cannot do what was asked. */
     KITH_ERROR_UNSUPPORTED = -9,
@@ -320,6 +328,17 @@ enum {
     KITH_QUANTIZER_LEADING8 = 4,
     /** As KITH_QUANTIZER_LEADING8, with the fewest directions that hold 98.5 % of the variance: more memory, more recall. */
     KITH_QUANTIZER_LEADING8_FINE = 5,
+    /**
+     * As KITH_QUANTIZER_PROJECTED4, but a code holds 2 bits for each of 224, 480, 736, 992 or 2,016 directions: half the memory of a code for
+     * the same directions, or twice the directions in the same memory. Estimates are about twice as far off, so that a search needs more
+     * breadth for the same recall.
+     */
+    KITH_QUANTIZER_PROJECTED2 = 6,
+    /**
+     * As KITH_QUANTIZER_PROJECTED4, but a code holds 1 bit for each of 448, 960, 1,472, 1,984 or 4,032 directions. For vectors of many
+     * dimensions whose variance is spread over most of them.
+     */
+    KITH_QUANTIZER_PROJECTED1 = 7,
 };
 
 /**
@@ -614,6 +633,11 @@ typedef struct kith_info {
     uint32_t code_bytes;
     /** Most memory that the index may hold; 0: any amount. */
     uint64_t memory_limit;
+    /**
+     * Of `bytes`, those that lie in the file or the buffer that the index was opened from, not in memory of its own: all of the arrays with
+     * KITH_OPEN_MAPPED, the vectors with KITH_OPEN_VECTORS_MAPPED, else 0. The system keeps of a file what was used and fits into memory.
+     */
+    uint64_t mapped;
 } kith_info;
 
 /**
@@ -1034,6 +1058,31 @@ KITH_API kith_status kith_optimize(kith_index *index,
                                    const kith_build_options *options);
 
 /**
+ * Gives a graph codes of another kind, or none, while it is used: KITH_QUANTIZER_AUTO, _NONE, _PROJECTED4, _PROJECTED2 or _PROJECTED1. What is
+ * inserted later gets such, too; files are then as if the index had been made so.
+ *
+ * - index: the index
+ * - quantizer: what is wanted. Nothing is done if the index has such codes already (kith_optimize() learns codes anew); and if it holds too few
+ *   vectors to learn from, it gets them when there are enough
+ * - options: threads and progress, which counts places coded; may be NULL
+ *
+ * Codes are learnt from a sample of the vectors that are there, and written for a few thousand at a time; searches go on, and insertions wait for
+ * such a step at most. Takes the memory of both codes until the last is written. Vectors that are held as bytes without loss (see
+ * KITH_QUANTIZER_AUTO) stay so. A durable directory keeps the change from the next checkpoint on.
+ *
+ * Errors:
+ * - KITH_ERROR_CANCELLED: progress returned non-zero; the codes are as they were
+ * - KITH_ERROR_UNSUPPORTED: KITH_QUANTIZER_BYTES or one of _LEADING8, here or when the index was made: these replace the vectors; a flat index; metric or
+ *   dimensions as for kith_create(); an unknown quantizer, flag, or options of a newer version
+ * - KITH_ERROR_ARGUMENT: index is NULL; the vectors do not vary, or by too much to be coded
+ * - KITH_ERROR_BUSY: another such call is under way, or the index was cleared meanwhile
+ * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY
+ */
+KITH_API kith_status kith_requantize(kith_index *index,
+                                     kith_quantizer quantizer,
+                                     const kith_build_options *options);
+
+/**
  * Looks at the whole graph as kith_check() does and, if anything is not as it should be, builds it anew from the vectors, on the calling
  * thread. A sound graph is left alone.
  *
@@ -1372,7 +1421,7 @@ KITH_API kith_status kith_save(const kith_index *index,
  * from anywhere: sizes, checksums and ids are checked before use.
  *
  * - path: the file
- * - flags: 0 or an or of KITH_OPEN_MAPPED, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_OPEN_ONE_THREAD
+ * - flags: 0 or an or of KITH_OPEN_MAPPED, KITH_OPEN_VECTORS_MAPPED, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_OPEN_ONE_THREAD
  * - index: receives the handle, to be ended with kith_free(). NULL on failure
  *
  * Errors:
@@ -1413,14 +1462,14 @@ KITH_API kith_status kith_save_to(const kith_index *index,
  * Opens the bytes of a file that lie in memory: what kith_save() wrote or kith_save_to() handed out. They may come from anywhere:
  * sizes, checksums and ids are checked before use.
  *
- * - data: the bytes. They are copied, unless flags has KITH_OPEN_MAPPED: then they are used where they lie, must start at a
- *   multiple of 64, and must stay there unchanged until kith_free() has returned
+ * - data: the bytes. They are copied, unless flags has KITH_OPEN_MAPPED or KITH_OPEN_VECTORS_MAPPED: then they, or the vectors among them, are used
+ *   where they lie; the bytes must start at a multiple of 64, and must stay there unchanged until kith_free() has returned
  * - length: their number
  * - flags: as for kith_open()
  * - index: receives the handle, to be ended with kith_free(). NULL on failure
  *
  * Errors: those of kith_open(), without KITH_ERROR_IO; and
- * - KITH_ERROR_ARGUMENT: a pointer is NULL; data with KITH_OPEN_MAPPED is not a multiple of 64
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; data with KITH_OPEN_MAPPED or KITH_OPEN_VECTORS_MAPPED is not a multiple of 64
  */
 KITH_API kith_status kith_open_buffer(const void *data,
                                       size_t length,

@@ -186,6 +186,11 @@ public:
         detail::build_call call(options, distance_.get());
         call.finish(kith_optimize(handle(), call.raw()));
     }
+    /// kith_requantize().
+    void requantize(kith::quantizer quantizer, const build_options &options = {}) {
+        detail::build_call call(options, distance_.get());
+        call.finish(kith_requantize(handle(), static_cast<kith_quantizer>(quantizer), call.raw()));
+    }
 
     // ---- search
 

@@ -54,9 +54,9 @@ fn recall_with_codes_is_that_of_plain_vectors_and_distances_are_exact() {
         let truths: Vec<Vec<u64>> =
             queries.iter().map(|query| truth(metric, &all, &bytes(std::slice::from_ref(query)))).collect();
         let mut recalls = Vec::new();
-        for quantizer in [Quantizer::None, Quantizer::Auto] {
+        for quantizer in [Quantizer::None, Quantizer::Auto, Quantizer::Projected2, Quantizer::Projected1] {
             let index = filled(&options(metric, dimensions as u32, quantizer), &base);
-            let coded = if quantizer == Quantizer::Auto { Quantizer::Projected4 } else { Quantizer::None };
+            let coded = if quantizer == Quantizer::Auto { Quantizer::Projected4 } else { quantizer };
             assert_eq!(index.describe().quantizer, coded);
             let mut found = 0;
             for (query, truth) in queries.iter().zip(&truths) {
@@ -76,6 +76,7 @@ fn recall_with_codes_is_that_of_plain_vectors_and_distances_are_exact() {
             recalls.push(found as f32 / 1000.0);
         }
         assert!(recalls[1] > recalls[0] - 0.015 && recalls[1] > 0.9, "{metric:?}: plain and by codes {recalls:?}");
+        assert!(recalls[2] > recalls[0] - 0.04 && recalls[3] > 0.8, "{metric:?}: of 2 bits and 1 bit {recalls:?}");
     }
 }
 
@@ -96,15 +97,26 @@ fn codes_come_with_the_vectors_that_are_enough_and_stay() {
     let before = near(&index);
     assert!(before.iter().all(|hits| hits[0].1 == 0.0), "every vector finds itself");
 
+    a_save_keeps(&index, (3, Quantizer::Projected4), dimensions, near, &before);
+}
+
+/// Saves and opens an index in every way, and holds what it answers against what it answered.
+fn a_save_keeps<A: PartialEq + std::fmt::Debug>(
+    index: &Index,
+    (format, quantizer): (u32, Quantizer),
+    dimensions: usize,
+    near: impl Fn(&Index) -> A,
+    before: &A,
+) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("coded.kith");
     index.save(&path).unwrap();
     let info = Index::file_info(&path).unwrap();
-    assert_eq!((info.format, info.quantizer), (3, Quantizer::Projected4));
+    assert_eq!((info.format, info.quantizer), (format, quantizer));
     for mapped in [false, true] {
         let opened = Index::open(&path, OpenFlags { mapped, ..OpenFlags::default() }).unwrap();
-        assert_eq!(opened.describe().quantizer, Quantizer::Projected4);
-        assert_eq!(near(&opened), before, "the same codes give the same answers, mapped: {mapped}");
+        assert_eq!((opened.describe().quantizer, opened.describe().format), (quantizer, format));
+        assert_eq!(near(&opened), *before, "the same codes give the same answers, mapped: {mapped}");
         let again = folder.path().join("again.kith");
         opened.save(&again).unwrap();
         assert!(std::fs::read(&again).unwrap() == std::fs::read(&path).unwrap());
@@ -112,6 +124,42 @@ fn codes_come_with_the_vectors_that_are_enough_and_stay() {
             opened.insert(9_000_000, &bytes(&[vec![0.5; dimensions]])).unwrap();
             assert_eq!(search(&opened, &bytes(&[vec![0.5; dimensions]]), 1, 24), [(9_000_000, 0.0)]);
         }
+    }
+}
+
+#[test]
+fn codes_of_few_bits_are_saved_and_shared() {
+    let dimensions = 300;
+    let base = vectors(8, 1500, dimensions, 100);
+    for quantizer in [Quantizer::Projected2, Quantizer::Projected1] {
+        let mut wanted = options(Metric::Cosine, dimensions as u32, quantizer);
+        let index = filled(&wanted, &base);
+        // More directions than a line of four bits holds.
+        assert_eq!(index.describe().code_bytes, 64, "{quantizer:?}");
+        let near = |index: &Index| -> Vec<Vec<(u64, f32)>> {
+            base.iter().step_by(31).map(|vector| search(index, &bytes(std::slice::from_ref(vector)), 10, 40)).collect()
+        };
+        let before = near(&index);
+        assert!(before.iter().all(|hits| hits[0].1.abs() < 1e-6), "every vector finds itself");
+        a_save_keeps(&index, (7, quantizer), dimensions, near, &before);
+
+        // One bit by one, by what another index learnt; and nobody else takes that.
+        let codec = index.export_codec().unwrap();
+        let other = Index::create(&wanted).unwrap();
+        other.import_codec(&codec).unwrap();
+        for (key, vector) in base.iter().enumerate().take(400) {
+            other.insert(key as u64, &bytes(std::slice::from_ref(vector))).unwrap();
+        }
+        assert_eq!((other.describe().quantizer, other.export_codec().unwrap()), (quantizer, codec.clone()));
+        assert!(search(&other, &bytes(&base[7..8]), 1, 40)[0].1.abs() < 1e-6);
+        wanted.quantizer = Quantizer::Projected4;
+        let refused = Index::create(&wanted).unwrap().import_codec(&codec).unwrap_err();
+        assert_eq!(refused.status(), kith::Status::Argument);
+
+        // A fixed capacity is told in the same format.
+        let fixed = Options { capacity: 2000, fixed_capacity: true, quantizer, ..options(Metric::L2, 300, quantizer) };
+        let index = filled(&fixed, &base);
+        a_save_keeps(&index, (7, quantizer), dimensions, near, &near(&index));
     }
 }
 
@@ -153,11 +201,64 @@ fn a_batch_that_is_cancelled_leaves_no_codes() {
 #[test]
 fn codes_that_cannot_be_are_refused_when_the_index_is_made() {
     let refused = |options: &Options| Index::create(options).unwrap_err().status() == kith::Status::Unsupported;
-    assert!(refused(&options(Metric::L1, 64, Quantizer::Projected4)));
-    assert!(refused(&options(Metric::L2, 5000, Quantizer::Projected4)));
-    assert!(refused(&Options { kind: Kind::Flat, ..options(Metric::L2, 64, Quantizer::Projected4) }));
+    for quantizer in [Quantizer::Projected4, Quantizer::Projected2, Quantizer::Projected1] {
+        assert!(refused(&options(Metric::L1, 64, quantizer)) && refused(&options(Metric::L2, 5000, quantizer)));
+        assert!(refused(&Options { kind: Kind::Flat, ..options(Metric::L2, 64, quantizer) }));
+    }
     assert_eq!(
         filled(&options(Metric::L1, 64, Quantizer::Auto), &vectors(7, 2500, 64, 8)).describe().quantizer,
         Quantizer::None
     );
+}
+
+/// What the system holds in memory of the pages that this process has mapped of a file, in bytes.
+#[cfg(target_os = "linux")]
+fn resident(path: &std::path::Path) -> usize {
+    let text = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let name = path.to_str().unwrap();
+    let mut lines = text.lines().skip_while(|line| !line.ends_with(name)).skip(1);
+    let found = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
+    found.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+fn vectors_can_stay_in_the_file() {
+    let (dimensions, count) = (200, 3000);
+    let base = vectors(9, count, dimensions, 20);
+    let folder = tempfile::tempdir().unwrap();
+    for quantizer in [Quantizer::Auto, Quantizer::Projected2, Quantizer::None, Quantizer::Bytes] {
+        let index = filled(&options(Metric::L2, dimensions as u32, quantizer), &base);
+        let path = folder.path().join(format!("{}.kith", quantizer as u32));
+        index.save(&path).unwrap();
+        let loaded = Index::open(&path, OpenFlags { read_only: true, ..OpenFlags::default() }).unwrap();
+        let flags = OpenFlags { vectors_mapped: true, ..OpenFlags::default() };
+        let beside = Index::open(&path, flags).unwrap();
+        #[cfg(target_os = "linux")]
+        assert!(resident(&path) <= 64 << 10, "checking the vectors leaves none of them in memory");
+        let whole = Index::open(&path, OpenFlags { mapped: true, ..flags }).unwrap();
+        let (loaded_info, info) = (loaded.describe(), beside.describe());
+        let held = if quantizer == Quantizer::Bytes { 224 } else { 832 };
+        assert_eq!((loaded_info.mapped, info.mapped), (0, (held * count) as u64), "{quantizer:?}");
+        assert!(whole.describe().mapped > info.mapped);
+        // Rounding to whole pages, and places for 4,096 vectors where vectors are in memory.
+        let (own, other) = (info.bytes - info.mapped, loaded_info.bytes - info.mapped);
+        let ready = ((4096 - count) * held + (64 << 10)) as u64;
+        assert!(own <= other && own + ready > other, "{quantizer:?}: {own}, loaded {other}");
+        for vector in base.iter().step_by(61) {
+            let query = bytes(std::slice::from_ref(vector));
+            assert_eq!(search(&beside, &query, 10, 40), search(&loaded, &query, 10, 40), "{quantizer:?}");
+            assert_eq!(search(&beside, &query, 10, 0), search(&loaded, &query, 10, 0), "{quantizer:?}");
+        }
+        let mut stored = (vec![0; 4 * dimensions], vec![0; 4 * dimensions]);
+        beside.get(77, &mut stored.0).unwrap();
+        loaded.get(77, &mut stored.1).unwrap();
+        assert_eq!(stored.0, stored.1);
+        let refused = beside.insert(9_000_000, &stored.0).unwrap_err();
+        assert_eq!(refused.status(), kith::Status::ReadOnly);
+        assert!(refused.text().contains("with its vectors mapped"), "{refused}");
+        // A save over the file replaces it; what is mapped stays.
+        beside.save(&path).unwrap();
+        assert_eq!(search(&beside, &stored.0, 1, 40)[0].0, 77);
+        assert_eq!(Index::open(&path, flags).unwrap().describe().count, count as u64);
+    }
 }

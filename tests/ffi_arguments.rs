@@ -18,10 +18,11 @@ fn bytes<T>(values: &[T]) -> *const c_void {
 }
 
 /// Every function and pointer argument that may be NULL; all others are in the table of the test below.
-const MAY_BE_NULL: [(&str, &str); 23] = [
+const MAY_BE_NULL: [(&str, &str); 24] = [
     ("kith_compact", "options"),
     ("kith_maintain", "pending"),
     ("kith_optimize", "options"),
+    ("kith_requantize", "options"),
     ("kith_repair", "health"),
     ("kith_calibrate", "options"),
     ("kith_codec_export", "data"),
@@ -101,6 +102,7 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
         call!(kith_compact, "index", null_mut(), null()),
         call!(kith_optimize, "index", null_mut(), null()),
         call!(kith_repair, "index", null_mut(), null_mut()),
+        call!(kith_requantize, "index", null_mut(), 0, null()),
         call!(kith_reserve, "index", null_mut(), 10),
         call!(kith_search, "index", null(), vector, 2, null(), keys, distances, count),
         call!(kith_search, "query", index, null(), 2, null(), keys, distances, count),

@@ -65,7 +65,7 @@ fn rust_has_the_layout_of_the_table() {
             key_faults count_faults vector_faults codes code_faults file_faults;
         kith_build_options: size threads progress progress_ctx flags;
         kith_info: size dimensions metric element kind quantizer m ef_construction ef_search format count removed capacity bytes
-            seed flags held code_bytes memory_limit;
+            seed flags held code_bytes memory_limit mapped;
         kith_log_options: size sync interval_ms threads checkpoint_bytes flags;
         kith_log_info: size sync failed flags last durable checkpoint log_bytes replayed cut_bytes syncs checkpoints
             failed_checkpoints;
@@ -78,7 +78,7 @@ fn rust_has_the_layout_of_the_table() {
         kith_element_values: KITH_F32 KITH_F16 KITH_BF16 KITH_I8 KITH_U8 KITH_B1 KITH_BYTES;
         kith_kind_values: KITH_KIND_AUTO KITH_KIND_FLAT KITH_KIND_GRAPH;
         kith_quantizer_values: KITH_QUANTIZER_AUTO KITH_QUANTIZER_NONE KITH_QUANTIZER_PROJECTED4 KITH_QUANTIZER_BYTES
-            KITH_QUANTIZER_LEADING8 KITH_QUANTIZER_LEADING8_FINE;
+            KITH_QUANTIZER_LEADING8 KITH_QUANTIZER_LEADING8_FINE KITH_QUANTIZER_PROJECTED2 KITH_QUANTIZER_PROJECTED1;
         kith_sync_values: KITH_SYNC_COMMIT KITH_SYNC_INTERVAL KITH_SYNC_NEVER;
         kith_format_values: KITH_FORMAT_HNSWLIB KITH_FORMAT_HNSWLIB_FLAT KITH_FORMAT_USEARCH KITH_FORMAT_FAISS;
     }
@@ -92,6 +92,7 @@ fn rust_has_the_layout_of_the_table() {
         ("KITH_OPEN_READ_ONLY", KITH_OPEN_READ_ONLY.into()),
         ("KITH_OPEN_UNCHECKED", KITH_OPEN_UNCHECKED.into()),
         ("KITH_OPEN_ONE_THREAD", KITH_OPEN_ONE_THREAD.into()),
+        ("KITH_OPEN_VECTORS_MAPPED", KITH_OPEN_VECTORS_MAPPED.into()),
         ("KITH_NO_KEY", KITH_NO_KEY),
     ] {
         ours.insert(("VALUE".to_owned(), vec![name.to_owned()]), vec![value.into()]);
@@ -239,8 +240,8 @@ fn what_is_not_built_is_refused_by_name() {
     let status = unsafe { kith_insert_batch(handle.0, 0, std::ptr::null(), std::ptr::null(), 0, &raw const build) };
     refused(status, UNSUPPORTED, "kith_insert_batch", &["flags is 0x6"]);
     let mut index = std::ptr::dangling_mut();
-    let status = unsafe { kith_open(c"nowhere".as_ptr(), 16, &raw mut index) };
-    refused(status, UNSUPPORTED, "kith_open", &["flags is 0x10"]);
+    let status = unsafe { kith_open(c"nowhere".as_ptr(), 32, &raw mut index) };
+    refused(status, UNSUPPORTED, "kith_open", &["flags is 0x20"]);
     assert!(index.is_null());
 }
 

@@ -7,7 +7,8 @@ use kith::{BuildOptions, Index, Kind, OpenFlags, Options, Rows, SearchOptions, S
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-const PLAIN: OpenFlags = OpenFlags { mapped: false, read_only: false, unchecked: false, one_thread: false };
+const PLAIN: OpenFlags =
+    OpenFlags { mapped: false, vectors_mapped: false, read_only: false, unchecked: false, one_thread: false };
 const MAPPED: OpenFlags = OpenFlags { mapped: true, ..PLAIN };
 
 /// Raises the flag when dropped, so that a failed assertion ends the threads that wait for it.

@@ -28,7 +28,7 @@ struct Fixture {
     nearest: [u64; 4],
 }
 
-const FIXTURES: [Fixture; 9] = [
+const FIXTURES: [Fixture; 11] = [
     Fixture {
         name: "format1-f32-cosine",
         format: 1,
@@ -159,6 +159,35 @@ const FIXTURES: [Fixture; 9] = [
         held: Element::F32,
         capacity: None,
         nearest: [17, 23, 49, 34],
+    },
+    // Codes of 2 bits and of 1 bit, with removed vectors.
+    Fixture {
+        name: "format7-u8-l2-codes2",
+        format: 7,
+        kind: Kind::Graph,
+        m: 4,
+        element: Element::U8,
+        metric: Metric::L2,
+        dimensions: 20,
+        vectors: 300,
+        quantizer: Quantizer::Projected2,
+        held: Element::U8,
+        capacity: None,
+        nearest: [17, 69, 43, 147],
+    },
+    Fixture {
+        name: "format7-u8-l2-codes1",
+        format: 7,
+        kind: Kind::Graph,
+        m: 4,
+        element: Element::U8,
+        metric: Metric::L2,
+        dimensions: 100,
+        vectors: 300,
+        quantizer: Quantizer::Projected1,
+        held: Element::U8,
+        capacity: None,
+        nearest: [17, 69, 43, 121],
     },
 ];
 

@@ -63,7 +63,9 @@ enum class quantizer : std::uint32_t {
     projected4 = KITH_QUANTIZER_PROJECTED4,
     bytes = KITH_QUANTIZER_BYTES,
     leading8 = KITH_QUANTIZER_LEADING8,
-    leading8_fine = KITH_QUANTIZER_LEADING8_FINE
+    leading8_fine = KITH_QUANTIZER_LEADING8_FINE,
+    projected2 = KITH_QUANTIZER_PROJECTED2,
+    projected1 = KITH_QUANTIZER_PROJECTED1
 };
 enum class sync : std::uint32_t { commit = KITH_SYNC_COMMIT, interval = KITH_SYNC_INTERVAL, never = KITH_SYNC_NEVER };
 enum class format : std::uint32_t {
@@ -336,7 +338,8 @@ enum class open_flags : std::uint64_t {
     mapped = KITH_OPEN_MAPPED,
     read_only = KITH_OPEN_READ_ONLY,
     unchecked = KITH_OPEN_UNCHECKED,
-    one_thread = KITH_OPEN_ONE_THREAD
+    one_thread = KITH_OPEN_ONE_THREAD,
+    vectors_mapped = KITH_OPEN_VECTORS_MAPPED
 };
 constexpr open_flags operator|(open_flags a, open_flags b) noexcept {
     return static_cast<open_flags>(static_cast<std::uint64_t>(a) | static_cast<std::uint64_t>(b));

@@ -6,22 +6,22 @@
 //! - [`run()`], [`Job`] (run.rs): how another room has its own loop compiled for every kernel and level; has an example.
 //! - [`kernels`]: plain function pointers where that is not worth it.
 //! - mixed.rs: kernels between queries of floats and rows of bytes.
-//! - [`nibbles()`] (nibbles.rs): a query times rows of 4-bit codes, inside a [`LevelJob`].
+//! - [`product4()`] (codes.rs): a query times rows of codes of 4, 2 or 1 bits, inside a [`LevelJob`].
 //! - vectors.rs: padding, checks, norms, the forms of inner product and cosine, [`exact`] for one pair.
 
+mod codes;
 mod custom;
 mod kernel;
 mod mixed;
-mod nibbles;
 mod rows;
 mod run;
 pub mod tile;
 mod vectors;
 
+pub use codes::{Nibbles, Packing, Quarters, Singles, product, product4};
 pub use custom::Custom;
 pub use kernel::*;
 pub use mixed::*;
-pub use nibbles::{nibbles, nibbles4};
 pub use rows::{PAD, Panel, four, one, padded_bytes, panel};
 pub use run::{Entry, Job, KernelId, Kernels, LevelJob, entry, kernels, run, run_on};
 pub use vectors::{

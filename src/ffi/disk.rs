@@ -31,7 +31,7 @@ pub unsafe extern "C" fn kith_save(index: *const kith_index, path: *const c_char
 /// from anywhere: sizes, checksums and ids are checked before use.
 ///
 /// - path: the file
-/// - flags: 0 or an or of KITH_OPEN_MAPPED, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_OPEN_ONE_THREAD
+/// - flags: 0 or an or of KITH_OPEN_MAPPED, KITH_OPEN_VECTORS_MAPPED, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_OPEN_ONE_THREAD
 /// - index: receives the handle, to be ended with kith_free(). NULL on failure
 ///
 /// Errors:
@@ -106,14 +106,14 @@ impl io::Write for Pieces {
 /// Opens the bytes of a file that lie in memory: what kith_save() wrote or kith_save_to() handed out. They may come from anywhere:
 /// sizes, checksums and ids are checked before use.
 ///
-/// - data: the bytes. They are copied, unless flags has KITH_OPEN_MAPPED: then they are used where they lie, must start at a
-///   multiple of 64, and must stay there unchanged until kith_free() has returned
+/// - data: the bytes. They are copied, unless flags has KITH_OPEN_MAPPED or KITH_OPEN_VECTORS_MAPPED: then they, or the vectors among them, are used
+///   where they lie; the bytes must start at a multiple of 64, and must stay there unchanged until kith_free() has returned
 /// - length: their number
 /// - flags: as for kith_open()
 /// - index: receives the handle, to be ended with kith_free(). NULL on failure
 ///
 /// Errors: those of kith_open(), without KITH_ERROR_IO; and
-/// - KITH_ERROR_ARGUMENT: a pointer is NULL; data with KITH_OPEN_MAPPED is not a multiple of 64
+/// - KITH_ERROR_ARGUMENT: a pointer is NULL; data with KITH_OPEN_MAPPED or KITH_OPEN_VECTORS_MAPPED is not a multiple of 64
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_open_buffer(
     data: *const c_void,
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn kith_open_buffer(
         }
         let bytes = slice(data.cast::<u8>(), length, "data")?;
         let flags = open_flags(flags)?;
-        let index = if flags.mapped {
+        let index = if flags.mapped || flags.vectors_mapped {
             Index::open_in_place(Foreign::Lent(Lent::new(data.cast(), bytes.len())), flags)?
         } else {
             Index::open_buffer(bytes, flags)?

@@ -6,8 +6,9 @@
 use super::durable::{kith_log_info, kith_log_options};
 use super::types::{
     KITH_BUILD_FAST, KITH_FILTER_ANY_THREAD, KITH_FIXED_CAPACITY, KITH_KEEP_REMOVED, KITH_OPEN_MAPPED,
-    KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_UPSERT, kith_build_options,
-    kith_export_options, kith_health, kith_info, kith_observer, kith_options, kith_search_options, kith_search_stats,
+    KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_OPEN_VECTORS_MAPPED, KITH_UPSERT,
+    kith_build_options, kith_export_options, kith_health, kith_info, kith_observer, kith_options, kith_search_options,
+    kith_search_stats,
 };
 use crate::distance::{Custom, Element, Metric};
 use crate::index::config::{BuildOptions, Counters, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
@@ -53,7 +54,7 @@ sized32!(kith_observer: size flags ctx stop consider add drop excess hit);
 sized32!(kith_build_options: size threads progress progress_ctx flags);
 sized32!(kith_export_options: size flags capacity);
 sized32!(kith_info: size dimensions metric element kind quantizer m ef_construction ef_search format count removed capacity bytes
-    seed flags held code_bytes memory_limit);
+    seed flags held code_bytes memory_limit mapped);
 sized32!(kith_log_options: size sync interval_ms threads checkpoint_bytes flags);
 sized32!(kith_log_info: size sync failed flags last durable checkpoint log_bytes replayed cut_bytes syncs checkpoints
     failed_checkpoints);
@@ -363,11 +364,13 @@ impl Observer for &Watcher {
 
 /// The flags of `kith_open`.
 pub(super) fn open_flags(flags: u64) -> Result<OpenFlags> {
-    let known = KITH_OPEN_MAPPED | KITH_OPEN_READ_ONLY | KITH_OPEN_UNCHECKED | KITH_OPEN_ONE_THREAD;
-    check_flags(flags, known, "it knows MAPPED, READ_ONLY, UNCHECKED and ONE_THREAD")?;
+    let known =
+        KITH_OPEN_MAPPED | KITH_OPEN_READ_ONLY | KITH_OPEN_UNCHECKED | KITH_OPEN_ONE_THREAD | KITH_OPEN_VECTORS_MAPPED;
+    check_flags(flags, known, "it knows MAPPED, READ_ONLY, UNCHECKED, ONE_THREAD and VECTORS_MAPPED")?;
     let has = |flag: u32| flags & u64::from(flag) != 0;
     Ok(OpenFlags {
         mapped: has(KITH_OPEN_MAPPED),
+        vectors_mapped: has(KITH_OPEN_VECTORS_MAPPED),
         read_only: has(KITH_OPEN_READ_ONLY),
         unchecked: has(KITH_OPEN_UNCHECKED),
         one_thread: has(KITH_OPEN_ONE_THREAD),
@@ -433,6 +436,7 @@ impl Place<kith_info> {
             held: info.held as u32,
             code_bytes: info.code_bytes,
             memory_limit: info.memory_limit,
+            mapped: info.mapped,
         });
     }
 }

@@ -36,7 +36,7 @@ pub enum kith_status_values {
     KITH_ERROR_NOT_FOUND = -6,
     /// A vector has this key already.
     KITH_ERROR_EXISTS = -7,
-    /// The index was opened with KITH_OPEN_MAPPED or KITH_OPEN_READ_ONLY.
+    /// The index was opened with KITH_OPEN_MAPPED, KITH_OPEN_VECTORS_MAPPED or KITH_OPEN_READ_ONLY.
     KITH_ERROR_READ_ONLY = -8,
     /// This version of kith cannot do what was asked.
     KITH_ERROR_UNSUPPORTED = -9,
@@ -155,6 +155,13 @@ pub enum kith_quantizer_values {
     KITH_QUANTIZER_LEADING8 = 4,
     /// As KITH_QUANTIZER_LEADING8, with the fewest directions that hold 98.5 % of the variance: more memory, more recall.
     KITH_QUANTIZER_LEADING8_FINE = 5,
+    /// As KITH_QUANTIZER_PROJECTED4, but a code holds 2 bits for each of 224, 480, 736, 992 or 2,016 directions: half the memory of a code for
+    /// the same directions, or twice the directions in the same memory. Estimates are about twice as far off, so that a search needs more
+    /// breadth for the same recall.
+    KITH_QUANTIZER_PROJECTED2 = 6,
+    /// As KITH_QUANTIZER_PROJECTED4, but a code holds 1 bit for each of 448, 960, 1,472, 1,984 or 4,032 directions. For vectors of many
+    /// dimensions whose variance is spread over most of them.
+    KITH_QUANTIZER_PROJECTED1 = 7,
 }
 
 /// Whose file something is, for kith_import() and kith_export().
@@ -210,6 +217,12 @@ pub const KITH_OPEN_UNCHECKED: u32 = 4;
 
 /// kith_open(): use the calling thread only. Without it opening uses the cores to check and load.
 pub const KITH_OPEN_ONE_THREAD: u32 = 8;
+
+/// kith_open(): leave the vectors in the file, which is mapped and read-only as with KITH_OPEN_MAPPED, and load links, keys and codes. For indexes with
+/// codes (KITH_QUANTIZER_PROJECTED4, 2, 1) whose vectors are more than memory: a search walks in memory and reads a few vectors of the file, of
+/// which the system keeps what fits. kith_info tells what is held in memory, `bytes` less `mapped`. Means nothing beside KITH_OPEN_MAPPED.
+/// kith_open_buffer(): leave the vectors where they lie.
+pub const KITH_OPEN_VECTORS_MAPPED: u32 = 16;
 
 /// A distance of your own between two elements of KITH_BYTES. `a` is what is looked for: the query as it was passed (kith does not read
 /// it, so it may be of any length that the function copes with), or a stored element while the graph is built; `b` is a stored element,
@@ -472,4 +485,7 @@ pub struct kith_info {
     pub code_bytes: u32,
     /// Most memory that the index may hold; 0: any amount.
     pub memory_limit: u64,
+    /// Of `bytes`, those that lie in the file or the buffer that the index was opened from, not in memory of its own: all of the arrays with
+    /// KITH_OPEN_MAPPED, the vectors with KITH_OPEN_VECTORS_MAPPED, else 0. The system keeps of a file what was used and fits into memory.
+    pub mapped: u64,
 }

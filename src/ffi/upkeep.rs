@@ -3,7 +3,8 @@
 use super::arguments::output;
 use super::enter::change;
 use super::options::{Place, with_build_options};
-use super::types::{kith_build_options, kith_health, kith_index, kith_status};
+use super::types::{kith_build_options, kith_health, kith_index, kith_quantizer, kith_status};
+use crate::index::config::Quantizer;
 use std::time::Duration;
 
 /// Makes places of removed and replaced vectors free for others, and moves an index of KITH_KIND_AUTO into a graph when it holds enough, for about
@@ -80,6 +81,40 @@ pub unsafe extern "C" fn kith_compact(index: *mut kith_index, options: *const ki
 pub unsafe extern "C" fn kith_optimize(index: *mut kith_index, options: *const kith_build_options) -> kith_status {
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
     unsafe { change("kith_optimize", index, |index| with_build_options(options, |options| index.optimize(options))) }
+}
+
+/// Gives a graph codes of another kind, or none, while it is used: KITH_QUANTIZER_AUTO, _NONE, _PROJECTED4, _PROJECTED2 or _PROJECTED1. What is
+/// inserted later gets such, too; files are then as if the index had been made so.
+///
+/// - index: the index
+/// - quantizer: what is wanted. Nothing is done if the index has such codes already (kith_optimize() learns codes anew); and if it holds too few
+///   vectors to learn from, it gets them when there are enough
+/// - options: threads and progress, which counts places coded; may be NULL
+///
+/// Codes are learnt from a sample of the vectors that are there, and written for a few thousand at a time; searches go on, and insertions wait for
+/// such a step at most. Takes the memory of both codes until the last is written. Vectors that are held as bytes without loss (see
+/// KITH_QUANTIZER_AUTO) stay so. A durable directory keeps the change from the next checkpoint on.
+///
+/// Errors:
+/// - KITH_ERROR_CANCELLED: progress returned non-zero; the codes are as they were
+/// - KITH_ERROR_UNSUPPORTED: KITH_QUANTIZER_BYTES or one of _LEADING8, here or when the index was made: these replace the vectors; a flat index; metric or
+///   dimensions as for kith_create(); an unknown quantizer, flag, or options of a newer version
+/// - KITH_ERROR_ARGUMENT: index is NULL; the vectors do not vary, or by too much to be coded
+/// - KITH_ERROR_BUSY: another such call is under way, or the index was cleared meanwhile
+/// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_requantize(
+    index: *mut kith_index,
+    quantizer: kith_quantizer,
+    options: *const kith_build_options,
+) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe {
+        change("kith_requantize", index, |index| {
+            let quantizer = Quantizer::try_from(quantizer)?;
+            with_build_options(options, |options| index.requantize(quantizer, options))
+        })
+    }
 }
 
 /// Looks at the whole graph as kith_check() does and, if anything is not as it should be, builds it anew from the vectors, on the calling

@@ -321,6 +321,12 @@ impl Graph {
         let upper = self.upper.bytes(self.upper_used.load(Ordering::Relaxed) as usize);
         self.rows.bytes(slots) + self.first_upper.bytes(slots) + self.locks.bytes(slots) + upper + size_of::<Self>()
     }
+
+    /// Bytes of this that lie in foreign bytes.
+    pub(crate) fn mapped(&self, slots: u32) -> usize {
+        let upper = self.upper.mapped(self.upper_used.load(Ordering::Relaxed) as usize);
+        self.rows.mapped(slots as usize) + self.first_upper.mapped(slots as usize) + upper
+    }
 }
 
 /// What decides about a slot's level.

@@ -7,7 +7,7 @@
 use super::config::Quantizer;
 use super::holding::View;
 use super::{Core, Index};
-use crate::quant::{self, Codes, Sample, Workspace};
+use crate::quant::{self, Codes, Sample, Width, Workspace};
 use crate::util::error::Result;
 use crate::util::progress::Work;
 use crossbeam_epoch::{Guard, Owned, Shared};
@@ -41,8 +41,6 @@ impl Core {
 
     /// The same, for whoever looks into them longer.
     pub(super) fn shared_codes(&self, guard: &Guard) -> Option<Arc<Codes>> {
-        // Who fills a slot writes into those that are in force then: none is being filled now.
-        let _coding = self.coding.read();
         self.codes_in_force(guard).cloned()
     }
 
@@ -52,11 +50,11 @@ impl Core {
     }
 
     /// Puts other codes, or none, in place of those in force. The caller has `coding` alone.
-    fn replace_codes(&self, codes: Option<Codes>, guard: &Guard) {
-        if let (Some(old), Some(_)) = (self.codes_in_force(guard), &codes) {
+    pub(super) fn replace_codes(&self, codes: Option<Arc<Codes>>, guard: &Guard) {
+        if let Some(old) = self.codes_in_force(guard) {
             self.older_codes.add(old);
         }
-        let fresh = codes.map_or_else(Shared::null, |codes| Owned::new(Arc::new(codes)).into_shared(guard));
+        let fresh = codes.map_or_else(Shared::null, |codes| Owned::new(codes).into_shared(guard));
         let old = self.codes.swap(fresh, Ordering::AcqRel, guard);
         if !old.is_null() {
             // SAFETY: just unlinked, once; readers that still use it are pinned in the same collector.
@@ -67,13 +65,14 @@ impl Core {
 
     /// Writes the code of a slot that was just filled. The caller shares `coding`.
     pub(super) fn write_code(&self, slot: u32, work: &mut Workspace, guard: &Guard) -> Result<()> {
+        self.older_codes.grow(slot as usize + 1)?;
+        let view = self.view(guard);
         if let Some(codes) = self.codes(guard) {
             codes.grow(slot as usize + 1)?;
-            self.older_codes.grow(slot as usize + 1)?;
-            let View { store, scoring, .. } = self.view(guard);
+            let View { store, scoring, .. } = view;
             codes.write(slot, (scoring.element, store.vector_slice(slot)), store.scale(slot), work);
         }
-        Ok(())
+        self.coming.write(slot, view, work)
     }
 }
 
@@ -106,7 +105,7 @@ impl Index {
     /// Gives the index codes if it is time. The caller holds nothing.
     pub(super) fn code_if_due(&self, core: &Core, threads: usize, guard: &Guard) -> Result<Coded> {
         let due = |core: &Core| {
-            self.config.quantizer != Quantizer::None
+            self.quantizer() != Quantizer::None
                 && core.codes.load(Ordering::Relaxed, guard).is_null()
                 && core.store(guard).slots() >= core.codes_from.load(Ordering::Relaxed)
         };
@@ -118,7 +117,7 @@ impl Index {
         if !due(core) {
             return Ok(Coded::BeforeOrNot);
         }
-        if let Some(reduction) = self.config.quantizer.reduction() {
+        if let Some(reduction) = self.quantizer().reduction() {
             let store = core.store(guard);
             let vectors = (0..store.slots()).map(|slot| store.vector_slice(slot));
             self.reduce(core, reduction, vectors, threads, guard)?;
@@ -133,7 +132,7 @@ impl Index {
         let dimensions = self.config.dimensions as usize;
         let View { store, scoring, .. } = core.view(guard);
         let (metric, element, slots) = (scoring.metric, scoring.element, store.slots());
-        if self.config.quantizer == Quantizer::Auto && !quant::is_worth_it(metric, element, dimensions) {
+        if self.quantizer() == Quantizer::Auto && !quant::is_worth_it(metric, element, dimensions) {
             // Never, as long as vectors are held like this.
             core.codes_from.store(u32::MAX, Ordering::Relaxed);
             return Ok(Coded::BeforeOrNot);
@@ -142,7 +141,8 @@ impl Index {
         let step = (u64::from(slots) / wanted).max(1);
         let vectors = (0..wanted.min(u64::from(slots))).map(|i| store.vector_slice((i * step) as u32)).collect();
         let sample = Sample { metric, element, dimensions, vectors };
-        let Some(codec) = quant::train(&sample, self.config.seed, threads, &self.pool)? else {
+        let width = self.quantizer().width().unwrap_or(Width::Four);
+        let Some(codec) = quant::train(width, &sample, self.config.seed, threads, &self.pool)? else {
             // Asked again when there is twice as much to learn from.
             core.codes_from.store(slots.saturating_mul(2), Ordering::Relaxed);
             return Ok(Coded::BeforeOrNot);
@@ -162,7 +162,7 @@ impl Index {
         if self.pool.run(threads, |_| run(), run).is_err() {
             run();
         }
-        core.replace_codes(Some(codes), guard);
+        core.replace_codes(Some(Arc::new(codes)), guard);
         Ok(Coded::Now)
     }
 

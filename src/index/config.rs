@@ -1,7 +1,7 @@
 //! What may a caller choose, and which choices are valid together? Options in, a checked `Config` out.
 
 use crate::distance::{Custom, Element, Metric};
-use crate::quant::{self, Reduction};
+use crate::quant::{self, Reduction, Width};
 use crate::store::Removal;
 use crate::util::error::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,16 +54,39 @@ pub enum Quantizer {
     Leading8 = 4,
     /// The same with more directions.
     Leading8Fine = 5,
+    /// As `Projected4`, with 2 bits for each direction, and twice as many directions in the same memory.
+    Projected2 = 6,
+    /// As `Projected4`, with 1 bit for each direction, and four times as many directions in the same memory.
+    Projected1 = 7,
 }
 
 impl Quantizer {
     /// How vectors are reduced, if they are.
     pub(crate) fn reduction(self) -> Option<Reduction> {
         match self {
-            Self::Auto | Self::None | Self::Projected4 => None,
+            Self::Auto | Self::None | Self::Projected4 | Self::Projected2 | Self::Projected1 => None,
             Self::Bytes => Some(Reduction::Every),
             Self::Leading8 => Some(Reduction::Leading),
             Self::Leading8Fine => Some(Reduction::Fine),
+        }
+    }
+
+    /// The width of the codes that walks go by, where there are such.
+    pub(crate) fn width(self) -> Option<Width> {
+        match self {
+            Self::Auto | Self::Projected4 => Some(Width::Four),
+            Self::Projected2 => Some(Width::Two),
+            Self::Projected1 => Some(Width::One),
+            Self::None | Self::Bytes | Self::Leading8 | Self::Leading8Fine => None,
+        }
+    }
+
+    /// What codes of this width are called.
+    pub(crate) fn of_width(width: Width) -> Self {
+        match width {
+            Width::Four => Self::Projected4,
+            Width::Two => Self::Projected2,
+            Width::One => Self::Projected1,
         }
     }
 }
@@ -90,9 +113,11 @@ impl TryFrom<u32> for Quantizer {
             3 => Ok(Self::Bytes),
             4 => Ok(Self::Leading8),
             5 => Ok(Self::Leading8Fine),
+            6 => Ok(Self::Projected2),
+            7 => Ok(Self::Projected1),
             _ => Err(Error::unsupported(format!(
-                "quantizer is {value}, known are 0 (auto), 1 (none), 2 (projected, 4 bits), 3 (bytes), 4 and 5 (leading, 8 \
-                 bits)"
+                "quantizer is {value}, known are 0 (auto), 1 (none), 2, 6 and 7 (projected, 4, 2 and 1 bits), 3 (bytes), 4 \
+                 and 5 (leading, 8 bits)"
             ))),
         }
     }
@@ -197,29 +222,8 @@ impl Config {
         if options.quantizer.reduction().is_some() {
             check_reduction(options, kind)?;
         }
-        let quantizer = match (kind, options.quantizer) {
-            (Kind::Graph, Quantizer::Projected4)
-                if !quant::is_possible(options.metric, options.dimensions as usize) =>
-            {
-                return Err(Error::unsupported(format!(
-                    "quantizer is 2 (projected, 4 bits) with metric {} and dimensions {}: it needs L2, inner product or cosine and at \
-                     most {} dimensions",
-                    options.metric.name(),
-                    options.dimensions,
-                    quant::MOST_DIMENSIONS
-                )));
-            }
-            (Kind::Graph, Quantizer::Auto)
-                if !quant::is_worth_it(options.metric, options.element, options.dimensions as usize) =>
-            {
-                Quantizer::None
-            }
-            (Kind::Graph, quantizer) => quantizer,
-            (_, Quantizer::Projected4) => {
-                return Err(Error::unsupported("quantizer is 2 (projected, 4 bits) with kind flat, which is exact"));
-            }
-            _ => Quantizer::None,
-        };
+        let shape = (options.metric, options.element, options.dimensions);
+        let quantizer = check_quantizer(kind, shape, options.quantizer)?;
         let breadth = |name: &str, value: u32, default: u32| {
             let value = or_default(value, default);
             if value > MAX_EF {
@@ -244,11 +248,16 @@ impl Config {
         })
     }
 
-    /// Whether vectors may be held as bytes, where they turn out to be such whole numbers.
+    /// Whether vectors are held as bytes by choice, where they turn out to be such whole numbers.
+    pub(crate) fn may_become_bytes(&self, quantizer: Quantizer) -> bool {
+        self.may_be_bytes() && quantizer == Quantizer::Auto
+    }
+
+    /// Whether vectors may be held as bytes: by choice, or because they were when the quantizer was changed.
     pub(crate) fn may_be_bytes(&self) -> bool {
         self.element == Element::F32
             && self.kind != Kind::Flat
-            && self.quantizer == Quantizer::Auto
+            && self.quantizer.reduction().is_none()
             && matches!(self.metric, Metric::L2 | Metric::InnerProduct | Metric::Cosine)
     }
 
@@ -279,6 +288,7 @@ impl Config {
             held: self.element,
             code_bytes: 0,
             memory_limit: 0,
+            mapped: 0,
         }
     }
 }
@@ -295,6 +305,34 @@ fn graph_from(options: &Options) -> Result<Option<u64>> {
     // Reduced vectors are not exact, whatever the kind.
     let grows = options.kind == Kind::Auto && from > 1 && options.quantizer.reduction().is_none();
     Ok(grows.then_some(from))
+}
+
+/// The quantizer that vectors of this shape then have in an index of this kind, if they can.
+pub(crate) fn check_quantizer(
+    kind: Kind,
+    (metric, element, dimensions): (Metric, Element, u32),
+    asked: Quantizer,
+) -> Result<Quantizer> {
+    let walks_by_codes = matches!(asked, Quantizer::Projected4 | Quantizer::Projected2 | Quantizer::Projected1);
+    match kind {
+        Kind::Graph if walks_by_codes && !quant::is_possible(metric, dimensions as usize) => {
+            Err(Error::unsupported(format!(
+                "quantizer is {} (projected) with metric {} and dimensions {dimensions}: it needs L2, inner product or cosine and at most \
+                 {} dimensions",
+                asked as u32,
+                metric.name(),
+                quant::MOST_DIMENSIONS
+            )))
+        }
+        Kind::Graph if asked == Quantizer::Auto && !quant::is_worth_it(metric, element, dimensions as usize) => {
+            Ok(Quantizer::None)
+        }
+        Kind::Graph => Ok(asked),
+        _ if walks_by_codes => {
+            Err(Error::unsupported(format!("quantizer is {} (projected) with kind flat, which is exact", asked as u32)))
+        }
+        _ => Ok(Quantizer::None),
+    }
 }
 
 /// Checks that vectors of these options can be reduced.
@@ -429,6 +467,8 @@ impl std::fmt::Debug for BuildOptions<'_> {
 pub struct OpenFlags {
     /// Use the file in place, read-only.
     pub mapped: bool,
+    /// Leave the vectors in the file, and load the rest; read-only.
+    pub vectors_mapped: bool,
     /// Refuse changes.
     pub read_only: bool,
     /// Skip payload checksums; ids are still checked.
@@ -476,4 +516,6 @@ pub struct Info {
     pub code_bytes: u32,
     /// Most bytes that the index may hold; 0: any amount.
     pub memory_limit: u64,
+    /// Of `bytes`, those in the file or buffer that the index was opened from.
+    pub mapped: u64,
 }

@@ -82,8 +82,13 @@ impl Index {
             }
             // Cleared in between.
         };
-        let (store, reducer) = core.view(guard).shared();
-        let codes = core.shared_codes(guard);
+        let ((store, reducer), codes, quantizer) = {
+            // What belongs together: nobody changes how vectors are held or coded meanwhile. And who fills a slot writes into the codes that are in force
+            // then: none is being filled now.
+            let _coding = core.coding.read();
+            (core.view(guard).shared(), core.shared_codes(guard), self.quantizer())
+        };
+        let config = Config { quantizer, ..config };
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.
         let _linking = core.linking.read();
         let graph = core.graph.as_ref().filter(|_| config.kind == Kind::Graph);
@@ -124,12 +129,12 @@ impl Index {
         Self::opened(opened, flags, pool).map_err(|error| persist::at(path, &error))
     }
 
-    /// Opens the bytes of a file, into memory of the index. `flags.mapped` is not for this.
+    /// Opens the bytes of a file, into memory of the index. `flags.mapped` and `flags.vectors_mapped` are not for this.
     ///
     /// # Errors
     /// `Corrupt`, `Version`, `Memory`, with the place in the bytes.
     pub fn open_buffer(bytes: &[u8], flags: OpenFlags) -> Result<Self> {
-        if flags.mapped {
+        if flags.mapped || flags.vectors_mapped {
             return Err(Error::unsupported("borrowed bytes cannot be used in place"));
         }
         let pool = Pool::default();
@@ -154,7 +159,8 @@ impl Index {
         let scoring = super::scoring_of(&config)?;
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin())?;
-        if let Some(graph) = graph.as_ref().filter(|_| !flags.mapped && !begins_flat) {
+        let loaded = !flags.mapped && !flags.vectors_mapped;
+        if let Some(graph) = graph.as_ref().filter(|_| loaded && !begins_flat) {
             graph.reserve(store.slots().into())?;
         }
         let mut core = Core::around(
@@ -169,6 +175,7 @@ impl Index {
         index.pool = pool;
         index.read_only = match flags {
             OpenFlags { mapped: true, .. } => Some("mapped"),
+            OpenFlags { vectors_mapped: true, .. } => Some("with its vectors mapped"),
             OpenFlags { read_only: true, .. } => Some("read-only"),
             _ => None,
         };

@@ -212,7 +212,7 @@ impl Index {
     }
 
     fn may_narrow(&self, core: &Core) -> bool {
-        self.config.may_be_bytes() && !core.as_given.load(Ordering::Relaxed)
+        self.config.may_become_bytes(self.quantizer()) && !core.as_given.load(Ordering::Relaxed)
     }
 
     /// The right to fill slots, shared, once what is to be filled in `fits` the way vectors are held.
@@ -300,7 +300,7 @@ impl Index {
         }
         let fresh = Owned::new(View::new(&self.scoring, Arc::clone(&store), reducer.clone())?);
         // What is learnt depends on how vectors are held.
-        core.codes_from.store(super::coding::codes_from(self.config.quantizer), Ordering::Relaxed);
+        core.codes_from.store(super::coding::codes_from(self.quantizer()), Ordering::Relaxed);
         let old = core.view.swap(fresh, Ordering::AcqRel, guard);
         // SAFETY: just unlinked, once; readers that still use it are pinned in the same collector.
         unsafe { guard.defer_destroy(old) };

@@ -52,11 +52,11 @@ impl Index {
             vectors: taken.iter().map(|&i| vectors.row(i)).collect(),
         };
         let threads = threads_or_cores(options.threads);
-        let learnt = match self.config.quantizer.reduction() {
-            Some(reduction) => {
-                quant::train_reducer(reduction, &sample, self.config.seed, threads, &self.pool)?.map(Learnt::Reducer)
-            }
-            None => quant::train(&sample, self.config.seed, threads, &self.pool)?.map(Learnt::Codec),
+        let (quantizer, seed, pool) = (self.quantizer(), self.config.seed, &self.pool);
+        let learnt = match (quantizer.reduction(), quantizer.width()) {
+            (Some(reduction), _) => quant::train_reducer(reduction, &sample, seed, threads, pool)?.map(Learnt::Reducer),
+            (None, Some(width)) => quant::train(width, &sample, seed, threads, pool)?.map(Learnt::Codec),
+            (None, None) => return Err(Error::internal("an index without codes was to learn some")),
         };
         self.know(learnt.ok_or_else(|| Error::argument("the vectors do not vary, or by too much"))?)
     }
@@ -70,7 +70,9 @@ impl Index {
         let core = self.core(&pin);
         let (quantizer, shape, payload) = match (core.view(&pin).reducer(), core.codes(&pin)) {
             (Some(reducer), _) => (self.config.quantizer, reducer.components(), reducer.to_blob()),
-            (None, Some(codes)) => (Quantizer::Projected4, codes.codec.lines(), codes.codec.to_blob()),
+            (None, Some(codes)) => {
+                (Quantizer::of_width(codes.codec.width()), codes.codec.lines(), codes.codec.to_blob())
+            }
             (None, None) => return Err(Error::new(Status::NotFound, "the index has learnt nothing yet")),
         };
         let mut blob = Vec::with_capacity(HEAD + payload.len() + 4);
@@ -117,7 +119,8 @@ impl Index {
         let (quantizer, metric) =
             quantizer.and_then(|quantizer| Ok((quantizer, metric?))).map_err(|_| bad("its head"))?;
         let config = &self.config;
-        let own = if config.quantizer == Quantizer::Auto { Quantizer::Projected4 } else { config.quantizer };
+        let asked = self.quantizer();
+        let own = if asked == Quantizer::Auto { Quantizer::Projected4 } else { asked };
         if (quantizer, metric, number(20)) != (own, config.metric, config.dimensions) {
             return Err(Error::argument(format!(
                 "data is a codec for quantizer {}, metric {} and dimensions {}; the index has {}, {} and {}",
@@ -134,16 +137,20 @@ impl Index {
             return Err(bad("its length"));
         }
         let dimensions = config.dimensions as usize;
-        match quantizer.reduction() {
-            Some(reduction) => Reducer::from_blob(reduction, (metric, dimensions), shape, payload).map(Learnt::Reducer),
-            None if quant::is_code(shape) => Codec::from_blob(metric, dimensions, shape, payload).map(Learnt::Codec),
-            None => Err(bad("there are no codes of such a size")),
+        match (quantizer.reduction(), quantizer.width()) {
+            (Some(reduction), _) => {
+                Reducer::from_blob(reduction, (metric, dimensions), shape, payload).map(Learnt::Reducer)
+            }
+            (None, Some(width)) if quant::is_code(shape) => {
+                Codec::from_blob(metric, dimensions, (width, shape), payload).map(Learnt::Codec)
+            }
+            _ => Err(bad("there are no codes of such a size")),
         }
     }
 
     fn check_learning(&self) -> Result<()> {
         self.check_change()?;
-        if self.config.quantizer == Quantizer::None {
+        if self.quantizer() == Quantizer::None {
             return Err(Error::unsupported("an index without codes learns nothing"));
         }
         Ok(())

@@ -26,6 +26,7 @@ mod opaque;
 mod optimize;
 mod reading;
 mod repair;
+mod requantize;
 mod room;
 mod rows;
 #[cfg(test)]
@@ -44,13 +45,14 @@ use crate::util::pool::Pool;
 use crate::util::reentry;
 use budget::Budget;
 use coding::OlderCodes;
-use config::{Config, Kind, Options};
+use config::{Config, Kind, Options, Quantizer};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
 use growth::Growth;
 use holding::View;
 use maintain::Tending;
 use parking_lot::RwLock;
+use requantize::Coming;
 use room::Room;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -83,6 +85,8 @@ struct Core {
     codes: Atomic<Arc<Codes>>,
     /// Those that were replaced, while somebody may still look into them.
     older_codes: OlderCodes,
+    /// Those that will be in force.
+    coming: Coming,
     /// Slots from which on there should be some.
     codes_from: AtomicU32,
     /// Shared by whoever fills or links slots; exclusive while the index gets its codes, or its vectors are held in another way.
@@ -107,6 +111,7 @@ impl Core {
             tending: Tending::default(),
             codes: Atomic::null(),
             older_codes: OlderCodes::default(),
+            coming: Coming::default(),
             codes_from,
             coding: RwLock::new(()),
         })
@@ -116,7 +121,10 @@ impl Core {
 /// A vector index. Every method may run at the same time as every other, from any number of threads.
 #[derive(Debug)]
 pub struct Index {
+    /// As it was made; its quantizer may be another one by now.
     config: Config,
+    /// What `requantize` changes, while the core's `coding` is held alone.
+    quantizer: AtomicU32,
     /// For vectors as callers give them; each view has its own.
     scoring: Scoring,
     scratches: Scratches,
@@ -159,6 +167,7 @@ impl Index {
     fn around(config: Config, scoring: Scoring, core: Core) -> Self {
         let room = config.limit.map(Room::new);
         Self {
+            quantizer: AtomicU32::new(config.quantizer as u32),
             config,
             scoring,
             scratches: Scratches::new(),
@@ -207,6 +216,11 @@ impl Index {
         scored
     }
 
+    /// How vectors are to be coded, as it was asked for last.
+    fn quantizer(&self) -> Quantizer {
+        Quantizer::try_from(self.quantizer.load(Ordering::Acquire)).unwrap_or(self.config.quantizer)
+    }
+
     fn pin(&self) -> Pin<'_> {
         self.epochs.pin()
     }
@@ -220,7 +234,8 @@ impl Index {
 
     /// Puts an empty core in place of the current one.
     fn replace_core(&self, guard: &Guard) -> Result<()> {
-        let fresh = Owned::new(Core::empty(&self.config, &self.scoring)?);
+        let config = Config { quantizer: self.quantizer(), ..self.config.clone() };
+        let fresh = Owned::new(Core::empty(&config, &self.scoring)?);
         let _alone = self.gate.write();
         let old = self.core.swap(fresh, Ordering::AcqRel, guard);
         // SAFETY: just unlinked, once; readers that still use it are pinned in the same collector.

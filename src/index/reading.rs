@@ -504,7 +504,7 @@ impl Index {
         let View { store, scoring, .. } = view;
         let codes = core.codes(&pin);
         let kind = if core.growth.is_over() { self.config.kind } else { Kind::Auto };
-        let config = Config { kind, ..self.config.clone() };
+        let config = Config { kind, quantizer: self.quantizer(), ..self.config.clone() };
         Info {
             count: store.live(),
             removed: store.waiting(),
@@ -512,14 +512,23 @@ impl Index {
             bytes: self.bytes(core, &pin),
             quantizer: match (view.reducer(), codes) {
                 (Some(_), _) => self.config.quantizer,
-                (None, Some(_)) => Quantizer::Projected4,
+                (None, Some(codes)) => Quantizer::of_width(codes.codec.width()),
                 (None, None) => Quantizer::None,
             },
             held: scoring.element,
             memory_limit: self.memory_limit(),
             code_bytes: codes.map_or(0, |codes| codes.codec.stride() as u32),
+            mapped: Self::mapped(core, &pin),
             ..config.info(format_for(&config, store.held()))
         }
+    }
+
+    /// Bytes in the file or buffer that the index was opened from.
+    fn mapped(core: &Core, guard: &Guard) -> u64 {
+        let store = core.store(guard);
+        let graph = core.graph.as_ref().map_or(0, |graph| graph.mapped(store.slots()));
+        let codes = core.codes(guard).map_or(0, |codes| codes.mapped(store.slots()));
+        (store.mapped() + graph + codes) as u64
     }
 
     /// Memory held, heap and mapped, but for what readers still hold of what was replaced.
@@ -528,9 +537,10 @@ impl Index {
         let graph =
             core.graph.as_ref().filter(|_| !core.growth.is_flat()).map_or(0, |graph| graph.bytes(store.slots()));
         let codes = core.codes(guard).map_or(0, |codes| codes.bytes(store.slots()));
+        let coming = core.coming.bytes(store.slots());
         let buffers = self.scratches.bytes() + self.linkers.bytes() + core.tending.bytes();
         let around = size_of::<Self>() + size_of::<Core>() + self.epochs.bytes();
-        store.bytes(guard) + (graph + codes + core.view(guard).bytes() + buffers + around) as u64
+        store.bytes(guard) + (graph + codes + coming + core.view(guard).bytes() + buffers + around) as u64
     }
 }
 

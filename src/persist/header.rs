@@ -7,7 +7,7 @@
 use crate::distance::{Element, Metric};
 use crate::graph;
 use crate::index::config::{Config, Kind, Options, Quantizer};
-use crate::quant::{Reducer, blob_bytes, is_code};
+use crate::quant::{Reducer, Width, blob_bytes, is_code};
 use crate::store::{Held, MAX_SLOTS, padded};
 use crate::util::error::{Error, Result, Status};
 use crate::util::memory::LINE;
@@ -19,6 +19,8 @@ pub(crate) const FORMAT: u32 = 8;
 pub(crate) fn format_for(config: &Config, held: Held) -> u32 {
     match (config.kind, config.quantizer) {
         (Kind::Auto, _) => 8,
+        (_, Quantizer::Projected2 | Quantizer::Projected1) => 7,
+        (_, quantizer) if matches!(held, Held::I8 | Held::U8) && quantizer != Quantizer::Auto => 7,
         _ if config.limit.is_some() => 6,
         (_, quantizer) if quantizer.reduction().is_some() => 5,
         _ if held != Held::AsGiven => 4,
@@ -175,9 +177,15 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The header of an image that is to be written; `lines` of a code, if there are codes.
-    pub(super) fn plan(config: &Config, held: Held, slots: Counts, upper_rows: u64, lines: Option<usize>) -> Self {
-        let mut sections = known_sections((config, held), slots.all, upper_rows, lines);
+    /// The header of an image that is to be written; `code` says the width and lines of codes, if there are some.
+    pub(super) fn plan(
+        config: &Config,
+        held: Held,
+        slots: Counts,
+        upper_rows: u64,
+        code: Option<(Width, usize)>,
+    ) -> Self {
+        let mut sections = known_sections((config, held), slots.all, upper_rows, code);
         let blocks: u64 = sections.iter().map(Section::blocks).sum();
         sections.push(Section::of(SectionKind::CHECKSUMS, blocks + 2, 4));
         let mut end = PAGE as u64;
@@ -397,7 +405,12 @@ fn reducer_bytes(config: &Config, bytes: u32) -> Option<usize> {
 }
 
 /// The payload sections that an index of this configuration must have, in order, not placed yet.
-fn known_sections((config, held): (&Config, Held), slots: u64, upper_rows: u64, lines: Option<usize>) -> Vec<Section> {
+fn known_sections(
+    (config, held): (&Config, Held),
+    slots: u64,
+    upper_rows: u64,
+    code: Option<(Width, usize)>,
+) -> Vec<Section> {
     let mut sections = vec![
         Section::of(SectionKind::VECTORS, slots, padded(held.bytes_of(config.vector_bytes()))),
         Section::of(SectionKind::KEYS, slots, 8),
@@ -412,10 +425,10 @@ fn known_sections((config, held): (&Config, Held), slots: u64, upper_rows: u64, 
         sections.push(Section::of(SectionKind::UPPER, upper_rows, graph::row_bytes(config.m)));
         sections.push(Section::of(SectionKind::ENTRY, 1, 8));
     }
-    if let Some(lines) = lines {
-        let blob = blob_bytes(config.dimensions as usize, lines);
+    if let Some(code) = code {
+        let blob = blob_bytes(config.dimensions as usize, code);
         sections.push(Section::of(SectionKind::CODEC, (blob / LINE) as u64, LINE));
-        sections.push(Section::of(SectionKind::CODES, slots, lines * LINE));
+        sections.push(Section::of(SectionKind::CODES, slots, code.1 * LINE));
     }
     if let Held::Reduced(bytes) = held {
         let blob = reducer_bytes(config, bytes).unwrap_or(0);
@@ -447,10 +460,9 @@ fn decode_sections(
     let lines =
         stated.find(|section| section.kind == SectionKind::CODES).map(|codes| codes.record_bytes as usize / LINE);
     // Sections of codes where there cannot be any are then known, but not expected.
-    let coded =
-        config.kind != Kind::Flat && config.quantizer != Quantizer::None && config.quantizer.reduction().is_none();
-    let lines = lines.filter(|&lines| coded && is_code(lines));
-    let mut expected = known_sections((config, held), slots, upper_rows.unwrap_or(0).min(most), lines);
+    let width = config.quantizer.width().filter(|_| config.kind != Kind::Flat);
+    let code = width.zip(lines.filter(|&lines| is_code(lines)));
+    let mut expected = known_sections((config, held), slots, upper_rows.unwrap_or(0).min(most), code);
     let mut sections: Vec<Section> = Vec::with_capacity(count);
     let (mut end, mut blocks) = (PAGE as u64, 0);
     for i in 0..count {

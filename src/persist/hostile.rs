@@ -8,7 +8,7 @@ use crate::disk::Source;
 use crate::distance::{Element, Metric};
 use crate::graph::{Entry, Graph, KEEP};
 use crate::index::config::{Config, Kind, OpenFlags, Options, Quantizer};
-use crate::quant::{self, Codes, Reducer, Workspace};
+use crate::quant::{self, Codes, Reducer, Width, Workspace};
 use crate::store::{EMPTY, Held, LIVE, Store};
 use crate::util::epoch::Epochs;
 use crate::util::error::{Result, Status};
@@ -164,17 +164,18 @@ impl Sample {
     }
 
     /// The same with codes. The vectors are not empty.
-    pub(super) fn coded(mut self) -> Self {
-        if self.store.held() == Held::AsGiven {
-            self.config.quantizer = Quantizer::Projected4;
+    pub(super) fn coded(mut self, width: Width) -> Self {
+        if self.store.held() == Held::AsGiven || width != Width::Four {
+            self.config.quantizer = Quantizer::of_width(width);
         }
         let Config { metric, element, dimensions, .. } = self.config;
         let slots = 0..self.store.slots();
         let vectors = slots.clone().map(|slot| self.store.vector_slice(slot)).collect();
         let element = if self.store.held() == Held::U8 { Element::U8 } else { element };
         let sample = quant::Sample { metric, element, dimensions: dimensions as usize, vectors };
-        let codec =
-            quant::train(&sample, 1, 1, &Pool::default()).expect("memory for a codec").expect("vectors that vary");
+        let codec = quant::train(width, &sample, 1, 1, &Pool::default())
+            .expect("memory for a codec")
+            .expect("vectors that vary");
         let codes = Codes::new(codec);
         codes.grow(slots.end as usize).expect("memory for codes");
         let mut work = Workspace::default();
@@ -214,7 +215,15 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         removed.bytes(Keep::All),
         removed.linked(4, &mut Random::new(3)).bytes(Keep::All),
         Sample::new(Element::U8, Metric::Cosine, 8, 40).linked(2, &mut Random::new(4)).bytes(Keep::All),
-        Sample::new(Element::U8, Metric::L2, 24, 50).linked(3, &mut Random::new(6)).coded().bytes(Keep::All),
+        Sample::new(Element::U8, Metric::L2, 24, 50).linked(3, &mut Random::new(6)).coded(Width::Four).bytes(Keep::All),
+        Sample::new(Element::F16, Metric::L2, 70, 40)
+            .linked(3, &mut Random::new(13))
+            .coded(Width::Two)
+            .bytes(Keep::All),
+        Sample::new(Element::I8, Metric::Cosine, 460, 40)
+            .linked(3, &mut Random::new(14))
+            .coded(Width::One)
+            .bytes(Keep::All),
         Sample::new(Element::F32, Metric::L2, 60, 40)
             .linked(3, &mut Random::new(7))
             .whole(&mut Random::new(8))
@@ -222,7 +231,12 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         Sample::new(Element::F32, Metric::Cosine, 50, 40)
             .linked(3, &mut Random::new(9))
             .whole(&mut Random::new(10))
-            .coded()
+            .coded(Width::Four)
+            .bytes(Keep::All),
+        Sample::new(Element::F32, Metric::L2, 60, 40)
+            .linked(3, &mut Random::new(15))
+            .whole(&mut Random::new(16))
+            .coded(Width::Two)
             .bytes(Keep::All),
         Sample::new(Element::F32, Metric::L2, 30, 40)
             .linked(3, &mut Random::new(11))
@@ -392,6 +406,12 @@ pub(crate) enum Way {
     Loaded,
     /// In place.
     Mapped,
+    /// Into memory, but for the vectors.
+    Beside,
+}
+
+impl Way {
+    pub(super) const ALL: [Self; 3] = [Self::Loaded, Self::Mapped, Self::Beside];
 }
 
 /// What became of a file.
@@ -408,7 +428,7 @@ pub(crate) fn judge(bytes: &[u8]) -> Outcome {
     let mut outcome = Outcome::Refused;
     let pool = Pool::default();
     for unchecked in [false, true] {
-        for way in [Way::Loaded, Way::Mapped] {
+        for way in Way::ALL {
             let flags = OpenFlags { unchecked, one_thread: true, ..OpenFlags::default() };
             match open_bytes(bytes, way, flags, &pool).and_then(|read| use_fully(read, flags)) {
                 Ok(()) => outcome = Outcome::Opened,
@@ -426,13 +446,17 @@ pub(crate) fn judge(bytes: &[u8]) -> Outcome {
 pub(super) fn open_bytes(bytes: &[u8], way: Way, flags: OpenFlags, pool: &Pool) -> Result<read::Read> {
     match way {
         Way::Loaded => read::load(bytes, flags, pool),
-        Way::Mapped => {
+        Way::Mapped | Way::Beside => {
             let mut map = memmap2::MmapMut::map_anon(bytes.len().max(1)).expect("memory for a map");
             map[..bytes.len()].copy_from_slice(bytes);
             if bytes.is_empty() {
                 return read::load(bytes, flags, pool);
             }
-            read::attach(&Arc::new(Foreign::Mapped(map.make_read_only().expect("a read-only map"))), flags, pool)
+            let map = Arc::new(Foreign::Mapped(map.make_read_only().expect("a read-only map")));
+            match way {
+                Way::Beside => read::load_beside(bytes, &map, OpenFlags { vectors_mapped: true, ..flags }, pool),
+                _ => read::attach(&map, flags, pool),
+            }
         }
     }
 }

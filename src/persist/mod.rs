@@ -139,6 +139,8 @@ pub(crate) fn open(path: &Path, flags: OpenFlags, pool: &Pool) -> Result<Opened>
     let file = RegularFile::open(path).map_err(|cause| Error::io("opening", path, &cause))?;
     let opened = if flags.mapped {
         map(&file).and_then(|map| open_in_place(&map, flags, pool))
+    } else if flags.vectors_mapped {
+        map(&file).and_then(|map| open_beside(&file, &map, flags, pool))
     } else {
         open_from(&file, flags, pool)
     };
@@ -153,6 +155,20 @@ pub(crate) fn open_from(source: &(impl Source + ?Sized), flags: OpenFlags, pool:
 
 /// As [`open`], from bytes that are used where they lie.
 pub(crate) fn open_in_place(bytes: &Arc<Foreign>, flags: OpenFlags, pool: &Pool) -> Result<Opened> {
+    if flags.vectors_mapped && !flags.mapped {
+        return open_beside(&bytes[..], bytes, flags, pool);
+    }
+    check_in_place(bytes)?;
+    read::attach(bytes, flags, pool).map(Opened::of)
+}
+
+/// As [`open_from`], but the vectors stay in `bytes`, which are those of `source`.
+fn open_beside(source: &(impl Source + ?Sized), bytes: &Arc<Foreign>, flags: OpenFlags, pool: &Pool) -> Result<Opened> {
+    check_in_place(bytes)?;
+    read::load_beside(source, bytes, flags, pool).map(Opened::of)
+}
+
+fn check_in_place(bytes: &Foreign) -> Result<()> {
     check_byte_order()?;
     if !bytes.as_ptr().addr().is_multiple_of(LINE) {
         return Err(Error::argument(format!(
@@ -160,7 +176,7 @@ pub(crate) fn open_in_place(bytes: &Arc<Foreign>, flags: OpenFlags, pool: &Pool)
             bytes.as_ptr()
         )));
     }
-    read::attach(bytes, flags, pool).map(Opened::of)
+    Ok(())
 }
 
 /// Blocks of a file that is used in place which are not what they were when it was written.
@@ -190,7 +206,7 @@ fn info_of(header: &Header) -> Info {
         bytes: header.file_bytes(),
         quantizer: match (header.section(SectionKind::REDUCER), header.section(SectionKind::CODES)) {
             (Some(_), _) => header.config.quantizer,
-            (None, Some(_)) => Quantizer::Projected4,
+            (None, Some(_)) => header.config.quantizer.width().map_or(Quantizer::None, Quantizer::of_width),
             (None, None) => Quantizer::None,
         },
         held: header.element(),

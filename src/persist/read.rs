@@ -8,6 +8,8 @@
 //!    wins, so that a damaged file gives the same sentence each time.
 //! 4. States are counted; keys are entered by `Store::from_parts`.
 //!
+//! Vectors that are to stay in the file (`load_beside`) are read and checked all the same, but kept nowhere.
+//!
 //! With `unchecked`, step 2 is left out, and of step 3 only the reading remains.
 
 use super::content::{Rows, StateCount, check_scales};
@@ -93,10 +95,26 @@ impl Arrays {
 
     /// The sections of a mapped file in their places.
     fn in_file(header: &Header, map: &Arc<Foreign>) -> Result<Self> {
-        let of = |kind: SectionKind| -> Result<Segments> {
-            let section = required(header, kind)?;
-            Ok(Segments::in_file(map, section.offset as usize, section.record_bytes as usize))
-        };
+        Self::of(header, |section| Ok(Segments::in_file(map, section.offset as usize, section.record_bytes as usize)))
+    }
+
+    /// The vectors of a mapped file in their place, and memory for all other sections.
+    fn beside(header: &Header, map: &Arc<Foreign>) -> Result<Self> {
+        Self::of(header, |section| {
+            let bytes = section.record_bytes as usize;
+            if section.kind == SectionKind::VECTORS {
+                map.read_at_random(section.offset as usize, section.bytes as usize);
+                return Ok(Segments::in_file(map, section.offset as usize, bytes));
+            }
+            let array = Segments::new(bytes);
+            array.grow(section.count as usize)?;
+            Ok(array)
+        })
+    }
+
+    /// An array for every section of a header.
+    fn of(header: &Header, array: impl Fn(&Section) -> Result<Segments>) -> Result<Self> {
+        let of = |kind: SectionKind| array(required(header, kind)?);
         let store = Parts {
             given_bytes: header.config.vector_bytes(),
             held: header.held,
@@ -150,7 +168,7 @@ impl Arrays {
         links.check(if flags.one_thread { 1 } else { cores() }, pool)?;
         let parts = graph::Parts { rows, first_upper, upper, upper_used: upper_used as u32, entry };
         let graph = Graph::from_parts(header.config.m, header.config.seed, parts);
-        if !flags.mapped {
+        if !flags.mapped && !flags.vectors_mapped {
             graph.reserve(header.slots.all)?;
         }
         Ok(Content { parts: self.store, graph: Some(graph), codes, reducer })
@@ -169,7 +187,10 @@ impl CodeArrays {
         let blob = read_lines(&self.codec, required(header, SectionKind::CODEC)?)?;
         let config = &header.config;
         let lines = required(header, SectionKind::CODES)?.record_bytes as usize / LINE;
-        let codec = Codec::from_blob(config.metric, config.dimensions as usize, lines, &blob)?;
+        let Some(width) = config.quantizer.width() else {
+            return Err(Error::internal("a header with codes and no width of codes was believed"));
+        };
+        let codec = Codec::from_blob(config.metric, config.dimensions as usize, (width, lines), &blob)?;
         Ok(Codes::from_parts(codec, self.codes))
     }
 }
@@ -231,6 +252,25 @@ pub(super) fn load(source: &(impl Source + ?Sized), flags: OpenFlags, pool: &Poo
     let header = read_header(source)?;
     let check = Check::prepare(source, &header, flags)?;
     let arrays = Arrays::allocate(&header)?;
+    Reader { source, header: &header, check, place: Place::Memory(&arrays) }.run(flags, pool)?;
+    let content = arrays.finish(&header, flags, pool)?;
+    Ok((header, content))
+}
+
+/// Reads a file into memory of its own, but for the vectors, which stay in `map`: the bytes of the same file.
+pub(super) fn load_beside(
+    source: &(impl Source + ?Sized),
+    map: &Arc<Foreign>,
+    flags: OpenFlags,
+    pool: &Pool,
+) -> Result<Read> {
+    let header = read_header(source)?;
+    // The header was held against the length of the source; the arrays lie in the map.
+    if source.bytes() != map.len() as u64 {
+        return Err(Error::corrupt(format!("the file had {} bytes and has {}", map.len(), source.bytes())));
+    }
+    let check = Check::prepare(source, &header, flags)?;
+    let arrays = Arrays::beside(&header, map)?;
     Reader { source, header: &header, check, place: Place::Memory(&arrays) }.run(flags, pool)?;
     let content = arrays.finish(&header, flags, pool)?;
     Ok((header, content))
@@ -400,8 +440,8 @@ impl<S: Source + ?Sized> Reader<'_, S> {
                 self.content(&block, block.start, bytes)
             }
             Place::Memory(arrays) => match arrays.array(block.section.kind) {
-                Some(array) => self.read_into(array, &block),
-                None => self.skip(&block, scratch),
+                Some(array) if !array.is_foreign() => self.read_into(array, &block),
+                _ => self.look_at(&block, scratch),
             },
         }
     }
@@ -429,8 +469,9 @@ impl<S: Source + ?Sized> Reader<'_, S> {
         Ok(())
     }
 
-    /// Checks a block of a section that this version does not know.
-    fn skip(&self, block: &Block<'_>, scratch: &mut Vec<u8>) -> Result<()> {
+    /// Checks a block that is not read into memory: of vectors that stay in the file, or of a section that this version does not know. It is read
+    /// all the same, not looked at in the mapping, whose pages would stay.
+    fn look_at(&self, block: &Block<'_>, scratch: &mut Vec<u8>) -> Result<()> {
         if matches!(self.check, Check::Nothing) {
             return Ok(());
         }
@@ -441,7 +482,8 @@ impl<S: Source + ?Sized> Reader<'_, S> {
         let into = &mut scratch[..block.bytes];
         let offset = block.section.offset + block.start;
         self.source.read_at(offset, into).map_err(|cause| unreadable(offset, into.len(), &cause))?;
-        self.compare(block, crc32c::crc32c(into))
+        self.compare(block, crc32c::crc32c(into))?;
+        self.content(block, block.start, into)
     }
 
     fn find(&self, number: u64) -> Result<Block<'_>> {

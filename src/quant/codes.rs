@@ -1,7 +1,7 @@
 //! Where do the codes of an index lie, and what does one say about a query?
 
-use super::{Codec, FACTORS, Query, Workspace};
-use crate::distance::{Element, nibbles, nibbles4};
+use super::{Codec, FACTORS, Query, Width, Workspace};
+use crate::distance::{Element, Nibbles, Packing, Quarters, Singles, product, product4};
 use crate::simd::Simd;
 use crate::util::error::{Error, Result};
 use crate::util::memory::Segments;
@@ -76,6 +76,11 @@ impl Codes {
         self.rows.growth(slots, more)
     }
 
+    /// Bytes of codes that lie in foreign bytes.
+    pub(crate) fn mapped(&self, slots: u32) -> usize {
+        self.rows.mapped(slots as usize)
+    }
+
     /// Estimates for a query.
     pub(crate) fn estimator<'a>(&'a self, query: &'a Query) -> Estimator<'a> {
         Estimator { codes: self, query }
@@ -120,9 +125,14 @@ impl Estimator<'_> {
     #[inline(always)]
     pub(crate) unsafe fn one<S: Simd>(&self, s: S, slot: u32) -> f32 {
         let row = self.address(slot);
-        // SAFETY: the caller's promise; codes and query have as many lines as the codec says.
+        let (query, lines) = (self.query.weights.bytes().as_ptr(), self.codes.codec.lines);
+        // SAFETY: the caller's promise; codes and query have as many lines as the codec says, packed as its width says.
         unsafe {
-            let product = nibbles(s, self.query.weights.bytes().as_ptr(), row, self.codes.codec.lines);
+            let product = match self.codes.codec.width {
+                Width::Four => product::<S, Nibbles>(s, query, row, lines),
+                Width::Two => product::<S, Quarters>(s, query, row, lines),
+                Width::One => product::<S, Singles>(s, query, row, lines),
+            };
             self.estimate(row, product)
         }
     }
@@ -134,7 +144,21 @@ impl Estimator<'_> {
         let rows = [self.address(slots[0]), self.address(slots[1]), self.address(slots[2]), self.address(slots[3])];
         // SAFETY: as in `one`.
         unsafe {
-            let products = nibbles4(s, self.query.weights.bytes().as_ptr(), rows, self.codes.codec.lines);
+            match self.codes.codec.width {
+                Width::Four => self.packed::<S, Nibbles>(s, rows),
+                Width::Two => self.packed::<S, Quarters>(s, rows),
+                Width::One => self.packed::<S, Singles>(s, rows),
+            }
+        }
+    }
+
+    /// # Safety
+    /// - The rows are written codes, and `P` is how codes of this width are packed.
+    #[inline(always)]
+    unsafe fn packed<S: Simd, P: Packing>(&self, s: S, rows: [*const u8; 4]) -> [f32; 4] {
+        // SAFETY: the caller's promise; codes and query have as many lines as the codec says.
+        unsafe {
+            let products = product4::<S, P>(s, self.query.weights.bytes().as_ptr(), rows, self.codes.codec.lines);
             [
                 self.estimate(rows[0], products[0]),
                 self.estimate(rows[1], products[1]),

@@ -5,27 +5,36 @@
 //!
 //! 1. *Project.* Subtract the mean, keep the leading directions of a sample's covariance (as LeanVec does, arXiv 2312.16335), turned
 //!    among themselves so that each holds as much as the others. How many: as fill the fewest lines that keep [`train::ENOUGH`].
-//! 2. *Round* to 4 bits a direction, on the grid whose angle to the projection is smallest, and keep two numbers that make the estimate of
-//!    a product unbiased along the projection (extended RaBitQ, arXiv 2409.09913). They stand in the last 8 bytes of the code.
+//! 2. *Round* to 4, 2 or 1 bits a direction, on the grid whose angle to the projection is smallest, and keep two numbers that make the
+//!    estimate of a product unbiased along the projection (extended RaBitQ, arXiv 2409.09913). They stand in the last 8 bytes of the code.
 //!
-//! A query is projected the same way and rounded to 8 bits; a distance is one integer product and two multiplications. The projection
-//! is an integer matrix, so encoding and estimating give the same bits on every level.
+//! A query is projected the same way and rounded to 8 bits, or beside codes of one bit to 4; a distance is one integer product and two
+//! multiplications. The projection is an integer matrix, so encoding and estimating give the same bits on every level.
 //!
-//! `subspace` finds directions, `train` makes a [`Codec`] from a sample, `codes` holds a code per slot, `blob` is a codec in a file. `reduce` is
+//! How far an estimate can be off: let *o* and *q* be the projections of vector and query, *v* what the code stands for, and *c* the cosine of the
+//! angle between *o* and *v*. The product of *o* and *q* is then estimated with an error of |o| |q| sqrt(1 / c² - 1) at most; and since the directions are
+//! turned at random, it is about normal with that divided by sqrt(directions - 1) as its deviation. What the directions leave out of vector and
+//! query adds a product of at most the lengths of the two. `bound_tests` holds the estimates against this.
+//!
+//! `width` is what follows from the number of bits; `subspace` finds directions, `train` makes a [`Codec`] from a sample, `codes` holds a code per slot, `blob` is a codec in a file. `reduce` is
 //! about something else: vectors of bytes that take the place of vectors, to save memory.
 
 mod blob;
+#[cfg(test)]
+mod bound_tests;
 mod codes;
 mod reduce;
 mod subspace;
 #[cfg(test)]
 mod tests;
 mod train;
+mod width;
 
 pub(crate) use blob::{blob_bytes, is_code};
 pub(crate) use codes::{Codes, Estimator, check_codes};
 pub(crate) use reduce::{Asked, Reducer, Reduction, train_reducer};
 pub(crate) use train::{MOST_DIMENSIONS, Sample, is_possible, is_worth_it, train};
+pub(crate) use width::Width;
 
 use crate::distance::{self, Element, KernelId, LevelJob, Metric, Panel};
 use crate::simd::{Level, Simd, detect};
@@ -34,10 +43,6 @@ use subspace::dot;
 
 /// The last bytes of a code hold two floats.
 const FACTORS: usize = 8;
-/// Codes are 0 to 15 and stand for -7.5 to 7.5.
-const CENTRE: f32 = 7.5;
-/// Widths of a step tried, as multiples of a direction's mean size; the second is best for a normal distribution (Max, 1960).
-const STEPS: [f32; 4] = [0.30, 0.335, 0.37, 0.42];
 /// Squared lengths from here on have no estimates: sums with them might overflow.
 const HUGE: f32 = 1e36;
 /// A query whose largest component is this many times the usual one is projected with 16 bits instead of 8.
@@ -48,6 +53,7 @@ const SPIKE: f32 = 8.0;
 pub(crate) struct Codec {
     metric: Metric,
     dimensions: usize,
+    width: Width,
     /// Cache lines of a code.
     lines: usize,
     mean: Vec<f32>,
@@ -60,7 +66,7 @@ pub(crate) struct Codec {
 /// A query as codes are compared with it.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
-    /// 128 signed bytes for each line of a code.
+    /// What codes are multiplied with: lines for each line of a code, as the packing has them.
     weights: Lines,
     /// Estimate = add + code's own + code's factor * (scale * product - offset).
     add: f32,
@@ -97,14 +103,9 @@ impl Workspace {
     }
 }
 
-/// Directions that a code of so many lines holds.
-fn directions_of(lines: usize) -> usize {
-    2 * (LINE * lines - FACTORS)
-}
-
-/// The most bytes that a code of vectors of so many dimensions has.
+/// The most bytes that a code of vectors of so many dimensions has: at the greatest width.
 pub(crate) fn most_code_bytes(dimensions: usize) -> usize {
-    let all = train::LINES.into_iter().find(|&lines| directions_of(lines) >= dimensions);
+    let all = train::LINES.into_iter().find(|&lines| Width::Four.directions(lines) >= dimensions);
     all.unwrap_or(train::LINES[train::LINES.len() - 1]) * LINE
 }
 
@@ -116,7 +117,12 @@ impl Codec {
 
     /// Directions kept.
     pub(crate) fn directions(&self) -> usize {
-        directions_of(self.lines)
+        self.width.directions(self.lines)
+    }
+
+    /// Bits of a direction in a code.
+    pub(crate) fn width(&self) -> Width {
+        self.width
     }
 
     /// Memory held.
@@ -215,24 +221,17 @@ impl Codec {
             return;
         }
         self.project(work, largest(&work.centred), Wide::Sixteen);
-        let values = &work.projected;
+        let Workspace { projected: values, products: levels, .. } = work;
         let kept = dot(values, values);
         let own = if self.metric == Metric::InnerProduct { 0.0 } else { norm };
         if kept < f32::MIN_POSITIVE {
             self.set_factors(code, own, 0.0);
             return;
         }
-        let step = best_step(values, (kept / values.len() as f32).sqrt(), &mut work.products);
-        let levels = &mut work.products;
-        grid(values, step, levels);
+        let used = values.len().min(self.dimensions);
+        self.width.round(values, (kept / used as f32).sqrt(), levels);
         let factor = -kept / dot(values, levels);
-        for line in 0..self.lines {
-            let half = if line + 1 == self.lines { LINE - FACTORS } else { LINE };
-            let (low, high) = levels[line * 2 * LINE..][..2 * half].split_at(half);
-            for (to, (low, high)) in code[line * LINE..].iter_mut().zip(low.iter().zip(high)) {
-                *to = (whole(low + CENTRE) | whole(high + CENTRE) << 4) as u8;
-            }
-        }
+        self.width.pack(levels, code);
         self.set_factors(code, own, if self.metric == Metric::InnerProduct { factor } else { 2.0 * factor });
     }
 
@@ -273,28 +272,12 @@ impl Codec {
         let most = largest(&work.centred);
         let spiky = most * most * self.dimensions as f32 > SPIKE * SPIKE * norm;
         self.project(work, most, if spiky { Wide::Sixteen } else { Wide::Eight });
-        let Workspace { projected, query, .. } = work;
-        query.weights.reset(2 * self.stride());
-        let most = largest(projected);
-        let scale = if most > f32::MIN_POSITIVE { most / 127.0 } else { 1.0 };
-        let (inverse, weights) = (1.0 / scale, query.weights.bytes_mut());
-        let mut sum = 0;
-        for line in 0..self.lines {
-            // Whole halves at a time, so that this becomes vector code.
-            let half = if line + 1 == self.lines { LINE - FACTORS } else { LINE };
-            let from = &projected[line * 2 * LINE..][..2 * half];
-            for (i, values) in from.chunks_exact(half).enumerate() {
-                let to = &mut weights[(2 * line + i) * LINE..][..half];
-                for (to, value) in to.iter_mut().zip(values) {
-                    let weight = whole(value * inverse);
-                    sum += weight;
-                    *to = weight as u8;
-                }
-            }
-        }
+        let Workspace { projected, products, query, .. } = work;
+        query.weights.reset(self.width.weights() * self.stride());
+        let (scale, sum) = self.width.spell(projected, self.dimensions, products, query.weights.bytes_mut());
         query.add = add;
         query.scale = scale;
-        query.offset = scale * CENTRE * sum as f32;
+        query.offset = scale * self.width.centre() * sum as f32;
         true
     }
 }
@@ -366,34 +349,6 @@ fn whole(value: f32) -> i32 {
 /// Numbers of its size have no bits for fractions.
 const WHOLE: f32 = 12_582_912.0;
 
-/// Values on a grid of 16 levels around 0, `step` apart, as levels.
-#[inline(always)]
-fn grid(values: &[f32], step: f32, levels: &mut Vec<f32>) {
-    let inverse = 1.0 / step;
-    levels.resize(values.len(), 0.0);
-    for (level, value) in levels.iter_mut().zip(values) {
-        let scaled = value * inverse + CENTRE;
-        let bounded = if scaled < 0.0 { 0.0 } else { scaled };
-        let bounded = if bounded > 2.0 * CENTRE { 2.0 * CENTRE } else { bounded };
-        *level = round(bounded) - CENTRE;
-    }
-}
-
-/// The step whose grid point makes the smallest angle with the values.
-#[inline(always)]
-fn best_step(values: &[f32], size: f32, levels: &mut Vec<f32>) -> f32 {
-    let mut best = (0.0, STEPS[1] * size);
-    for step in STEPS.map(|step| step * size) {
-        grid(values, step, levels);
-        let along = dot(values, levels);
-        let cosine = along * along / dot(levels, levels);
-        if cosine > best.0 {
-            best = (cosine, step);
-        }
-    }
-    best.1
-}
-
 /// How finely a vector is rounded before it is projected.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wide {
@@ -441,15 +396,25 @@ impl Codec {
     /// A codec without directions, which only centres.
     fn plain(metric: Metric, mean: Vec<f32>) -> Self {
         let dimensions = mean.len();
-        Self { metric, dimensions, lines: 0, mean, matrix: Lines::default(), unit: 1.0, level: detect() }
+        Self {
+            metric,
+            dimensions,
+            width: Width::Four,
+            lines: 0,
+            mean,
+            matrix: Lines::default(),
+            unit: 1.0,
+            level: detect(),
+        }
     }
 
     /// A codec around trained parts. `matrix` has a row per direction a code of `lines` lines holds, fewer are filled up with zeros.
-    fn around(metric: Metric, lines: usize, mean: Vec<f32>, rows: &subspace::Matrix) -> Self {
+    fn around(metric: Metric, (width, lines): (Width, usize), mean: Vec<f32>, rows: &subspace::Matrix) -> Self {
         let most = rows.data.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
         let mut codec = Self {
             metric,
             dimensions: mean.len(),
+            width,
             lines,
             mean,
             matrix: Lines::default(),

@@ -12,7 +12,7 @@
 //! that squared distances are twice the cosine's; for inner products nothing is subtracted.
 
 use super::train::{Centre, ENOUGH, learn, mean_of};
-use super::{Codec, Sample, Wide, Workspace, blob_bytes, directions_of, is_code, largest, round, subspace::dot};
+use super::{Codec, Sample, Wide, Width, Workspace, blob_bytes, is_code, largest, round, subspace::dot};
 use crate::distance::{Element, Metric};
 use crate::util::error::{Error, Result};
 use crate::util::memory::LINE;
@@ -28,6 +28,8 @@ const CLIPS: [f32; 10] = [1.0, 0.85, 0.7, 0.55, 0.45, 0.35, 0.25, 0.18, 0.12, 0.
 const CHOSEN_BY: usize = 1024;
 /// Share of the variance that directions must hold for [`Reduction::Fine`].
 const FINE: f32 = 0.985;
+/// As many directions are kept as codes of this width hold.
+const SAME: Width = Width::Four;
 /// Bytes before the parts in a blob.
 const HEAD: usize = 16;
 
@@ -69,8 +71,8 @@ pub(crate) fn train_reducer(
 ) -> Result<Option<Reducer>> {
     let centre = if sample.metric == Metric::InnerProduct { Centre::Origin } else { Centre::Mean };
     let codec = match reduction {
-        Reduction::Leading => learn(sample, (centre, ENOUGH), seed, threads, pool)?,
-        Reduction::Fine => learn(sample, (centre, FINE), seed, threads, pool)?,
+        Reduction::Leading => learn(sample, (centre, SAME, ENOUGH), seed, threads, pool)?,
+        Reduction::Fine => learn(sample, (centre, SAME, FINE), seed, threads, pool)?,
         Reduction::Every => Some(Codec::plain(sample.metric, mean_of_sample(sample, centre)?)),
     };
     let Some(codec) = codec else { return Ok(None) };
@@ -206,8 +208,9 @@ impl Reducer {
         match reduction {
             Reduction::Every => (components == dimensions).then(|| (HEAD + 4 * dimensions).next_multiple_of(LINE)),
             Reduction::Leading | Reduction::Fine => {
-                let lines = (1..=8).find(|&lines| is_code(lines) && directions_of(lines) + 2 * SPARE == components)?;
-                Some((HEAD + blob_bytes(dimensions, lines)).next_multiple_of(LINE))
+                let lines =
+                    (1..=8).find(|&lines| is_code(lines) && SAME.directions(lines) + 2 * SPARE == components)?;
+                Some((HEAD + blob_bytes(dimensions, (SAME, lines))).next_multiple_of(LINE))
             }
         }
     }
@@ -252,8 +255,8 @@ impl Reducer {
             }
             Reduction::Leading | Reduction::Fine => {
                 let lines = (components - 2 * SPARE).div_ceil(2 * LINE);
-                let end = HEAD + blob_bytes(dimensions, lines);
-                (Codec::from_blob(metric, dimensions, lines, &blob[HEAD..end])?, end)
+                let end = HEAD + blob_bytes(dimensions, (SAME, lines));
+                (Codec::from_blob(metric, dimensions, (SAME, lines), &blob[HEAD..end])?, end)
             }
         };
         if blob[4..HEAD].iter().chain(&blob[used..]).any(|&byte| byte != 0) {

@@ -5,21 +5,21 @@ use crate::simd::available;
 use crate::util::pool::Pool;
 
 /// Numbers that look random, about normal, the same in every run.
-struct Numbers(u64);
+pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
-    fn uniform(&mut self) -> f32 {
+    pub(super) fn uniform(&mut self) -> f32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 40) as f32 / (1 << 24) as f32
     }
 
-    fn normal(&mut self) -> f32 {
+    pub(super) fn normal(&mut self) -> f32 {
         (0..6).map(|_| self.uniform() - 0.5).sum::<f32>() * 1.4
     }
 }
 
 /// Vectors around 8 centres, most of their variance along `rank` mixed directions.
-fn vectors(count: usize, dimensions: usize, rank: usize) -> Vec<Vec<f32>> {
+pub(super) fn vectors(count: usize, dimensions: usize, rank: usize) -> Vec<Vec<f32>> {
     let mut numbers = Numbers(7);
     let basis: Vec<Vec<f32>> = (0..rank).map(|_| (0..dimensions).map(|_| numbers.normal()).collect()).collect();
     let centres: Vec<Vec<f32>> = (0..8).map(|_| (0..rank).map(|_| numbers.normal()).collect()).collect();
@@ -35,14 +35,61 @@ fn vectors(count: usize, dimensions: usize, rank: usize) -> Vec<Vec<f32>> {
         .collect()
 }
 
-fn bytes(vector: &[f32]) -> Vec<u8> {
+pub(super) fn bytes(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-fn trained(metric: Metric, rows: &[Vec<u8>], dimensions: usize) -> Option<Codec> {
+pub(super) fn trained(width: Width, metric: Metric, rows: &[Vec<u8>], dimensions: usize) -> Option<Codec> {
     let sample =
         Sample { metric, element: Element::F32, dimensions, vectors: rows.iter().map(Vec::as_slice).collect() };
-    train(&sample, 5, 1, &Pool::default()).unwrap()
+    train(width, &sample, 5, 1, &Pool::default()).unwrap()
+}
+
+/// The weights of a query, by direction.
+pub(super) fn weights_of(codec: &Codec, query: &Query) -> Vec<i32> {
+    let (per_byte, bytes) = (8 / codec.width as usize, query.weights.bytes());
+    spread_out(codec, |line, part, b| match codec.width {
+        Width::One => (0..4).map(|t| [1, 2, 4, -8][t] * i32::from(bytes[64 * (4 * line + t) + b] >> part & 1)).sum(),
+        _ => i32::from(bytes[64 * (per_byte * line + part) + b].cast_signed()),
+    })
+}
+
+/// What the parts of a code stand for, by direction, in steps.
+pub(super) fn levels_of(codec: &Codec, code: &[u8]) -> Vec<f32> {
+    let bits = codec.width as usize;
+    let mask = ((1_u32 << bits) - 1) as u8;
+    let parts = spread_out(codec, |line, part, b| i32::from(code[64 * line + b] >> (bits * part) & mask));
+    parts.into_iter().map(|part| part as f32 - codec.width.centre()).collect()
+}
+
+/// One number for each direction, from its line, its part of a byte, and that byte of the line.
+fn spread_out(codec: &Codec, number: impl Fn(usize, usize, usize) -> i32) -> Vec<i32> {
+    let per_byte = 8 / codec.width as usize;
+    let mut all = Vec::new();
+    for line in 0..codec.lines {
+        let half = if line + 1 == codec.lines { 64 - FACTORS } else { 64 };
+        all.extend(
+            (0..per_byte).flat_map(|part| (0..half).map(move |b| (part, b))).map(|(part, b)| number(line, part, b)),
+        );
+    }
+    assert_eq!(all.len(), codec.directions());
+    all
+}
+
+/// The two factors of a code.
+pub(super) fn factors_of(codec: &Codec, code: &[u8]) -> (f32, f32) {
+    let float = |at: usize| f32::from_le_bytes([code[at], code[at + 1], code[at + 2], code[at + 3]]);
+    (float(codec.stride() - FACTORS), float(codec.stride() - 4))
+}
+
+/// The estimate that a code and a query give, in the codec's unit.
+pub(super) fn estimate(codec: &Codec, query: &Query, code: &[u8]) -> f32 {
+    // Whole numbers: weights times codes from 0 on, as the kernels compute it.
+    let (levels, weights) = (levels_of(codec, code), weights_of(codec, query));
+    let product: i32 =
+        levels.iter().zip(&weights).map(|(level, weight)| (level + codec.width.centre()) as i32 * weight).sum();
+    let (own, factor) = factors_of(codec, code);
+    query.add + own + factor * (query.scale * product as f32 - query.offset)
 }
 
 /// An estimate of the distance of `row` from `query`, and the distance.
@@ -50,15 +97,8 @@ fn compare(codec: &Codec, metric: Metric, query: &[u8], row: &[u8]) -> (f32, f32
     let mut work = Workspace::default();
     let mut code = vec![0; codec.stride()];
     codec.encode(Element::F32, row, f32::NAN, &mut work, &mut code);
-    let weights = codec.prepare(Element::F32, query, f32::NAN, &mut work).unwrap();
-    let (mut product, last) = (0, codec.stride() - FACTORS);
-    for (i, &byte) in code[..last].iter().enumerate() {
-        let weight = |at: usize| i32::from(weights.weights.bytes()[at].cast_signed());
-        let at = 128 * (i / 64) + i % 64;
-        product += i32::from(byte & 15) * weight(at) + i32::from(byte >> 4) * weight(at + 64);
-    }
-    let float = |at: usize| f32::from_le_bytes([code[at], code[at + 1], code[at + 2], code[at + 3]]);
-    let estimate = weights.add + float(last) + float(last + 4) * (weights.scale * product as f32 - weights.offset);
+    let query_of = codec.prepare(Element::F32, query, f32::NAN, &mut work).unwrap();
+    let estimate = estimate(codec, query_of, &code);
     let dimensions = (row.len() / 4) as u32;
     (codec.unit_of_estimates() * estimate, distance::exact(metric, Element::F32, dimensions, query, row).unwrap())
 }
@@ -69,32 +109,70 @@ fn estimates_are_near_the_distance() {
         [(Metric::L2, 128, 20), (Metric::Cosine, 384, 60), (Metric::InnerProduct, 200, 30), (Metric::L2, 61, 61)]
     {
         let rows: Vec<Vec<u8>> = vectors(1500, dimensions, rank).iter().map(|vector| bytes(vector)).collect();
-        let codec = trained(metric, &rows[..1000], dimensions).unwrap();
-        let pairs: Vec<(f32, f32)> =
-            (0..400).map(|i| compare(&codec, metric, &rows[1000 + i], &rows[(i * 7) % 1000])).collect();
-        let mean = pairs.iter().map(|pair| pair.1).sum::<f32>() / 400.0;
-        let spread = (pairs.iter().map(|pair| (pair.1 - mean).powi(2)).sum::<f32>() / 400.0).sqrt();
-        let error = (pairs.iter().map(|pair| (pair.0 - pair.1).powi(2)).sum::<f32>() / 400.0).sqrt();
-        assert!(error < 0.06 * spread, "{metric:?} {dimensions}: error {error}, distances vary by {spread}");
+        for (width, most) in [(Width::Four, 0.06), (Width::Two, 0.14), (Width::One, 0.3)] {
+            let codec = trained(width, metric, &rows[..1000], dimensions).unwrap();
+            let pairs: Vec<(f32, f32)> =
+                (0..400).map(|i| compare(&codec, metric, &rows[1000 + i], &rows[(i * 7) % 1000])).collect();
+            let mean = pairs.iter().map(|pair| pair.1).sum::<f32>() / 400.0;
+            let spread = (pairs.iter().map(|pair| (pair.1 - mean).powi(2)).sum::<f32>() / 400.0).sqrt();
+            let error = (pairs.iter().map(|pair| (pair.0 - pair.1).powi(2)).sum::<f32>() / 400.0).sqrt();
+            assert!(
+                error < most * spread,
+                "{metric:?} {dimensions} {width:?}: error {error}, distances vary by {spread}"
+            );
+        }
+    }
+}
+
+#[test]
+fn estimates_are_what_plain_arithmetic_gives() {
+    struct Both<'a>(Estimator<'a>);
+    impl LevelJob for Both<'_> {
+        type Output = [f32; 6];
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> [f32; 6] {
+            // SAFETY: slots 0 to 5 are written.
+            unsafe {
+                let [a, b, c, d] = self.0.four(s, [3, 0, 5, 1]);
+                [b, d, self.0.one(s, 2), a, self.0.one(s, 4), c]
+            }
+        }
+    }
+    for dimensions in [48, 240, 700] {
+        let rows: Vec<Vec<u8>> = vectors(600, dimensions, 400).iter().map(|vector| bytes(vector)).collect();
+        for width in Width::ALL {
+            let codes = Codes::new(trained(width, Metric::L2, &rows, dimensions).unwrap());
+            codes.grow(6).unwrap();
+            let mut work = Workspace::default();
+            (0..6).for_each(|slot| codes.write(slot, (Element::F32, &rows[slot as usize]), f32::NAN, &mut work));
+            let query = codes.codec.prepare(Element::F32, &rows[9], f32::NAN, &mut work).unwrap();
+            let wanted: Vec<f32> = (0..6).map(|slot| estimate(&codes.codec, query, codes.code(slot))).collect();
+            for &level in available() {
+                let found = distance::run_on(level, Both(codes.estimator(query)));
+                assert_eq!(found[..], wanted[..], "{level:?} {width:?} {dimensions}");
+            }
+        }
     }
 }
 
 #[test]
 fn a_vector_is_near_itself() {
     let rows: Vec<Vec<u8>> = vectors(1200, 96, 16).iter().map(|vector| bytes(vector)).collect();
-    let codec = trained(Metric::L2, &rows, 96).unwrap();
-    for i in 0..50 {
-        let (own, _) = compare(&codec, Metric::L2, &rows[i], &rows[i]);
-        let others = (1..20).map(|j| compare(&codec, Metric::L2, &rows[i], &rows[i + j]).0);
-        assert!(others.fold(f32::INFINITY, f32::min) > own.abs(), "{i}: {own}");
+    for width in Width::ALL {
+        let codec = trained(width, Metric::L2, &rows, 96).unwrap();
+        for i in 0..50 {
+            let (own, _) = compare(&codec, Metric::L2, &rows[i], &rows[i]);
+            let others = (1..20).map(|j| compare(&codec, Metric::L2, &rows[i], &rows[i + j]).0);
+            assert!(others.fold(f32::INFINITY, f32::min) > own.abs(), "{width:?} {i}: {own}");
+        }
     }
 }
 
 #[test]
 fn codes_and_queries_have_the_same_bits_on_every_level() {
-    for dimensions in [48, 100, 384] {
+    for (dimensions, width) in [48, 100, 384, 500].into_iter().flat_map(|d| Width::ALL.map(|width| (d, width))) {
         let rows: Vec<Vec<u8>> = vectors(600, dimensions, 24).iter().map(|vector| bytes(vector)).collect();
-        let mut codec = trained(Metric::L2, &rows, dimensions).unwrap();
+        let mut codec = trained(width, Metric::L2, &rows, dimensions).unwrap();
         let mut seen: Option<(Vec<u8>, Vec<u8>)> = None;
         for &level in available() {
             codec.level = level;
@@ -110,7 +188,7 @@ fn codes_and_queries_have_the_same_bits_on_every_level() {
                 queries.extend([query.add, query.scale, query.offset].into_iter().flat_map(f32::to_le_bytes));
             }
             let now = (codes, queries);
-            assert!(seen.get_or_insert_with(|| now.clone()) == &now, "{level:?} at {dimensions} dimensions");
+            assert!(seen.get_or_insert_with(|| now.clone()) == &now, "{level:?} at {dimensions} dimensions, {width:?}");
         }
     }
 }
@@ -119,10 +197,7 @@ fn codes_and_queries_have_the_same_bits_on_every_level() {
 fn hard_data_is_coded_or_refused() {
     let dimensions = 64;
     let equal = vec![bytes(&vec![1.5; dimensions]); 300];
-    assert!(trained(Metric::L2, &equal, dimensions).is_none(), "nothing varies");
     let huge: Vec<Vec<u8>> = (0..300).map(|i| bytes(&vec![1e30 * i as f32; dimensions])).collect();
-    assert!(trained(Metric::L2, &huge, dimensions).is_none(), "squares overflow");
-
     let mut plain = vectors(800, dimensions, 10);
     for (i, vector) in plain.iter_mut().enumerate() {
         vector[3] = 42.0;
@@ -132,15 +207,24 @@ fn hard_data_is_coded_or_refused() {
         }
     }
     let rows: Vec<Vec<u8>> = plain.iter().map(|vector| bytes(vector)).collect();
-    let codec = trained(Metric::L2, &rows, dimensions).unwrap();
-    for i in (1..200).step_by(2) {
-        let (estimate, exact) = compare(&codec, Metric::L2, &rows[i], &rows[i + 100]);
-        assert!((estimate - exact).abs() <= 0.1 * exact + 1.0, "{i}: {estimate} for {exact}");
+    for width in Width::ALL {
+        assert!(trained(width, Metric::L2, &equal, dimensions).is_none(), "nothing varies");
+        assert!(trained(width, Metric::L2, &huge, dimensions).is_none(), "squares overflow");
+        let codec = trained(width, Metric::L2, &rows, dimensions).unwrap();
+        if width == Width::Four {
+            for i in (1..200).step_by(2) {
+                let (estimate, exact) = compare(&codec, Metric::L2, &rows[i], &rows[i + 100]);
+                assert!((estimate - exact).abs() <= 0.1 * exact + 1.0, "{i}: {estimate} for {exact}");
+            }
+        }
+        // What does not fit in single precision has no code that could mislead: it always counts as near.
+        let far = bytes(&vec![1e20; dimensions]);
+        let (estimate, _) = compare(&codec, Metric::L2, &rows[1], &far);
+        assert!(estimate < -1e37, "{estimate}");
+        assert!(codec.prepare(Element::F32, &far, f32::NAN, &mut Workspace::default()).is_none());
+        // A vector, and a query, at the mean: what is left of them has no directions.
+        let mean = bytes(&codec.mean);
+        let (estimate, _) = compare(&codec, Metric::L2, &mean, &mean);
+        assert!(estimate.abs() < 1e-3, "{width:?}: {estimate}");
     }
-    // What does not fit in single precision has no code that could mislead: it always counts as near.
-    let (estimate, _) = compare(&codec, Metric::L2, &rows[1], &bytes(&vec![1e20; dimensions]));
-    assert!(estimate < -1e37, "{estimate}");
-    assert!(
-        codec.prepare(Element::F32, &bytes(&vec![1e20; dimensions]), f32::NAN, &mut Workspace::default()).is_none()
-    );
 }

@@ -1,7 +1,7 @@
 //! How is a codec made from a sample of vectors, and is one worth having?
 
 use super::subspace::{self, Matrix, dot, transposed_product};
-use super::{Codec, directions_of, largest};
+use super::{Codec, Width, largest};
 use crate::distance::{Element, Metric};
 use crate::util::error::Result;
 use crate::util::pool::Pool;
@@ -68,15 +68,21 @@ impl Sample<'_> {
     }
 }
 
-/// A codec for vectors like these; `None` if they do not vary, or so much that their squares overflow.
-pub(crate) fn train(sample: &Sample<'_>, seed: u64, threads: usize, pool: &Pool) -> Result<Option<Codec>> {
-    learn(sample, (Centre::Mean, ENOUGH), seed, threads, pool)
+/// A codec of this width for vectors like these; `None` if they do not vary, or so much that their squares overflow.
+pub(crate) fn train(
+    width: Width,
+    sample: &Sample<'_>,
+    seed: u64,
+    threads: usize,
+    pool: &Pool,
+) -> Result<Option<Codec>> {
+    learn(sample, (Centre::Mean, width, ENOUGH), seed, threads, pool)
 }
 
 /// As [`train`], with directions from a centre of one's choice, that hold as much of the variance as is `enough`.
 pub(super) fn learn(
     sample: &Sample<'_>,
-    (centre, enough): (Centre, f32),
+    (centre, width, enough): (Centre, Width, f32),
     seed: u64,
     threads: usize,
     pool: &Pool,
@@ -99,19 +105,25 @@ pub(super) fn learn(
     if !(total.is_normal() && mean.iter().all(|value| value.is_finite())) {
         return Ok(None);
     }
-    let (lines, mut directions) = choose(&covariance, enough * total, seed, threads, pool)?;
+    let (lines, mut directions) = choose(&covariance, (width, enough * total), seed, threads, pool)?;
     subspace::spread(&mut directions, seed);
-    let codec = Codec::around(sample.metric, lines, mean, &directions);
+    let codec = Codec::around(sample.metric, (width, lines), mean, &directions);
     Ok((codec.unit.is_normal() && dot(&directions.data, &directions.data).is_finite()).then_some(codec))
 }
 
 /// The fewest lines that hold enough of the variance, and their directions.
-fn choose(covariance: &Matrix, enough: f32, seed: u64, threads: usize, pool: &Pool) -> Result<(usize, Matrix)> {
+fn choose(
+    covariance: &Matrix,
+    (width, enough): (Width, f32),
+    seed: u64,
+    threads: usize,
+    pool: &Pool,
+) -> Result<(usize, Matrix)> {
     let dimensions = covariance.columns;
     let mut lines = LINES.into_iter().peekable();
     loop {
         let now = lines.next().unwrap_or(LINES[LINES.len() - 1]);
-        let most = directions_of(now).min(dimensions);
+        let most = width.directions(now).min(dimensions);
         let last = most == dimensions || lines.peek().is_none();
         let (mut directions, weights) = subspace::leading(covariance, most, seed, threads, pool)?;
         if last || weights.iter().sum::<f32>() >= enough {

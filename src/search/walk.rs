@@ -502,20 +502,26 @@ impl Job for Distances<'_> {
 /// Exact distances of candidates, in the order of their estimates, until what follows cannot be among the nearest any more.
 ///
 /// How far estimates are off is learnt from the candidates themselves: the differences between estimate and distance of those that were
-/// looked at have a mean and a spread. A candidate whose estimate, so corrected, is [`SPREADS`] too far ends the search.
+/// looked at have a mean and a spread. A candidate whose estimate, so corrected, is some spreads too far ends the search.
 pub(crate) struct Rank<'a> {
     pub(crate) field: Field<'a>,
     pub(crate) probe: Probe,
-    /// What estimates are multiplied with to be like distances.
-    pub(crate) unit: f32,
+    pub(crate) kind: Estimates,
     /// Estimate and slot, nearest first.
     pub(crate) candidates: &'a [(f32, u32)],
     pub(crate) nearest: &'a mut Nearest,
     pub(crate) k: usize,
 }
 
-/// Spreads of the estimates' errors by which a candidate must be too far.
-const SPREADS: f32 = 2.0;
+/// What is known of estimates beforehand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Estimates {
+    /// What they are multiplied with to be like distances.
+    pub(crate) unit: f32,
+    /// Spreads of their errors by which a candidate must be too far.
+    pub(crate) spreads: f32,
+}
+
 /// Lines of each vector that are fetched while the four before are ranked; the hardware streams what follows.
 const RANK_LINES: usize = 8;
 
@@ -524,7 +530,7 @@ impl Job for Rank<'_> {
 
     #[inline(always)]
     fn run<S: Simd, K: Kernel<S>>(self, s: S) {
-        let Self { field, probe, unit, candidates, nearest, k } = self;
+        let Self { field, probe, kind: Estimates { unit, spreads }, candidates, nearest, k } = self;
         let scorer = Exact::<K>::new(field, probe);
         let ahead = field.scoring.stride.min(RANK_LINES * LINE);
         let fetch = |group: &[(f32, u32)]| {
@@ -538,7 +544,7 @@ impl Job for Rank<'_> {
             if 4 * i >= k && nearest.len() >= k {
                 let mean = sum / count;
                 let spread = (squares / count - mean * mean).max(0.0).sqrt();
-                if unit * group[0].0 - mean - SPREADS * spread > nearest.worst() {
+                if unit * group[0].0 - mean - spreads * spread > nearest.worst() {
                     break;
                 }
             }

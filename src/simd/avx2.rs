@@ -257,6 +257,19 @@ impl Simd for Avx2 {
             _mm256_add_epi32(acc, sums)
         })
     }
+    #[inline(always)]
+    fn dot_quarters(self, acc: Self::I, codes: Self::B, weights: [Self::B; 4]) -> Self::I {
+        // Pairs are at most 2 * 3 * 128, four of them far below what `maddubs` and its sums hold.
+        op!({
+            let mask = _mm256_set1_epi8(3);
+            let first = _mm256_maddubs_epi16(_mm256_and_si256(codes, mask), weights[0]);
+            let second = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16::<2>(codes), mask), weights[1]);
+            let third = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16::<4>(codes), mask), weights[2]);
+            let fourth = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16::<6>(codes), mask), weights[3]);
+            let pairs = _mm256_add_epi16(_mm256_add_epi16(first, second), _mm256_add_epi16(third, fourth));
+            _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+        })
+    }
 
     #[inline(always)]
     fn count(self, acc: Self::I, a: Self::B) -> Self::I {

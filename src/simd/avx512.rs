@@ -245,6 +245,16 @@ impl Simd for Avx512 {
             _mm512_dpbusd_epi32(acc, _mm512_and_si512(_mm512_srli_epi16::<4>(codes), mask), high)
         })
     }
+    #[inline(always)]
+    fn dot_quarters(self, acc: Self::I, codes: Self::B, weights: [Self::B; 4]) -> Self::I {
+        op!({
+            let mask = _mm512_set1_epi8(3);
+            let acc = _mm512_dpbusd_epi32(acc, _mm512_and_si512(codes, mask), weights[0]);
+            let acc = _mm512_dpbusd_epi32(acc, _mm512_and_si512(_mm512_srli_epi16::<2>(codes), mask), weights[1]);
+            let acc = _mm512_dpbusd_epi32(acc, _mm512_and_si512(_mm512_srli_epi16::<4>(codes), mask), weights[2]);
+            _mm512_dpbusd_epi32(acc, _mm512_and_si512(_mm512_srli_epi16::<6>(codes), mask), weights[3])
+        })
+    }
 
     #[inline(always)]
     fn count(self, acc: Self::I, a: Self::B) -> Self::I {

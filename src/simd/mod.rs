@@ -276,6 +276,8 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static {
     /// Adds the products of the low halves of `codes`, each 0 to 15, with the signed bytes of `low`, and of the high halves with those
     /// of `high`.
     fn dot_nibbles(self, acc: Self::I, codes: Self::B, low: Self::B, high: Self::B) -> Self::I;
+    /// Adds the products of the quarters of the bytes of `codes`, lowest bits first, each 0 to 3, with the signed bytes of the four `weights`.
+    fn dot_quarters(self, acc: Self::I, codes: Self::B, weights: [Self::B; 4]) -> Self::I;
 
     /// Adds the number of bits set in `a`.
     fn count(self, acc: Self::I, a: Self::B) -> Self::I;

@@ -170,6 +170,14 @@ impl Simd for Neon {
         let (lows, highs) = op!((vandq_u8(codes, vdupq_n_u8(15)), vshrq_n_u8::<4>(codes)));
         self.dot_i8(self.dot_i8(acc, low, lows), high, highs)
     }
+    #[inline(always)]
+    fn dot_quarters(self, acc: Self::I, codes: Self::B, weights: [Self::B; 4]) -> Self::I {
+        let mask = op!(vdupq_n_u8(3));
+        let acc = self.dot_i8(acc, weights[0], op!(vandq_u8(codes, mask)));
+        let acc = self.dot_i8(acc, weights[1], op!(vandq_u8(vshrq_n_u8::<2>(codes), mask)));
+        let acc = self.dot_i8(acc, weights[2], op!(vandq_u8(vshrq_n_u8::<4>(codes), mask)));
+        self.dot_i8(acc, weights[3], op!(vshrq_n_u8::<6>(codes)))
+    }
 
     #[inline(always)]
     fn count(self, acc: Self::I, a: Self::B) -> Self::I {

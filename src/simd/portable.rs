@@ -153,6 +153,13 @@ impl Simd for Portable {
         let acc = fold(acc, low, codes, |q, code| i32::from(q.cast_signed()) * i32::from(code & 15));
         fold(acc, high, codes, |q, code| i32::from(q.cast_signed()) * i32::from(code >> 4))
     }
+    #[inline(always)]
+    fn dot_quarters(self, acc: Self::I, codes: Self::B, weights: [Self::B; 4]) -> Self::I {
+        let acc = fold(acc, weights[0], codes, |q, code| i32::from(q.cast_signed()) * i32::from(code & 3));
+        let acc = fold(acc, weights[1], codes, |q, code| i32::from(q.cast_signed()) * i32::from(code >> 2 & 3));
+        let acc = fold(acc, weights[2], codes, |q, code| i32::from(q.cast_signed()) * i32::from(code >> 4 & 3));
+        fold(acc, weights[3], codes, |q, code| i32::from(q.cast_signed()) * i32::from(code >> 6))
+    }
 
     #[inline(always)]
     fn count(self, acc: Self::I, a: Self::B) -> Self::I {

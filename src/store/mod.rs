@@ -319,6 +319,12 @@ impl Store {
         arrays + self.life.map.growth(count, guard)
     }
 
+    /// Bytes of the arrays that lie in foreign bytes.
+    pub(crate) fn mapped(&self) -> usize {
+        let arrays = [Some(&self.vectors), Some(&self.keys), Some(&self.states), self.scales.as_ref()];
+        arrays.into_iter().flatten().map(|array| array.mapped(self.slots() as usize)).sum()
+    }
+
     /// The state of a slot below [`Store::slots`].
     #[inline]
     pub(crate) fn state(&self, slot: u32) -> u8 {
@@ -343,7 +349,8 @@ impl Store {
 
     /// How many slots from `slot` on, at most up to `end`, lie behind each other in every array.
     pub(crate) fn run(&self, slot: u32, end: u32) -> u32 {
-        self.vectors.run(slot, end)
+        // Vectors can lie in a file while the rest, which is all of one kind, is in segments.
+        self.vectors.run(slot, end).min(self.states.run(slot, end))
     }
 
     /// The key of an allocated slot.

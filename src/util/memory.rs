@@ -277,6 +277,19 @@ pub(crate) enum Foreign {
     Lent(Lent),
 }
 
+impl Foreign {
+    /// Tells the system that a part will be read here and there, so that nothing around what is read needs to be there.
+    pub(crate) fn read_at_random(&self, start: usize, bytes: usize) {
+        #[cfg(unix)]
+        if let Self::Mapped(map) = self {
+            // A refusal changes nothing but speed.
+            let _ = map.advise_range(memmap2::Advice::Random, start, bytes);
+        }
+        #[cfg(not(unix))]
+        let _ = (start, bytes);
+    }
+}
+
 impl std::ops::Deref for Foreign {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
@@ -419,6 +432,16 @@ impl Segments {
                 block.release(records.saturating_sub(segment_start(segment)) * self.stride);
             }
         }
+    }
+
+    /// Whether the records lie in foreign bytes.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self._file.is_some()
+    }
+
+    /// Bytes of the first `used` records, if they lie in foreign bytes.
+    pub(crate) fn mapped(&self, used: usize) -> usize {
+        if self.is_foreign() { used * self.stride } else { 0 }
     }
 
     /// Memory held when the first `used` records were touched.

@@ -105,7 +105,8 @@ static void constants(void) {
     const kith_kind kinds[] = {KITH_KIND_AUTO, KITH_KIND_FLAT, KITH_KIND_GRAPH};
     const kith_quantizer quantizers[] = {KITH_QUANTIZER_AUTO, KITH_QUANTIZER_NONE};
     const kith_sync syncs[] = {KITH_SYNC_COMMIT, KITH_SYNC_INTERVAL, KITH_SYNC_NEVER};
-    const uint64_t flags = KITH_OPEN_MAPPED | KITH_OPEN_READ_ONLY | KITH_OPEN_UNCHECKED | KITH_OPEN_ONE_THREAD;
+    const uint64_t flags = KITH_OPEN_MAPPED | KITH_OPEN_READ_ONLY | KITH_OPEN_UNCHECKED | KITH_OPEN_ONE_THREAD |
+                           KITH_OPEN_VECTORS_MAPPED;
     const char *unknown = f_status_text(-1000), *level = f_cpu_level();
     size_t i;
     for (i = 0; i < sizeof statuses / sizeof *statuses; i++) {

@@ -227,6 +227,7 @@ void a_recall_in_place_of_a_breadth() {
     index.maintain(std::chrono::microseconds(1000));
     index.compact();
     index.optimize();
+    index.requantize(kith::quantizer::none);
     CHECK(index.repair().faults == 0 && index.search({42.1f, 1.0f}, 1)[0].key == 42);
     search.recall = 1.5f;
     CHECK(status_of([&] { index.search({42.1f, 1.0f}, 3, search); }) == KITH_ERROR_ARGUMENT);

@@ -83,7 +83,7 @@ fn damage_is_reported_with_section_and_offset_and_the_first_one_wins() {
         bytes[at] ^= 4;
     }
     let stated = format!("offset {} ", PAGE + BLOCK);
-    for way in [Way::Loaded, Way::Mapped] {
+    for way in Way::ALL {
         for _ in 0..10 {
             let error = open_bytes(&bytes, way, PLAIN, &Pool::default()).unwrap_err();
             assert!(error.text().contains("section vectors") && error.text().contains(&stated), "{error}");
@@ -148,7 +148,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
             put_u32(file, at::FLAGS, 3);
             put_u64(file, at::CAPACITY, 1000);
         }),
-        ("quantizer is 7", Status::Version, |file| put_u32(file, at::QUANTIZER, 7)),
+        ("quantizer is 8", Status::Version, |file| put_u32(file, at::QUANTIZER, 8)),
         ("m is 1", Status::Corrupt, |file| put_u32(file, at::M, 1)),
         ("no save writes", Status::Corrupt, |file| put_u32(file, at::M, 0)),
         ("ef_search", Status::Corrupt, |file| put_u32(file, at::EF_SEARCH, u32::MAX)),

@@ -13,7 +13,8 @@ use crate::store::LIVE;
 use crate::util::epoch::Epochs;
 use crate::util::error::Status;
 
-const PLAIN: OpenFlags = OpenFlags { mapped: false, read_only: false, unchecked: false, one_thread: false };
+const PLAIN: OpenFlags =
+    OpenFlags { mapped: false, vectors_mapped: false, read_only: false, unchecked: false, one_thread: false };
 const MAPPED: OpenFlags = OpenFlags { mapped: true, ..PLAIN };
 const UNCHECKED: OpenFlags = OpenFlags { unchecked: true, ..PLAIN };
 
