@@ -120,7 +120,7 @@ impl Life {
             let fault = if luck < 2 { Fault::Once } else { Fault::ForGood };
             self.disk.fail(self.random.below(4), fault);
         }
-        let at = if luck >= 998 { self.random.below(30) } else { usize::MAX };
+        let at = if luck >= 850 { self.random.below(4) } else { usize::MAX };
         let ended = refusing_at(at, || call(self.index.as_ref().unwrap()));
         match ended.result {
             Ok(()) => change(&mut self.model),
@@ -270,7 +270,7 @@ impl Life {
         let options = SearchOptions { ef: if broad { 100_000 } else { 0 }, filter, ..SearchOptions::default() };
         let (mut keys, mut distances) = (vec![0; k], vec![0.0; k]);
         let query = world.vector(of);
-        let at = if self.random.below(500) == 0 { self.random.below(10) } else { usize::MAX };
+        let at = if self.random.below(20) == 0 { self.random.below(4) } else { usize::MAX };
         let ended =
             refusing_at(at, || self.index.as_ref().unwrap().search(&query, &mut keys, Some(&mut distances), &options));
         let found = match ended.result {
