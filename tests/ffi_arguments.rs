@@ -104,6 +104,7 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
         call!(kith_repair, "index", null_mut(), null_mut()),
         call!(kith_requantize, "index", null_mut(), 0, null()),
         call!(kith_reserve, "index", null_mut(), 10),
+        call!(kith_set_memory_limit, "index", null_mut(), 10),
         call!(kith_search, "index", null(), vector, 2, null(), keys, distances, count),
         call!(kith_search, "query", index, null(), 2, null(), keys, distances, count),
         call!(kith_search, "keys", index, vector, 2, null(), null_mut(), distances, count),

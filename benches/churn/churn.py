@@ -5,7 +5,7 @@
     churn.py ... --work shrink                    removes nine tenths instead
 
 *replace*: a round gives every key, in random order, a new vector, which comes from the rest of the base (so the vectors are different ones, the
-distribution is the same). *shrink*: nine of ten keys go, in random order, one by one. Recall is of 10 among the 10 nearest, exact ones
+distribution is the same). *shrink*: nine of ten keys go, in random order, one by one; *remove*: some. Recall is of 10 among the 10 nearest, exact ones
 computed here. Searches for recall and rate come between the rounds; `--beside` runs a thread that searches all the while.
 """
 from __future__ import annotations
@@ -221,7 +221,7 @@ def run(make, base: np.ndarray, queries: np.ndarray, args) -> None:
                  f"{used / count * 1e6:.0f} us CPU, median {np.median(took) / 1e3:.0f} us, p99 {np.percentile(took, 99) / 1e3:.0f} us; "
                  f"{engine.health()}")
     else:
-        gone = random.permutation(count)[: count * 9 // 10]
+        gone = random.permutation(count)[: min(args.few, count) if args.work == "remove" else count * 9 // 10]
         took, used = np.empty(len(gone)), time.process_time()
         steps(engine, [lambda key=int(key): engine.remove(key) for key in gone], took)
         used = time.process_time() - used
@@ -229,7 +229,10 @@ def run(make, base: np.ndarray, queries: np.ndarray, args) -> None:
         current = keys
         exact = truth(base[keys], keys, queries)
         timing = f"median {np.median(took) / 1e3:.1f} us, p99 {np.percentile(took, 99) / 1e3:.0f} us, {used / len(gone) * 1e6:.0f} us CPU each"
-        tell(engine.name, "nine tenths go", look(engine, queries, exact, args.ef), f"{timing}; {engine.health()}")
+        name = f"{len(gone)} go" if args.work == "remove" else "nine tenths go"
+        tell(engine.name, name, look(engine, queries, exact, args.ef), f"{timing}; {engine.health()}")
+        if args.work == "remove":
+            return engine.free()
         used = time.process_time()
         left = engine.maintain()
         tell(engine.name, "maintained", look(engine, queries, exact, args.ef),
@@ -258,7 +261,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=5_000, help="vectors in the index")
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--work", choices=["replace", "shrink"], default="replace")
+    parser.add_argument("--work", choices=["replace", "shrink", "remove"], default="replace")
+    parser.add_argument("--few", type=int, default=5_000, help="how many go with --work remove")
     parser.add_argument("--engines", default="kith,hnswlib")
     parser.add_argument("--ef", type=lambda text: [int(ef) for ef in text.split(",")], default=[32, 64])
     parser.add_argument("--m", type=int, default=16)

@@ -113,8 +113,16 @@ impl Index {
         self.afford(0, |core, guard| {
             let slots = core.store(guard).slots() as usize;
             let graph = core.graph.as_ref().map_or(0, |graph| graph.growth(0, slots));
-            let learnt = if self.config.quantizer == Quantizer::None { 0 } else { slots * self.learnt_bytes() };
+            let learnt = if self.quantizer() == Quantizer::None { 0 } else { slots * self.learnt_bytes() };
             graph + learnt + self.sampling() + slots + slots / 4 + BUFFERS
+        })
+    }
+
+    /// Leave to learn codes anew, beside those there are.
+    pub(super) fn afford_codes(&self) -> Result<Option<Grant<'_>>> {
+        self.afford(0, |core, guard| {
+            let dimensions = self.config.dimensions as usize;
+            core.store(guard).slots() as usize * quant::most_code_bytes(dimensions) + self.sampling()
         })
     }
 
@@ -163,9 +171,9 @@ impl Index {
     fn learning(&self, core: &Core, count: usize, guard: &Guard) -> usize {
         let config = &self.config;
         let slots = core.store(guard).slots() as usize + count;
-        let auto = config.quantizer == Quantizer::Auto;
+        let auto = self.quantizer() == Quantizer::Auto;
         let learns = self.links(core, count, guard)
-            && config.quantizer != Quantizer::None
+            && self.quantizer() != Quantizer::None
             && core.codes(guard).is_none()
             && slots >= core.codes_from.load(Ordering::Relaxed) as usize
             && (!auto || quant::is_worth_it(config.metric, config.element, config.dimensions as usize));
@@ -175,7 +183,7 @@ impl Index {
     /// Bytes of what is learnt of a vector, beside it or in its place.
     fn learnt_bytes(&self) -> usize {
         let dimensions = self.config.dimensions as usize;
-        match self.config.quantizer.reduction() {
+        match self.quantizer().reduction() {
             Some(Reduction::Every) => padded(dimensions),
             // A byte for each direction, where codes have half of one.
             Some(_) => 2 * quant::most_code_bytes(dimensions),

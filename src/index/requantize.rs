@@ -135,6 +135,7 @@ impl Index {
         options: &BuildOptions<'_>,
         guard: &Guard,
     ) -> Result<()> {
+        let _grant = self.afford_codes()?;
         let threads = threads_or_cores(options.threads);
         let codec = {
             let view = core.view(guard);

@@ -29,6 +29,7 @@ static kith_status (*const f_remove)(kith_index *, uint64_t) = kith_remove;
 static kith_status (*const f_remove_batch)(kith_index *, size_t, const uint64_t *, size_t *) = kith_remove_batch;
 static kith_status (*const f_clear)(kith_index *) = kith_clear;
 static kith_status (*const f_reserve)(kith_index *, uint64_t) = kith_reserve;
+static kith_status (*const f_set_memory_limit)(kith_index *, uint64_t) = kith_set_memory_limit;
 static kith_status (*const f_search)(const kith_index *, const void *, size_t, const kith_search_options *, uint64_t *, float *,
                                      size_t *) = kith_search;
 static kith_status (*const f_search_batch)(const kith_index *, size_t, const void *, size_t, size_t, const kith_search_options *,
@@ -181,6 +182,8 @@ static void content(kith_index *index) {
     CHECK(f_remove(index, 3) == KITH_OK);
     CHECK(f_insert(index, 3, rows + 3) == KITH_OK);
     CHECK(f_reserve(index, 100) == KITH_OK);
+    CHECK(f_set_memory_limit(index, 1) == KITH_OK && f_reserve(index, 100000) == KITH_ERROR_MEMORY);
+    CHECK(f_set_memory_limit(index, 0) == KITH_OK);
 }
 
 /* 1 at (1, 0), 2 at (2, 0), 3 at (3, 0). */

@@ -156,7 +156,8 @@ fn damage_of_a_file_in_use_is_noticed() {
     for damage in [None, Some(4096 + 7), Some(bytes.len() - 5), Some(9)] {
         // SAFETY: `place` outlives the index; what is changed below is changed as somebody else's writing to a mapped file is.
         let lent = unsafe { Lent::new(place.bytes().as_ptr(), bytes.len()) };
-        let index = Index::open_in_place(Foreign::Lent(lent), OpenFlags::default()).unwrap();
+        let mapped = OpenFlags { mapped: true, ..OpenFlags::default() };
+        let index = Index::open_in_place(Foreign::Lent(lent), mapped).unwrap();
         let health = index.check().unwrap();
         assert!(health.is_sound(), "{damage:?}: {health:?}");
         if let Some(at) = damage {
