@@ -108,12 +108,20 @@ impl Index {
         })
     }
 
+    /// Leave to learn other codes, and to write them for all that is there.
+    pub(super) fn afford_coding(&self) -> Result<Option<Grant<'_>>> {
+        self.afford(0, |core, guard| {
+            let slots = core.store(guard).slots() as usize;
+            self.sampling() + slots * quant::most_code_bytes(self.config.dimensions as usize)
+        })
+    }
+
     /// Leave to begin to link what is there.
     pub(super) fn afford_growing_up(&self) -> Result<Option<Grant<'_>>> {
         self.afford(0, |core, guard| {
             let slots = core.store(guard).slots() as usize;
             let graph = core.graph.as_ref().map_or(0, |graph| graph.growth(0, slots));
-            let learnt = if self.config.quantizer == Quantizer::None { 0 } else { slots * self.learnt_bytes() };
+            let learnt = if self.quantizer() == Quantizer::None { 0 } else { slots * self.learnt_bytes() };
             graph + learnt + self.sampling() + slots + slots / 4 + BUFFERS
         })
     }
@@ -163,9 +171,9 @@ impl Index {
     fn learning(&self, core: &Core, count: usize, guard: &Guard) -> usize {
         let config = &self.config;
         let slots = core.store(guard).slots() as usize + count;
-        let auto = config.quantizer == Quantizer::Auto;
+        let auto = self.quantizer() == Quantizer::Auto;
         let learns = self.links(core, count, guard)
-            && config.quantizer != Quantizer::None
+            && self.quantizer() != Quantizer::None
             && core.codes(guard).is_none()
             && slots >= core.codes_from.load(Ordering::Relaxed) as usize
             && (!auto || quant::is_worth_it(config.metric, config.element, config.dimensions as usize));

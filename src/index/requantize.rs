@@ -135,6 +135,7 @@ impl Index {
         options: &BuildOptions<'_>,
         guard: &Guard,
     ) -> Result<()> {
+        let _leave = self.afford_coding()?;
         let threads = threads_or_cores(options.threads);
         let codec = {
             let view = core.view(guard);

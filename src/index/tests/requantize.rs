@@ -180,7 +180,8 @@ fn vectors_held_as_bytes_stay_so() {
             assert_eq!(found(&opened, &base[7], 40), found(&index, &base[7], 40));
             if !mapped {
                 // What is no whole number turns all back.
-                let between: Vec<f32> = base[7].as_chunks::<4>().0.iter().map(|v| f32::from_le_bytes(*v) + 0.25).collect();
+                let between: Vec<f32> =
+                    base[7].as_chunks::<4>().0.iter().map(|v| f32::from_le_bytes(*v) + 0.25).collect();
                 opened.insert(9_000_000, &bytes(&between)).unwrap();
                 assert_eq!(opened.describe().held, Element::F32);
                 assert!(codes_fit(&opened));
