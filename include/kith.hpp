@@ -382,6 +382,14 @@ public:
         call.finish(kith_save_to(handle(), call.take, &call));
     }
 
+    /// kith_estimate(): the memory of an index of these options that holds `count` vectors.
+    static kith_estimate_result estimate(const kith::options &options, std::uint64_t count) {
+        const kith_options raw = detail::raw(options, nullptr);
+        kith_estimate_result result = kith_estimate_result();
+        result.size = sizeof result;
+        check(kith_estimate(&raw, count, &result));
+        return result;
+    }
     static kith_info file_info(const std::string &path) {
         kith_info info = kith_info();
         info.size = sizeof info;

@@ -74,6 +74,8 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
     let (mut wide, mut row, mut bytes_there) = ([0f64; 4], null(), 0u64);
     let (wide, row, bytes_place) = (wide.as_mut_ptr(), &raw mut row, &raw mut bytes_there);
     let (mut health, mut observer) = ([0u64; 7], [0u64; 8]);
+    let mut estimate = kith_estimate_result { size: 24, flags: 0, least: 0, most: 0 };
+    let estimate = &raw mut estimate;
     let mut ef = 0;
     let ef = &raw mut ef;
     let health = health.as_mut_ptr().cast::<kith_health>();
@@ -84,6 +86,8 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
     }
     let before = handle.contents();
     let table: Vec<Call<'_>> = vec![
+        call!(kith_estimate, "options", null(), 9, estimate),
+        call!(kith_estimate, "result", &raw const options, 9, null_mut()),
         call!(kith_create, "options", null(), made),
         call!(kith_create, "index", &raw const options, null_mut()),
         call!(kith_insert, "index", null_mut(), 9, vector),

@@ -61,6 +61,7 @@ fn rust_has_the_layout_of_the_table() {
         kith_search_stats: size flags distances hops;
         kith_observer: size flags ctx stop consider add drop excess hit;
         kith_export_options: size flags capacity;
+        kith_estimate_result: size flags least most;
         kith_health: size flags linked links unreachable faults min_inbound max_inbound min_outbound max_outbound live removed free
             key_faults count_faults vector_faults codes code_faults file_faults;
         kith_build_options: size threads progress progress_ctx flags;

@@ -2,8 +2,8 @@
 
 use super::arguments::output;
 use super::enter::{enter, guarded};
-use super::options::index_options;
-use super::types::{kith_index, kith_options, kith_status};
+use super::options::{Place, index_options};
+use super::types::{kith_estimate_result, kith_index, kith_options, kith_status};
 use crate::index::Index;
 
 /// Makes an empty index.
@@ -30,6 +30,33 @@ pub unsafe extern "C" fn kith_create(options: *const kith_options, index: *mut *
         place.write(std::ptr::null_mut());
         let index = Index::create(&index_options(options)?)?;
         place.write(Box::into_raw(Box::new(kith_index { index })));
+        Ok(())
+    })
+}
+
+/// Says how much memory an index will hold, before there is one. Divided by `count`: the bytes per vector, all in.
+///
+/// - options: as for kith_create(). `capacity` and `memory_limit` do not matter
+/// - count: vectors that it is to hold
+/// - result: `size` must be set; receives the least and the most, 2 % less or more. They are equal, or nearly so, where the length of codes follows from
+///   the dimensions: without codes, with KITH_QUANTIZER_BYTES, or up to 112 dimensions (_PROJECTED2: 224, _PROJECTED1: 448); and where `count` is
+///   large, or fills the pages of every array
+///
+/// Vectors that turn out to be whole numbers, and are held as bytes (see KITH_QUANTIZER_AUTO), take less than either. Not counted is what searches keep for the
+/// next ones, and what building takes while it goes on. What recall a quantizer has depends on the vectors: docs/memory.md has measured tables.
+///
+/// Errors: those of kith_create(); and
+/// - KITH_ERROR_ARGUMENT: a pointer is NULL; count is more than such an index can hold; result->size is 0 or no size of this struct
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_estimate(
+    options: *const kith_options,
+    count: u64,
+    result: *mut kith_estimate_result,
+) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    enter("kith_estimate", || unsafe {
+        let place = Place::<kith_estimate_result>::new(result, "result")?;
+        place.fill(Index::estimate(&index_options(options)?, count)?);
         Ok(())
     })
 }

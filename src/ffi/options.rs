@@ -7,12 +7,12 @@ use super::durable::{kith_log_info, kith_log_options};
 use super::types::{
     KITH_BUILD_FAST, KITH_FILTER_ANY_THREAD, KITH_FIXED_CAPACITY, KITH_KEEP_REMOVED, KITH_OPEN_MAPPED,
     KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_OPEN_VECTORS_MAPPED, KITH_UPSERT,
-    kith_build_options, kith_export_options, kith_health, kith_info, kith_observer, kith_options, kith_search_options,
-    kith_search_stats,
+    kith_build_options, kith_estimate_result, kith_export_options, kith_health, kith_info, kith_observer, kith_options,
+    kith_search_options, kith_search_stats,
 };
 use crate::distance::{Custom, Element, Metric};
 use crate::index::config::{BuildOptions, Counters, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
-use crate::index::{Health, LogInfo, LogOptions, Observer, SyncPolicy};
+use crate::index::{Estimate, Health, LogInfo, LogOptions, Observer, SyncPolicy};
 use crate::util::error::{Error, Result};
 use std::ffi::c_void;
 use std::mem::{MaybeUninit, offset_of, size_of};
@@ -48,6 +48,7 @@ sized32!(kith_options: size dimensions metric element kind quantizer m ef_constr
     distance distance_ctx graph_from memory_limit);
 sized32!(kith_search_options: size ef threads recall filter filter_ctx flags stats);
 sized32!(kith_search_stats: size flags distances hops);
+sized32!(kith_estimate_result: size flags least most);
 sized32!(kith_health: size flags linked links unreachable faults min_inbound max_inbound min_outbound max_outbound live removed
     free key_faults count_faults vector_faults codes code_faults file_faults);
 sized32!(kith_observer: size flags ctx stop consider add drop excess hit);
@@ -438,6 +439,13 @@ impl Place<kith_info> {
             memory_limit: info.memory_limit,
             mapped: info.mapped,
         });
+    }
+}
+
+impl Place<kith_estimate_result> {
+    /// As [`Place::<kith_info>::fill`].
+    pub(super) fn fill(self, estimate: Estimate) {
+        self.write(&kith_estimate_result { size: 0, flags: 0, least: estimate.least, most: estimate.most });
     }
 }
 

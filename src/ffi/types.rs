@@ -288,6 +288,20 @@ pub struct kith_options {
     pub memory_limit: u64,
 }
 
+/// How much memory an index will hold: see kith_estimate(). The caller sets `size` before the call; nothing else is read.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct kith_estimate_result {
+    /// sizeof(kith_estimate_result), set by the caller.
+    pub size: u32,
+    /// 0.
+    pub flags: u32,
+    /// Bytes, as kith_info.bytes tells them, if codes turn out as short as they can be and the system gives no huge pages.
+    pub least: u64,
+    /// Bytes, if codes turn out as long as they can be and the system gives huge pages.
+    pub most: u64,
+}
+
 /// How a file of another library is written. Set `size`; 0 in any other field means its default.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]

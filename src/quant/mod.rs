@@ -103,10 +103,15 @@ impl Workspace {
     }
 }
 
+/// The fewest and the most lines that a code of this width can have for vectors of so many dimensions.
+pub(crate) fn possible_lines(width: Width, dimensions: usize) -> (usize, usize) {
+    let all = train::LINES.into_iter().find(|&lines| width.directions(lines) >= dimensions);
+    (train::LINES[0], all.unwrap_or(train::LINES[train::LINES.len() - 1]))
+}
+
 /// The most bytes that a code of vectors of so many dimensions has: at the greatest width.
 pub(crate) fn most_code_bytes(dimensions: usize) -> usize {
-    let all = train::LINES.into_iter().find(|&lines| Width::Four.directions(lines) >= dimensions);
-    all.unwrap_or(train::LINES[train::LINES.len() - 1]) * LINE
+    possible_lines(Width::Four, dimensions).1 * LINE
 }
 
 impl Codec {

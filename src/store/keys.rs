@@ -148,6 +148,19 @@ impl KeyMap {
         self.shards.iter().map(|shard| shard.counts.lock().held).sum()
     }
 
+    /// The memory that so many keys take which came one after the other, but for chance.
+    pub(crate) fn planned(keys: usize) -> usize {
+        let share = keys as f64 / SHARDS as f64;
+        let mut cells = SMALLEST as f64;
+        while share > cells * 0.875 {
+            cells *= 2.0;
+        }
+        // Shards hold more and less than their share, by about its root: some have the next larger table, or still the one before.
+        let above = |room: f64| 1.0 / (1.0 + (1.7 * (room + 0.5 - share) / share.sqrt().max(1e-9)).exp());
+        let mean = cells * (1.0 + above(0.875 * cells) - (1.0 - above(0.4375 * cells)) / 2.0);
+        (SHARDS as f64 * mean) as usize * size_of::<AtomicU32>()
+    }
+
     /// The most memory that so many more keys can add, while the tables that are copied are still there.
     pub(crate) fn growth(&self, keys: usize, guard: &Guard) -> usize {
         let mut grown = 0;

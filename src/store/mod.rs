@@ -29,6 +29,7 @@ mod reuse;
 mod run;
 mod whole;
 
+pub(crate) use keys::KeyMap;
 pub(crate) use whole::Held;
 
 pub(crate) use life::{EMPTY, LIVE, Moved, REMOVED};

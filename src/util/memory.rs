@@ -455,6 +455,19 @@ impl Segments {
         list + blocks.iter().enumerate().map(|(segment, block)| block.resident(touched(segment))).sum::<usize>()
     }
 
+    /// The least and the most memory that an array of records of `stride` bytes holds when the first `used` were made and touched: the system may
+    /// give whole huge pages.
+    pub(crate) fn planned(stride: usize, used: usize) -> (usize, usize) {
+        let (mut least, mut most) = (0, 0);
+        for segment in (0..SEGMENTS).take_while(|&segment| segment_start(segment) < used) {
+            let (start, end) = (segment_start(segment), segment_end(segment));
+            let (bytes, touched) = ((end - start).saturating_mul(stride), (used.min(end) - start) * stride);
+            least += if bytes < MAP_FROM { bytes } else { touched.next_multiple_of(PAGE) };
+            most += Block::most(bytes, touched);
+        }
+        (least, most)
+    }
+
     /// The most memory that can be added when records `used..more` are made and touched, where those before are.
     pub(crate) fn growth(&self, used: usize, more: usize) -> usize {
         if self._file.is_some() || more <= used {

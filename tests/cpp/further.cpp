@@ -228,6 +228,9 @@ void a_recall_in_place_of_a_breadth() {
     index.compact();
     index.optimize();
     index.requantize(kith::quantizer::none);
+    kith::options planned;
+    planned.dimensions = 2;
+    CHECK(kith::index::estimate(planned, 1000).least > 8000);
     CHECK(index.repair().faults == 0 && index.search({42.1f, 1.0f}, 1)[0].key == 42);
     search.recall = 1.5f;
     CHECK(status_of([&] { index.search({42.1f, 1.0f}, 3, search); }) == KITH_ERROR_ARGUMENT);

@@ -180,10 +180,12 @@ fn vectors_held_as_bytes_stay_so() {
             assert_eq!(found(&opened, &base[7], 40), found(&index, &base[7], 40));
             if !mapped {
                 // What is no whole number turns all back.
-                opened.insert(9_000_000, &bytes(&[0.25; DIMENSIONS])).unwrap();
+                let between: Vec<f32> =
+                    base[7].as_chunks::<4>().0.iter().map(|v| f32::from_le_bytes(*v) + 0.25).collect();
+                opened.insert(9_000_000, &bytes(&between)).unwrap();
                 assert_eq!(opened.describe().held, Element::F32);
                 assert!(codes_fit(&opened));
-                assert_eq!(found(&opened, &bytes(&[0.25; DIMENSIONS]), 40)[0], 9_000_000);
+                assert_eq!(found(&opened, &bytes(&between), 40)[0], 9_000_000);
             }
         }
     }

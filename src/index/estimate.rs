@@ -1,0 +1,227 @@
+//! How much memory will an index take, before there is one?
+//!
+//! The arrays of an index follow from its options and the number of vectors, but for what depends on the vectors themselves: how many directions
+//! hold enough of their variance, so how long codes and reduced vectors are; and but for the pages that the system gives, huge ones or not. So the answer
+//! is a least and a most.
+
+use super::config::{Config, Kind, Options};
+use super::{Index, coding};
+use crate::distance::{Metric, padded_bytes};
+use crate::graph;
+use crate::quant::{self, Reduction, Width};
+use crate::store::{KeyMap, MAX_SLOTS, padded};
+use crate::util::error::{Error, Result};
+use crate::util::memory::{LINE, Segments};
+
+/// Bytes that an index will hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// If the variance of the vectors lies in few directions, and pages are small.
+    pub least: u64,
+    /// If it is spread over all directions, and pages are huge.
+    pub most: u64,
+}
+
+impl Estimate {
+    fn add(&mut self, (least, most): (usize, usize)) {
+        self.least += least as u64;
+        self.most += most as u64;
+    }
+}
+
+impl Index {
+    /// The memory of an index of these options that holds `count` vectors, as [`Index::describe`] tells it before the first search. Vectors that turn
+    /// out to be whole numbers, and are held as bytes, take less.
+    ///
+    /// # Errors
+    /// Those of [`Index::create`]; `Argument` for more vectors than such an index can hold.
+    pub fn estimate(options: &Options, count: u64) -> Result<Estimate> {
+        let config = Config::new(options)?;
+        let most = if config.kind == Kind::Graph { graph::MAX_SLOTS } else { MAX_SLOTS };
+        if count > most {
+            return Err(Error::argument(format!("count is {count}, such an index holds {most} at most")));
+        }
+        let empty = Options { capacity: 0, fixed_capacity: false, memory_limit: 0, ..options.clone() };
+        let empty = Self::create(&empty)?.describe().bytes;
+        let mut estimate = Estimate { least: empty, most: empty };
+        let learnt = Learnt::of(&config, count);
+        vectors(&config, &learnt, count as usize, &mut estimate);
+        if config.kind == Kind::Graph && config.graph_from.is_none_or(|from| count >= from) {
+            links(config.m, count as usize, &mut estimate);
+        }
+        Ok(estimate)
+    }
+}
+
+/// What such an index has learnt by then.
+enum Learnt {
+    Nothing,
+    /// To hold a byte for each component.
+    Bytes,
+    /// To hold a byte for each of the directions that fill between so many lines of codes, which are not there.
+    Directions((usize, usize)),
+    /// Codes of this width, and of between so many lines.
+    Codes(Width, (usize, usize)),
+}
+
+impl Learnt {
+    fn of(config: &Config, count: u64) -> Self {
+        if count < u64::from(coding::codes_from(config.quantizer)) {
+            return Self::Nothing;
+        }
+        let lines = |width| quant::possible_lines(width, config.dimensions as usize);
+        match (config.quantizer.reduction(), config.quantizer.width()) {
+            (Some(Reduction::Every), _) => Self::Bytes,
+            (Some(Reduction::Leading | Reduction::Fine), _) => Self::Directions(lines(Width::Four)),
+            // A flat index that is to become a graph learns then.
+            (None, Some(width)) if config.kind == Kind::Graph && config.graph_from.is_none_or(|from| count >= from) => {
+                Self::Codes(width, lines(width))
+            }
+            (None, _) => Self::Nothing,
+        }
+    }
+}
+
+/// Vectors, keys, and what is learnt.
+fn vectors(config: &Config, learnt: &Learnt, count: usize, estimate: &mut Estimate) {
+    let dimensions = config.dimensions as usize;
+    let array = |stride: usize| Segments::planned(stride, count);
+    let between = |(few, many): (usize, usize), bytes: &dyn Fn(usize) -> (usize, usize)| (bytes(few).0, bytes(many).1);
+    let codec = |width: Width, lines: usize| 4 * dimensions + width.directions(lines) * padded_bytes(dimensions);
+    let same = |bytes: usize| (bytes, bytes);
+    match *learnt {
+        Learnt::Bytes => {
+            estimate.add(array(padded(dimensions)));
+            estimate.add(same(4 * dimensions));
+        }
+        Learnt::Directions(lines) => {
+            estimate.add(between(lines, &|lines| array(padded(2 * LINE * lines))));
+            estimate.add(between(lines, &|lines| same(codec(Width::Four, lines))));
+        }
+        Learnt::Codes(width, lines) => {
+            estimate.add(array(padded(config.vector_bytes())));
+            estimate.add(between(lines, &|lines| array(LINE * lines)));
+            estimate.add(between(lines, &|lines| same(codec(width, lines))));
+        }
+        Learnt::Nothing => estimate.add(array(padded(config.vector_bytes()))),
+    }
+    estimate.add(array(8));
+    estimate.add(array(1));
+    if config.metric == Metric::Cosine {
+        estimate.add(array(4));
+    }
+    estimate.add(same(KeyMap::planned(count)));
+}
+
+/// The graph.
+fn links(m: u32, count: usize, estimate: &mut Estimate) {
+    for stride in [graph::row_bytes(2 * m), 4, 1] {
+        estimate.add(Segments::planned(stride, count));
+    }
+    // One in m stands a level higher, one in m of those another.
+    let upper = count as f64 / f64::from(m - 1);
+    estimate.add(Segments::planned(graph::row_bytes(m), upper.round() as usize));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distance::Element;
+    use crate::index::Rows;
+    use crate::index::config::{BuildOptions, Quantizer};
+
+    /// Random vectors: every direction is as good as every other, unless `rank` of them have nearly all.
+    fn vectors(element: Element, dimensions: usize, rank: usize, count: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            crate::graph::mix(state)
+        };
+        let mut bytes = Vec::new();
+        for _ in 0..count {
+            match element {
+                Element::F32 => bytes.extend((0..dimensions).flat_map(|i| {
+                    let value = (next() >> 40) as f32 / (1 << 24) as f32 - 0.5;
+                    (if i < rank { value } else { value * 1e-3 }).to_le_bytes()
+                })),
+                Element::F16 | Element::Bf16 => {
+                    bytes.extend((0..dimensions).flat_map(|_| ((next() >> 50) as u16 | 0x3000).to_le_bytes()));
+                }
+                _ => bytes.extend((0..element.vector_bytes(dimensions as u32)).map(|_| (next() >> 56) as u8)),
+            }
+        }
+        bytes
+    }
+
+    fn held(options: &Options, vectors: &[u8], count: usize) -> u64 {
+        let index = Index::create(options).unwrap();
+        let keys: Vec<u64> = (0..count as u64).map(|i| i * 977).collect();
+        let rows = Rows::packed(vectors, index.vector_bytes());
+        index.insert_batch(&keys, rows, &BuildOptions::default()).unwrap();
+        index.describe().bytes
+    }
+
+    fn is_near(estimate: u64, held: u64) -> bool {
+        (estimate as f64 / held as f64 - 1.0).abs() <= 0.02
+    }
+
+    /// Whether what is held lies between the two, give or take 2 %.
+    fn is_between(Estimate { least, most }: Estimate, held: u64) -> bool {
+        least as f64 * 0.98 <= held as f64 && held as f64 <= most as f64 * 1.02
+    }
+
+    #[test]
+    fn an_estimate_is_within_two_percent() {
+        use Element::{B1, Bf16, F16, F32, I8, U8};
+        let shapes = [
+            (Metric::L2, F32, 100),
+            (Metric::Cosine, F32, 96),
+            (Metric::InnerProduct, F16, 300),
+            (Metric::L1, Bf16, 40),
+            (Metric::L2, I8, 200),
+            (Metric::Cosine, U8, 24),
+            (Metric::Hamming, B1, 256),
+        ];
+        let quantizers =
+            [Quantizer::Auto, Quantizer::None, Quantizer::Projected2, Quantizer::Projected1, Quantizer::Bytes];
+        for (metric, element, dimensions) in shapes {
+            for (kind, m, quantizer) in [(Kind::Flat, 0, Quantizer::Auto), (Kind::Auto, 0, Quantizer::Auto)]
+                .into_iter()
+                .chain(quantizers.map(|quantizer| (Kind::Graph, 0, quantizer)))
+                .chain([(Kind::Graph, 5, Quantizer::None)])
+            {
+                let options = Options { dimensions, metric, element, kind, m, quantizer, ..Options::default() };
+                for count in [3000, 4096, 16_384] {
+                    // Options that do not go together.
+                    let Ok(estimate) = Index::estimate(&options, count) else { continue };
+                    let vectors = vectors(element, dimensions as usize, dimensions as usize, count as usize);
+                    let held = held(&options, &vectors, count as usize);
+                    let told = format!("{options:?} {count}: {estimate:?}, {held}");
+                    assert!(is_between(estimate, held), "{told}");
+                    // So many fill the pages of every array: all that is left open is the length of codes, which here is the greatest.
+                    assert!(count == 3000 || is_near(estimate.most, held), "{told}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn few_directions_make_the_least() {
+        let count = 4096;
+        for quantizer in [Quantizer::Projected4, Quantizer::Projected2, Quantizer::Leading8] {
+            let options = Options { dimensions: 700, kind: Kind::Graph, quantizer, ..Options::default() };
+            let Estimate { least, most } = Index::estimate(&options, count).unwrap();
+            assert!(least < most);
+            let few = held(&options, &vectors(Element::F32, 700, 40, count as usize), count as usize);
+            let all = held(&options, &vectors(Element::F32, 700, 700, count as usize), count as usize);
+            assert!(is_near(least, few), "{quantizer:?}: {least}, {few}");
+            assert!(is_near(most, all), "{quantizer:?}: {most}, {all}");
+        }
+        let options = Options { dimensions: 8, ..Options::default() };
+        assert!(Index::estimate(&options, 0).unwrap().most < 100_000);
+        assert!(Index::estimate(&options, 1 << 31).is_err());
+        // Nothing is taken for it.
+        let huge = Index::estimate(&Options { dimensions: 4096, ..options }, (1 << 31) - 1).unwrap();
+        assert!(huge.least > 1 << 45);
+    }
+}
