@@ -3,9 +3,12 @@
     churn.py                                      a small run on made-up vectors, anywhere
     churn.py --base base.npy --query query.npy --count 200000 --rounds 20
     churn.py ... --work shrink                    removes nine tenths instead
+    churn.py ... --work stream --rounds 40        a window moves over the base instead
 
 *replace*: a round gives every key, in random order, a new vector, which comes from the rest of the base (so the vectors are different ones, the
-distribution is the same). *shrink*: nine of ten keys go, in random order, one by one; *remove*: some. Recall is of 10 among the 10 nearest, exact ones
+distribution is the same). *shrink*: nine of ten keys go, in random order, one by one; *remove*: some; *stream*: in each of
+`--rounds` steps a tenth of the index comes in and the oldest tenth goes, one by one, and then there are searches (in the manner of the streaming track
+of big-ann-benchmarks). Recall is of 10 among the 10 nearest, exact ones
 computed here. Searches for recall and rate come between the rounds; `--beside` runs a thread that searches all the while.
 """
 from __future__ import annotations
@@ -55,6 +58,8 @@ class Kith(kith.Kith):
 
     def replace(self, key: int, vector: np.ndarray) -> None:
         self.must(self.lib.kith_upsert(self.handle, c.c_uint64(key), c.c_void_p(vector.__array_interface__["data"][0])))
+
+    insert = replace
 
     def remove(self, key: int) -> None:
         self.must(self.lib.kith_remove(self.handle, c.c_uint64(key)))
@@ -107,6 +112,10 @@ class Hnswlib:
         self.index.add_items(vector[None], [self.next], num_threads=1, replace_deleted=True)
         self.label[key], self.key[self.next] = self.next, key
         self.next += 1
+
+    def insert(self, key: int, vector: np.ndarray) -> None:
+        self.index.add_items(vector[None], [key], num_threads=1, replace_deleted=True)
+        self.label[key] = self.key[key] = key
 
     def remove(self, key: int) -> None:
         self.index.mark_deleted(self.label[key])
@@ -189,6 +198,27 @@ def fresh(make, keys: np.ndarray, vectors: np.ndarray, queries: np.ndarray, exac
     return seen, held
 
 
+def stream(make, base: np.ndarray, queries: np.ndarray, args) -> None:
+    """A window of `--count` vectors over the base, from end to end and round again."""
+    piece, engine, seen, took = args.count // 10, make(), [], []
+    first = np.arange(args.count)
+    engine.build_keys(first, base[first], args.threads)
+    for step in range(args.rounds):
+        start = args.count + step * piece
+        coming, used = np.arange(start, start + piece), time.process_time()
+        for key in coming.tolist():
+            engine.remove(key - args.count)
+            engine.insert(key, base[key % len(base)])
+        took.append((time.process_time() - used) / piece)
+        keys = np.arange(start + piece - args.count, start + piece)
+        seen.append(look(engine, queries, truth(base[keys % len(base)], keys, queries), args.ef))
+    for ef in args.ef:
+        recalls = [step[ef][0] for step in seen]
+        print(f"{engine.name:8} ef {ef}: recall {np.mean(recalls):.4f} on the average, {min(recalls):.4f} at least, {recalls[-1]:.4f} last", flush=True)
+    print(f"{engine.name:8} {np.mean(took) * 1e6:.0f} us CPU for one that comes and one that goes; {engine.health()}", flush=True)
+    engine.free()
+
+
 def run(make, base: np.ndarray, queries: np.ndarray, args) -> None:
     random = np.random.default_rng(7)
     count, keys = args.count, np.arange(args.count)
@@ -261,7 +291,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=5_000, help="vectors in the index")
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--work", choices=["replace", "shrink", "remove"], default="replace")
+    parser.add_argument("--work", choices=["replace", "shrink", "remove", "stream"], default="replace")
     parser.add_argument("--few", type=int, default=5_000, help="how many go with --work remove")
     parser.add_argument("--engines", default="kith,hnswlib")
     parser.add_argument("--ef", type=lambda text: [int(ef) for ef in text.split(",")], default=[32, 64])
@@ -284,7 +314,7 @@ def main() -> None:
               "hnswlib": lambda: Hnswlib(args.m, args.efc or 200)}
     print(json.dumps(vars(args)))
     for name in args.engines.split(","):
-        run(makers[name], base, queries, args)
+        (stream if args.work == "stream" else run)(makers[name], base, queries, args)
     print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
 
 
