@@ -362,3 +362,27 @@ fn threads_meet_on_the_way() {
         is_whole(&index, &singles.chain(batches).collect());
     }
 }
+
+#[test]
+fn what_was_learnt_before_is_in_the_file_of_a_small_index() {
+    let dimensions = 200;
+    let vector = |key: u64| -> Vec<u8> {
+        let mut random = Random(key);
+        (0..dimensions).flat_map(|_| ((random.bits() >> 40) as f32 / (1 << 20) as f32).to_le_bytes()).collect()
+    };
+    let index = Index::create(&Options { dimensions, graph_from: 300, ..Options::default() }).unwrap();
+    let sample: Vec<u8> = (1000..1400).flat_map(vector).collect();
+    index.train(Rows::packed(&sample, dimensions as usize * 4), &BuildOptions::default()).unwrap();
+    (0..100).for_each(|key| index.insert(key, &vector(key)).unwrap());
+    let mut file = Vec::new();
+    index.save_to(&mut file).unwrap();
+    let opened = Index::open_buffer(&file, OpenFlags::default()).unwrap();
+    assert_eq!((kind(&opened), opened.describe().quantizer), (Kind::Flat, Quantizer::Projected4));
+    assert_eq!(opened.export_codec().unwrap(), index.export_codec().unwrap());
+    (100..320).for_each(|key| opened.insert(key, &vector(key)).unwrap());
+    opened.maintain(Duration::MAX).unwrap();
+    assert_eq!((kind(&opened), opened.describe().quantizer), (Kind::Graph, Quantizer::Projected4));
+    for key in 0..320 {
+        assert_eq!(nearest(&opened, &vector(key)), (key, 0.0));
+    }
+}
