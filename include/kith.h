@@ -916,7 +916,7 @@ KITH_API kith_status kith_reserve(kith_index *index,
  * - index: the index, new or opened, also a mapped one
  * - bytes: the most that kith_info.bytes may come to; 0: any amount. What is there stays, even if it is more
  *
- * Insertions, batches, kith_reserve(), kith_optimize(), kith_repair(), kith_import() and kith_open_directory() that could go above it give KITH_ERROR_MEMORY
+ * Insertions, batches, kith_reserve(), kith_optimize(), kith_requantize(), kith_repair(), kith_import() and kith_open_directory() that could go above it give KITH_ERROR_MEMORY
  * with the figures, before they change anything. What counts is the most that a call may take, buffers included: a batch that is built
  * as a whole needs about 1 KB for each vector that is there and comes, while it works, so smaller batches, or kith_insert(), may
  * still fit where a large one does not; and several calls at the same time may be refused a little early. Removal goes on, and kith_maintain()
