@@ -216,7 +216,12 @@ fn sizes_that_cannot_be_are_refused() {
     for size in [0, 2, 10, 44, 5000] {
         unsafe { (*place).size = size };
         let status = unsafe { kith_describe(handle.0, place) };
-        refused(status, ARGUMENT, "kith_describe", &[&format!("info->size is {size};"), &size_of::<kith_info>().to_string()]);
+        refused(
+            status,
+            ARGUMENT,
+            "kith_describe",
+            &[&format!("info->size is {size};"), &size_of::<kith_info>().to_string()],
+        );
         let status = unsafe { kith_file_info(c"nowhere".as_ptr(), place) };
         refused(status, ARGUMENT, "kith_file_info", &[&format!("info->size is {size};")]);
     }
