@@ -432,6 +432,18 @@ typedef struct kith_options {
     uint64_t memory_limit;
 } kith_options;
 
+/** How much memory an index will hold: see kith_estimate(). The caller sets `size` before the call; nothing else is read. */
+typedef struct kith_estimate_result {
+    /** sizeof(kith_estimate_result), set by the caller. */
+    uint32_t size;
+    /** 0. */
+    uint32_t flags;
+    /** Bytes, as kith_info.bytes tells them, if codes turn out as short as they can be and the system gives no huge pages. */
+    uint64_t least;
+    /** Bytes, if codes turn out as long as they can be and the system gives huge pages. */
+    uint64_t most;
+} kith_estimate_result;
+
 /**
  * How far is a batch? Called now and then with vectors done and vectors in all; done never goes back, and the last call of a
  * batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
@@ -762,6 +774,25 @@ KITH_API kith_status kith_create(const kith_options *options,
                                  kith_index **index);
 
 /**
+ * Says how much memory an index will hold, before there is one. Divided by `count`: the bytes per vector, all in.
+ *
+ * - options: as for kith_create(). `capacity` and `memory_limit` do not matter
+ * - count: vectors that it is to hold
+ * - result: `size` must be set; receives the least and the most, 2 % less or more. They are equal, or nearly so, where the length of codes follows from
+ *   the dimensions: without codes, with KITH_QUANTIZER_BYTES, or up to 112 dimensions (_PROJECTED2: 224, _PROJECTED1: 448); and where `count` is
+ *   large, or fills the pages of every array
+ *
+ * Vectors that turn out to be whole numbers, and are held as bytes (see KITH_QUANTIZER_AUTO), take less than either. Not counted is what searches keep for the
+ * next ones, and what building takes while it goes on. What recall a quantizer has depends on the vectors: docs/memory.md has measured tables.
+ *
+ * Errors: those of kith_create(); and
+ * - KITH_ERROR_ARGUMENT: a pointer is NULL; count is more than such an index can hold; result->size is 0 or no size of this struct
+ */
+KITH_API kith_status kith_estimate(const kith_options *options,
+                                   uint64_t count,
+                                   kith_estimate_result *result);
+
+/**
  * Ends an index and gives back its memory, threads and files. Nothing is saved. NULL is fine. Cannot fail.
  *
  * The one call that must not run beside another on the same index: all others must have returned, and none may follow. Not to
@@ -916,7 +947,7 @@ KITH_API kith_status kith_reserve(kith_index *index,
  * - index: the index, new or opened, also a mapped one
  * - bytes: the most that kith_info.bytes may come to; 0: any amount. What is there stays, even if it is more
  *
- * Insertions, batches, kith_reserve(), kith_optimize(), kith_repair(), kith_import() and kith_open_directory() that could go above it give KITH_ERROR_MEMORY
+ * Insertions, batches, kith_reserve(), kith_optimize(), kith_requantize(), kith_repair(), kith_import() and kith_open_directory() that could go above it give KITH_ERROR_MEMORY
  * with the figures, before they change anything. What counts is the most that a call may take, buffers included: a batch that is built
  * as a whole needs about 1 KB for each vector that is there and comes, while it works, so smaller batches, or kith_insert(), may
  * still fit where a large one does not; and several calls at the same time may be refused a little early. Removal goes on, and kith_maintain()

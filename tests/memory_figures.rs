@@ -214,15 +214,15 @@ fn what_an_index_says_is_what_it_takes() {
             true,
             100_000,
         ),
-        case("graph of f32", plain(of(96, Element::F32, graph)), false, 30_000),
+        case("graph of f32", plain(of(96, Element::F32, graph)), false, 12_000),
         case("small graph of f32", plain(of(96, Element::F32, graph)), false, 3_000),
         case("graph with codes", of(256, Element::F32, graph), false, 12_000),
-        case("graph held as bytes", of(128, Element::F32, graph), true, 30_000),
+        case("graph held as bytes", of(128, Element::F32, graph), true, 12_000),
         case(
             "graph of bf16 under cosine",
             Options { metric: Metric::Cosine, ..plain(of(64, Element::Bf16, graph)) },
             false,
-            20_000,
+            10_000,
         ),
         case(
             "graph of reduced vectors",
@@ -230,7 +230,7 @@ fn what_an_index_says_is_what_it_takes() {
             false,
             12_000,
         ),
-        case("graph of m 48", Options { m: 48, ..plain(of(16, Element::U8, graph)) }, true, 5_000),
+        case("graph of m 48", Options { m: 48, ..plain(of(16, Element::U8, graph)) }, true, 3_000),
     ] {
         live(&case);
     }

@@ -13,6 +13,9 @@ use crate::store::{KeyMap, MAX_SLOTS, padded};
 use crate::util::error::{Error, Result};
 use crate::util::memory::{LINE, Segments};
 
+/// Slots whose levels are looked at one by one.
+const KNOWN: u32 = 1 << 20;
+
 /// Bytes that an index will hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
@@ -47,7 +50,7 @@ impl Index {
         let learnt = Learnt::of(&config, count);
         vectors(&config, &learnt, count as usize, &mut estimate);
         if config.kind == Kind::Graph && config.graph_from.is_none_or(|from| count >= from) {
-            links(config.m, count as usize, &mut estimate);
+            links(&config, count as u32, &mut estimate);
         }
         Ok(estimate)
     }
@@ -114,12 +117,14 @@ fn vectors(config: &Config, learnt: &Learnt, count: usize, estimate: &mut Estima
 }
 
 /// The graph.
-fn links(m: u32, count: usize, estimate: &mut Estimate) {
+fn links(config: &Config, count: u32, estimate: &mut Estimate) {
+    let Config { m, seed, .. } = *config;
     for stride in [graph::row_bytes(2 * m), 4, 1] {
-        estimate.add(Segments::planned(stride, count));
+        estimate.add(Segments::planned(stride, count as usize));
     }
-    // One in m stands a level higher, one in m of those another.
-    let upper = count as f64 / f64::from(m - 1);
+    // One in m stands a level higher, one in m of those another; of the first ones it is known which.
+    let known: u64 = (0..count.min(KNOWN)).map(|slot| u64::from(graph::level_of(seed, m, slot))).sum();
+    let upper = known as f64 + f64::from(count.saturating_sub(KNOWN)) / f64::from(m - 1);
     estimate.add(Segments::planned(graph::row_bytes(m), upper.round() as usize));
 }
 

@@ -1,4 +1,6 @@
 //! Are estimates as near to the distance as the head of `mod.rs` says, on real and on hostile data?
+//!
+//! `KITH_BOUND_DATA` names other real data, of the layout of `c_examples/data/packages10k.bin`.
 
 use super::tests::{Numbers, bytes, estimate, factors_of, levels_of, trained, vectors, weights_of};
 use super::*;
@@ -111,7 +113,8 @@ fn found(width: Width, rows: &[Vec<f32>]) -> Found {
 
 /// Vectors of the demo's data: embeddings of descriptions of packages.
 fn packages(count: usize) -> Vec<Vec<f32>> {
-    let file = include_bytes!("../../c_examples/data/packages10k.bin");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/c_examples/data/packages10k.bin");
+    let file = std::fs::read(std::env::var("KITH_BOUND_DATA").unwrap_or(path.to_owned())).unwrap();
     let number = |at: usize| u32::from_le_bytes([file[at], file[at + 1], file[at + 2], file[at + 3]]) as usize;
     let (all, dimensions) = (number(0), number(4));
     let halves: Vec<f32> = file[8..]

@@ -93,6 +93,9 @@ fn agrees(case: Case, index: &Index, model: &Model, what: &str) {
     if let Some(audit) = index.audit() {
         assert_eq!(audit.faults, 0, "{case:?} {what}: {:?}", audit.texts);
     }
+    // No slot is forgotten, no key left behind.
+    let health = index.check().unwrap();
+    assert!(health.is_sound(), "{case:?} {what}: {health:?}");
     // A search of all finds all.
     let mut found = vec![0; model.len().max(1)];
     let all = SearchOptions { ef: 100_000, ..SearchOptions::default() };
