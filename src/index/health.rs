@@ -112,7 +112,7 @@ fn check_states(store: &Store, health: &mut Health) {
             _ => health.count_faults += 1,
         }
     }
-    let free = store.waiting() - store.removed();
+    let free = store.waiting() - store.removed() + store.returning();
     health.count_faults +=
         health.live.abs_diff(store.live()) + health.removed.abs_diff(store.removed()) + health.free.abs_diff(free);
 }

@@ -53,7 +53,9 @@ impl Store {
         if run.rest > 0 {
             let (next, reuse) = (Arc::clone(&self.next), self.reuse.clone());
             let Run { first, rest, .. } = run;
+            reuse.return_later(rest);
             guard.defer(move || {
+                reuse.returned(rest);
                 if !give_back(&next, first, rest) {
                     reuse.free_now(first..first + rest);
                 }

@@ -251,6 +251,11 @@ impl Store {
         self.life.removed() + self.reuse.waiting()
     }
 
+    /// Slots that hold nothing and are not free yet: those of insertions that failed, while somebody is inside who may have met them.
+    pub(crate) fn returning(&self) -> u64 {
+        self.reuse.returning()
+    }
+
     /// Slots that are retired and were not taken by [`Store::take_retired`] yet.
     pub(crate) fn retired(&self) -> usize {
         self.reuse.retired()

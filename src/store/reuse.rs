@@ -32,6 +32,8 @@ struct Places {
     free: Mutex<BinaryHeap<Reverse<u32>>>,
     /// Slots that are freed or free.
     waiting: AtomicU64,
+    /// New slots that were handed out in vain, and come back when all have left that are inside.
+    returning: AtomicU64,
 }
 
 impl Places {
@@ -68,6 +70,21 @@ impl Reuse {
     /// Slots that are freed or free.
     pub(super) fn waiting(&self) -> u64 {
         self.places.waiting.load(Ordering::Acquire)
+    }
+
+    /// Slots that are on their way back.
+    pub(super) fn returning(&self) -> u64 {
+        self.places.returning.load(Ordering::Acquire)
+    }
+
+    /// So many slots are on their way back from now on.
+    pub(super) fn return_later(&self, slots: u32) {
+        self.places.returning.fetch_add(slots.into(), Ordering::AcqRel);
+    }
+
+    /// So many are back.
+    pub(super) fn returned(&self, slots: u32) {
+        self.places.returning.fetch_sub(slots.into(), Ordering::AcqRel);
     }
 
     /// Slots that can be allocated.

@@ -167,3 +167,23 @@ fn damage_of_a_file_in_use_is_noticed() {
         }
     }
 }
+
+#[test]
+fn slots_that_come_back_later_are_no_fault() {
+    for kind in [Kind::Flat, Kind::Graph] {
+        let index = index(kind, Metric::L2);
+        let mut vector = vec![0; index.vector_bytes()];
+        index.get(3, &mut vector).unwrap();
+        let vectors = vector.repeat(50);
+        // The last key is there already; a reader, a checkpoint say, keeps the slots from coming back.
+        let keys: Vec<u64> = (0..49).map(|key| 3 * key + 1).chain([3]).collect();
+        let reader = index.pin();
+        index.insert_batch(&keys, Rows::packed(&vectors, vector.len()), &BuildOptions::default()).unwrap_err();
+        let health = index.check().unwrap();
+        assert!(health.is_sound() && health.free == 50, "{health:?}");
+        drop(reader);
+        index.sweep();
+        let health = index.check().unwrap();
+        assert!(health.is_sound() && health.free == 0, "{health:?}");
+    }
+}
