@@ -778,7 +778,7 @@ KITH_API kith_status kith_create(const kith_options *options,
  *
  * - options: as for kith_create(). `capacity` and `memory_limit` do not matter
  * - count: vectors that it is to hold
- * - result: `size` must be set; receives the least and the most, 2 % less or more. They are equal, or nearly so, where the length of codes follows from
+ * - result: `size` must be set; receives the least and the most, 2 % less or more from a megabyte on. They are equal, or nearly so, where the length of codes follows from
  *   the dimensions: without codes, with KITH_QUANTIZER_BYTES, or up to 112 dimensions (_PROJECTED2: 224, _PROJECTED1: 448); and where `count` is
  *   large, or fills the pages of every array
  *
