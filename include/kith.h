@@ -778,11 +778,11 @@ KITH_API kith_status kith_create(const kith_options *options,
  *
  * - options: as for kith_create(). `capacity` and `memory_limit` do not matter
  * - count: vectors that it is to hold
- * - result: `size` must be set; receives the least and the most, 2 % less or more. They are equal, or nearly so, where the length of codes follows from
+ * - result: `size` must be set; receives the least and the most, 2 % less or more from a megabyte on. They are equal, or nearly so, where the length of codes follows from
  *   the dimensions: without codes, with KITH_QUANTIZER_BYTES, or up to 112 dimensions (_PROJECTED2: 224, _PROJECTED1: 448); and where `count` is
  *   large, or fills the pages of every array
  *
- * Vectors that turn out to be whole numbers, and are held as bytes (see KITH_QUANTIZER_AUTO), take less than either. Not counted is what searches keep for the
+ * Vectors that turn out to be whole numbers, and are held as bytes (see KITH_QUANTIZER_AUTO), take less than either. Not counted is what searches and insertions keep for the
  * next ones, and what building takes while it goes on. What recall a quantizer has depends on the vectors: docs/memory.md has measured tables.
  *
  * Errors: those of kith_create(); and

@@ -162,17 +162,22 @@ mod tests {
         let index = Index::create(options).unwrap();
         let keys: Vec<u64> = (0..count as u64).map(|i| i * 977).collect();
         let rows = Rows::packed(vectors, index.vector_bytes());
-        index.insert_batch(&keys, rows, &BuildOptions::default()).unwrap();
+        // The buffers of further threads are not part of an estimate.
+        index.insert_batch(&keys, rows, &BuildOptions { threads: 1, ..BuildOptions::default() }).unwrap();
         index.describe().bytes
     }
 
-    fn is_near(estimate: u64, held: u64) -> bool {
-        (estimate as f64 / held as f64 - 1.0).abs() <= 0.02
+    /// By how much an estimate may be off: 2 %, of a megabyte at least, since small indexes have buffers that do not grow with them.
+    fn slack(held: u64) -> u64 {
+        held.max(1 << 20) / 50
     }
 
-    /// Whether what is held lies between the two, give or take 2 %.
+    fn is_near(estimate: u64, held: u64) -> bool {
+        estimate.abs_diff(held) <= slack(held)
+    }
+
     fn is_between(Estimate { least, most }: Estimate, held: u64) -> bool {
-        least as f64 * 0.98 <= held as f64 && held as f64 <= most as f64 * 1.02
+        least <= held + slack(held) && held <= most + slack(held)
     }
 
     #[test]
@@ -196,7 +201,8 @@ mod tests {
                 .chain([(Kind::Graph, 5, Quantizer::None)])
             {
                 let options = Options { dimensions, metric, element, kind, m, quantizer, ..Options::default() };
-                for count in [3000, 4096, 16_384] {
+                let large = (metric, element, kind) == (Metric::L2, F32, Kind::Graph);
+                for count in [3000, 4096].into_iter().chain(large.then_some(16_384)) {
                     // Options that do not go together.
                     let Ok(estimate) = Index::estimate(&options, count) else { continue };
                     let vectors = vectors(element, dimensions as usize, dimensions as usize, count as usize);
