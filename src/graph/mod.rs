@@ -42,6 +42,8 @@ use entry::EntryPoint;
 
 /// Slots a graph can have: links use one bit for something else, and one number ends a row.
 pub(crate) const MAX_SLOTS: u64 = (1 << 31) - 1;
+/// So many levels are added up one by one where memory is estimated.
+const KNOWN: usize = 1 << 20;
 /// Highest level a slot can have.
 pub(crate) const MAX_LEVEL: u32 = 31;
 
@@ -228,11 +230,20 @@ impl Graph {
     }
 
     /// Whether a slot has a parent or a child. Any slot number may be asked for.
+    ///
+    /// The caller holds no row. A kept link that comes to another place while a row is edited may stand in none for a moment: so what is not seen is
+    /// looked for again while nobody edits.
     pub(crate) fn is_linked(&self, slot: u32) -> bool {
-        self.rows.holds(slot)
-            && self.row(slot, 0).iter().any(|cell| {
+        let kept = || {
+            self.row(slot, 0).iter().any(|cell| {
                 let link = cell.load(Ordering::Acquire);
                 link != NONE && link & KEEP != 0
+            })
+        };
+        self.rows.holds(slot)
+            && (kept() || {
+                let _still = self.still(slot);
+                kept()
             })
     }
 
@@ -311,7 +322,11 @@ impl Graph {
         let rows: usize =
             [&self.rows, &self.first_upper, &self.locks].map(|array| array.growth(slots, slots + more)).iter().sum();
         let used = self.upper_used.load(Ordering::Relaxed) as usize;
-        let upper: usize = (slots..slots + more).map(|slot| self.level(slot as u32) as usize).sum();
+        // Of very many the levels are what they are on the average, and a little.
+        let upper = match more {
+            0..KNOWN => (slots..slots + more).map(|slot| self.level(slot as u32) as usize).sum(),
+            _ => more / (self.m as usize - 1) + more / 64,
+        };
         rows + self.upper.growth(used, used + upper)
     }
 

@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Buffers of a thread that inserts, but for its marks of seen slots.
 const BUFFERS: usize = 64 << 10;
+/// What a batch notes of a row beside its links.
+const NOTE: usize = 40;
 
 /// What the owner allows, and what calls that are under way may still take.
 #[derive(Debug, Default)]
@@ -94,7 +96,7 @@ impl Index {
     pub(super) fn afford_batch(&self, count: usize, threads: usize) -> Result<Option<Grant<'_>>> {
         self.afford(count, |core, guard| {
             let bulk = self.links(core, count, guard) && self.is_bulk(core, count, guard);
-            let work = if bulk { self.building(core, count, guard) } else { 0 };
+            let work = if bulk { self.building(core, count, guard) } else { self.undoing(core, count, guard) };
             work.max(self.learning(core, count, guard)) + self.buffers(core, count, threads, guard)
         })
     }
@@ -154,7 +156,16 @@ impl Index {
             true => 0,
         });
         let codes = core.codes(guard).map_or(0, |codes| codes.growth(slots, slots + more));
-        store.growth(count, more, guard) + graph + codes
+        store.growth(count, more, guard) + graph + codes + core.coming.growth(slots, slots + more)
+    }
+
+    /// What a batch that is linked one by one notes, so that it can be taken back: rows as they were, and marks of slots.
+    fn undoing(&self, core: &Core, count: usize, guard: &Guard) -> usize {
+        if !self.links(core, count, guard) {
+            return 0;
+        }
+        let (slots, m) = (core.store(guard).slots() as usize, self.config.m as usize);
+        slots.min(count.saturating_mul(m + 2)) * (8 * m + NOTE) + slots * 9 / 4
     }
 
     /// Whether so many more vectors make a flat index a graph at once.

@@ -6,7 +6,7 @@ use super::durable::Turn;
 use super::holding::View;
 use super::{Core, Index};
 use crate::build::bulk::{self, Pile, Team};
-use crate::store::{LIVE, REMOVED, Run};
+use crate::store::Run;
 use crate::util::error::Result;
 use crate::util::memory::make_room;
 use crate::util::pool::threads_or_cores;
@@ -68,12 +68,8 @@ impl Index {
         // What others have published is linked, and stays; what they have linked only is linked anew in the end.
         // Vectors say the same however they are held, so the pile may keep the view that it began with.
         let View { store, scoring, .. } = core.view(guard);
-        let linked = |slot: u32| {
-            let state = store.state(slot);
-            // While the index grows, removed ones may never have been linked.
-            let removed = state == REMOVED && (growing.is_none() || core.is_linked(slot));
-            (state == LIVE || removed) && !graph.is_leaving(slot)
-        };
+        let kept = store.kept_slots();
+        let linked = |slot: u32| core.belongs(slot, &kept, guard) && !graph.is_leaving(slot);
         let mut slots: Vec<u32> = Vec::new();
         make_room(&mut slots, store.slots() as usize)?;
         slots.extend((0..store.slots()).filter(|&slot| run.contains(slot) || linked(slot)));

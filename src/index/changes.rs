@@ -192,6 +192,10 @@ impl Index {
             let batch = Batch { core, run: &run, keys, vectors, intent: Intent::Put(present), graph };
             let mut coded = Coded::BeforeOrNot;
             let is_bulk = graph.is_some() && self.is_bulk(core, keys.len(), &pin);
+            if graph.is_some() && !is_bulk {
+                // Others came meanwhile, so that it is not large any more beside what is there.
+                core.growth.start();
+            }
             let done = self
                 .fill(&batch, options)
                 .and_then(|()| {

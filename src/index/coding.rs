@@ -7,7 +7,7 @@
 use super::config::Quantizer;
 use super::holding::View;
 use super::{Core, Index};
-use crate::quant::{self, Codes, Sample, Width, Workspace};
+use crate::quant::{self, Codes, Sample, Workspace};
 use crate::util::error::Result;
 use crate::util::progress::Work;
 use crossbeam_epoch::{Guard, Owned, Shared};
@@ -22,9 +22,8 @@ pub(super) const ON_DEMAND: u32 = 256;
 const PIECE: usize = 256;
 
 /// Whether a call gave the index its codes.
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coded {
-    Now,
+    Now(Arc<Codes>),
     BeforeOrNot,
 }
 
@@ -40,11 +39,7 @@ impl Core {
     }
 
     /// The same, for whoever looks into them longer.
-    pub(super) fn shared_codes(&self, guard: &Guard) -> Option<Arc<Codes>> {
-        self.codes_in_force(guard).cloned()
-    }
-
-    fn codes_in_force<'g>(&self, guard: &'g Guard) -> Option<&'g Arc<Codes>> {
+    pub(super) fn codes_in_force<'g>(&self, guard: &'g Guard) -> Option<&'g Arc<Codes>> {
         // SAFETY: codes that are taken away are freed through the index's collector, in which `guard` is pinned.
         unsafe { self.codes.load(Ordering::Acquire, guard).as_ref() }
     }
@@ -141,13 +136,13 @@ impl Index {
         let step = (u64::from(slots) / wanted).max(1);
         let vectors = (0..wanted.min(u64::from(slots))).map(|i| store.vector_slice((i * step) as u32)).collect();
         let sample = Sample { metric, element, dimensions, vectors };
-        let width = self.quantizer().width().unwrap_or(Width::Four);
+        let Some(width) = self.quantizer().width() else { return Ok(Coded::BeforeOrNot) };
         let Some(codec) = quant::train(width, &sample, self.config.seed, threads, &self.pool)? else {
             // Asked again when there is twice as much to learn from.
             core.codes_from.store(slots.saturating_mul(2), Ordering::Relaxed);
             return Ok(Coded::BeforeOrNot);
         };
-        let codes = Codes::new(codec);
+        let codes = Arc::new(Codes::new(codec));
         codes.grow(slots as usize)?;
         let work = Work::new(slots as usize, PIECE);
         let run = || {
@@ -162,15 +157,18 @@ impl Index {
         if self.pool.run(threads, |_| run(), run).is_err() {
             run();
         }
-        core.replace_codes(Some(Arc::new(codes)), guard);
-        Ok(Coded::Now)
+        core.replace_codes(Some(Arc::clone(&codes)), guard);
+        Ok(Coded::Now(codes))
     }
 
     /// Takes the codes away that a batch brought which is not to be.
     pub(super) fn forget_codes(&self, core: &Core, coded: Coded, guard: &Guard) {
-        if coded == Coded::Now {
+        if let Coded::Now(codes) = coded {
             let _alone = core.coding.write();
-            core.replace_codes(None, guard);
+            // Another call may have chosen others since.
+            if core.codes_in_force(guard).is_some_and(|now| Arc::ptr_eq(now, &codes)) {
+                core.replace_codes(None, guard);
+            }
         }
     }
 }

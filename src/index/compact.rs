@@ -75,7 +75,8 @@ impl Index {
         let mut before = u64::MAX;
         let mut waits = 0;
         loop {
-            let pending = self.maintain(Duration::from_secs(1))?;
+            // Where there is no memory to become a graph, there is all the more reason to make room.
+            let (pending, _) = self.work_for(Duration::from_secs(1))?;
             if pending == 0 || waits == WAITS {
                 return Ok(());
             }

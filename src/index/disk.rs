@@ -86,7 +86,7 @@ impl Index {
             // What belongs together: nobody changes how vectors are held or coded meanwhile. And who fills a slot writes into the codes that are in force
             // then: none is being filled now.
             let _coding = core.coding.read();
-            (core.view(guard).shared(), core.shared_codes(guard), self.quantizer())
+            (core.view(guard).shared(), core.codes_in_force(guard).cloned(), self.quantizer())
         };
         let config = Config { quantizer, ..config };
         // Insertions go on; only a cancelled batch waits with taking its links back until the tree is taken down.

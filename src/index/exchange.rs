@@ -82,7 +82,8 @@ impl Index {
 
     fn exporting<T>(&self, format: Format, capacity: u64, write: impl FnOnce(&Export<'_>) -> Result<T>) -> Result<T> {
         let pin: &Guard = &self.pin();
-        if format == Format::Hnswlib && self.read_only.is_none() {
+        // What links an index is a change, for which a callback is not the place.
+        if format == Format::Hnswlib && self.check_change().is_ok() {
             self.grow_up(self.core(pin), pin)?;
         }
         let (core, snapshot) = self.snapshot(pin)?;

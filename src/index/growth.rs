@@ -50,6 +50,8 @@ pub(super) struct Growth {
     mover: Mutex<Mover>,
     /// Slots that it has not come to.
     left: AtomicU64,
+    /// Slots there were when the memory for the move was refused; 0: it was not.
+    refused: AtomicU64,
 }
 
 /// Where the look at the slots is.
@@ -79,7 +81,14 @@ impl Growth {
             unlinked: RwLock::new(()),
             mover: Mutex::default(),
             left: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
         }
+    }
+
+    /// Whether a share of the move is worth a try: where it was refused, not before there is somewhat more.
+    fn is_worth_trying(&self, slots: u32) -> bool {
+        let refused = self.refused.load(Ordering::Relaxed);
+        refused == 0 || u64::from(slots) > refused + refused / 8
     }
 
     fn phase(&self) -> u8 {
@@ -145,12 +154,25 @@ impl Core {
         let entry = |graph: &Graph| graph.entry().is_some_and(|entry| entry.slot == slot);
         self.graph.as_ref().is_some_and(|graph| graph.is_linked(slot) || entry(graph))
     }
+
+    /// Whether a slot's vector is one that the graph leads to, or should: not one that was removed for good while the index was flat, which has no
+    /// rows. `kept` are the slots of those that can come back, in order.
+    pub(super) fn belongs(&self, slot: u32, kept: &[u32], guard: &Guard) -> bool {
+        match self.store(guard).state(slot) {
+            LIVE => true,
+            REMOVED => self.is_linked(slot) || kept.binary_search(&slot).is_ok(),
+            _ => false,
+        }
+    }
 }
 
 impl Index {
     /// What a call does for the vectors that it brought or removed. What goes wrong here is met again by the next. The caller holds nothing.
     pub(super) fn grow_a_share(&self, core: &Core, vectors: usize, guard: &Guard) {
         if core.growth.is_over() || core.growth.left(core.store(guard).live()) == 0 {
+            return;
+        }
+        if !core.growth.is_worth_trying(core.store(guard).slots()) {
             return;
         }
         let each = SHARE / (self.config.dimensions as usize).max(LEAST);
@@ -180,12 +202,18 @@ impl Index {
 
     fn grow(&self, core: &Core, mover: &mut Mover, units: usize, guard: &Guard) -> Result<Outcome> {
         let growth = &core.growth;
-        if growth.is_flat() {
+        let _grant = if growth.is_flat() {
+            let slots = core.store(guard).slots();
+            let grant = self.afford_growing_up();
+            growth.refused.store(if grant.is_err() { u64::from(slots) } else { 0 }, Ordering::Relaxed);
+            mover.begin(slots);
             // From here on the rows of all that is there count as held.
-            drop(self.afford_growing_up()?);
-            mover.begin(core.store(guard).slots());
+            let grant = grant?;
             growth.start();
-        }
+            grant
+        } else {
+            None
+        };
         self.code_if_due(core, 1, guard)?;
         let mut done = 0;
         while growth.is_moving() {

@@ -165,6 +165,9 @@ impl Index {
             return Err(Error::new(Status::Exists, "the index holds vectors, or has learnt already"));
         }
         match learnt {
+            Learnt::Codec(codec) if self.quantizer().width() != Some(codec.width()) => {
+                Err(Error::new(Status::Busy, "another call chose other codes for the index meanwhile"))
+            }
             Learnt::Codec(codec) => {
                 core.codes.store(Owned::new(Arc::new(Codes::new(codec))), Ordering::Release);
                 Ok(())

@@ -18,7 +18,7 @@ use super::{Core, Index};
 use crate::build::detach::{Detached, detach, detach_last};
 use crate::build::mend::{Mender, mend};
 use crate::store::EMPTY;
-use crate::util::error::Result;
+use crate::util::error::{Error, Result};
 use crate::util::reentry;
 use crossbeam_epoch::Guard;
 use parking_lot::{Mutex, MutexGuard};
@@ -125,10 +125,10 @@ impl Tending {
 }
 
 impl Core {
-    /// Slots whose vectors are gone and that cannot be allocated yet, and those that are on their way into a graph.
-    fn pending(&self, guard: &Guard) -> u64 {
+    /// Slots whose vectors are gone and that cannot be allocated yet, and, unless it cannot go on, those that are on their way into a graph.
+    fn pending(&self, grows: bool, guard: &Guard) -> u64 {
         let store = self.store(guard);
-        let growing = self.growth.left(store.live());
+        let growing = if grows { self.growth.left(store.live()) } else { 0 };
         let freed = (store.waiting() - store.removed()).saturating_sub(store.available());
         growing + store.retired() as u64 + self.tending.under_way.load(Ordering::Acquire) + freed
     }
@@ -151,23 +151,34 @@ impl Index {
     /// # Errors
     /// `ReadOnly`, `Busy`, `Memory`, `Internal`.
     pub fn maintain(&self, budget: Duration) -> Result<u64> {
+        let (pending, refused) = self.work_for(budget)?;
+        refused.map_or(Ok(pending), Err)
+    }
+
+    /// As [`Index::maintain`]; where the index is to become a graph and there is no memory for it, does the rest and says so in the end.
+    pub(super) fn work_for(&self, budget: Duration) -> Result<(u64, Option<Error>)> {
         self.check_change()?;
         let start = Instant::now();
         let mut looks = 0;
+        let mut refused = None;
         loop {
             let pin = self.pin();
             let core = self.core(&pin);
             let left = budget.saturating_sub(start.elapsed());
-            let outcome = match self.grow_some(core, STEP, &pin)? {
-                Outcome::Done => match core.tending.job.try_lock_for(left) {
-                    Some(mut job) => self.tend(core, &mut job, STEP, &pin)?,
-                    None => Outcome::Waits,
-                },
-                other => other,
+            let grown = if refused.is_some() { Ok(Outcome::Done) } else { self.grow_some(core, STEP, &pin) };
+            let outcome = match grown {
+                Ok(Outcome::Worked | Outcome::Waits) => grown?,
+                Ok(Outcome::Done) | Err(_) => {
+                    refused = refused.or(grown.err());
+                    match core.tending.job.try_lock_for(left) {
+                        Some(mut job) => self.tend(core, &mut job, STEP, &pin)?,
+                        None => Outcome::Waits,
+                    }
+                }
             };
-            let pending = core.pending(&pin);
+            let pending = core.pending(refused.is_none(), &pin);
             if pending == 0 || start.elapsed() >= budget {
-                return Ok(pending);
+                return Ok((pending, refused));
             }
             if outcome == Outcome::Worked {
                 looks = 0;
@@ -177,7 +188,7 @@ impl Index {
             drop(pin);
             looks += 1;
             if looks > LOOKS {
-                return Ok(pending);
+                return Ok((pending, refused));
             }
             if looks > LOOKS / 4 {
                 std::thread::sleep(NAP);
@@ -204,17 +215,18 @@ impl Index {
     }
 
     fn work_off(&self, core: &Core, job: &mut Job, mut units: usize, guard: &Guard) -> Result<Outcome> {
+        // Also for work that was begun before there was a graph.
+        if let Some(graph) = core.graph() {
+            let slots = core.store(guard).slots();
+            graph.reserve(slots.into())?;
+            job.mender.make_room(graph, slots as usize, self.config.ef_construction as usize)?;
+        }
         while units > 0 {
             if core.tending.buildings.load(Ordering::Acquire) > 0 || core.growth.is_moving() {
                 return Ok(Outcome::Waits);
             }
             match &mut job.phase {
                 Phase::Idle => {
-                    if let Some(graph) = core.graph() {
-                        let slots = core.store(guard).slots();
-                        graph.reserve(slots.into())?;
-                        job.mender.make_room(graph, slots as usize, self.config.ef_construction as usize)?;
-                    }
                     job.batch = core.store(guard).take_retired();
                     if job.batch.is_empty() {
                         return Ok(Outcome::Done);

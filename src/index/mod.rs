@@ -239,6 +239,7 @@ impl Index {
         let config = Config { quantizer: self.quantizer(), ..self.config.clone() };
         let fresh = Owned::new(Core::empty(&config, &self.scoring)?);
         let _alone = self.gate.write();
+        fresh.codes_from.store(coding::codes_from(self.quantizer()), Ordering::Relaxed);
         let old = self.core.swap(fresh, Ordering::AcqRel, guard);
         // SAFETY: just unlinked, once; readers that still use it are pinned in the same collector.
         unsafe { guard.defer_destroy(old) };

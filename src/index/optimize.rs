@@ -31,10 +31,11 @@ impl Index {
         if core.graph().is_none() {
             return Ok(());
         }
+        let alone = core.coding.write();
         if core.codes(&pin).is_some() {
-            let _alone = core.coding.write();
             self.learn_codes(core, threads_or_cores(options.threads), &pin)?;
         }
+        drop(alone);
         if core.graph.as_ref().is_some_and(|graph| graph.m() > bulk::MOST_M) {
             return Ok(());
         }

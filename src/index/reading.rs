@@ -103,9 +103,9 @@ impl Index {
             self.search_graph(core, query, (k, self.aim(options)), admit, scratch, &pin);
             return Ok(scratch.hits.len());
         }
-        if threads > 1 && core.store(&pin).held() == Held::AsGiven {
+        let view = core.view(&pin);
+        if threads > 1 && view.store.held() == Held::AsGiven {
             scratch.set_queries(&self.scoring, std::iter::once(query));
-            let view = core.view(&pin);
             let store = &*view.store;
             let before = store.replacements();
             self.scan_shared(store, k, threads, admit, scratch, &pin)?;
@@ -309,8 +309,8 @@ impl Index {
         let graph = core.graph();
         let together = if graph.is_none() { piece.len() } else { 1 };
         self.make_search_room(core, (together, k), breadth, scratch, &pin)?;
-        if graph.is_none() && core.store(&pin).held() == Held::AsGiven {
-            let view = core.view(&pin);
+        let view = core.view(&pin);
+        if graph.is_none() && view.store.held() == Held::AsGiven {
             let store = &*view.store;
             // All queries of the piece pass over each block of vectors together.
             scratch.set_queries(&self.scoring, piece.clone().map(|i| queries.get(i)));

@@ -9,7 +9,7 @@ use super::{Core, Health, Index};
 use crate::build::bulk;
 use crate::build::insert::{self, NoJournal};
 use crate::graph::Graph;
-use crate::store::{EMPTY, LIVE, Run};
+use crate::store::{LIVE, Run};
 use crate::util::error::Result;
 use crate::util::reentry;
 use crossbeam_epoch::Guard;
@@ -50,7 +50,8 @@ impl Index {
         let _coding = core.coding.read();
         let _alone = core.linking.write();
         let field = core.field(graph, guard);
-        let written = |slot: &u32| field.store.state(*slot) != EMPTY && !graph.is_leaving(*slot);
+        let kept = field.store.kept_slots();
+        let written = |slot: &u32| core.belongs(*slot, &kept, guard) && !graph.is_leaving(*slot);
         let slots: Vec<u32> = (0..field.store.slots()).filter(written).collect();
         graph.replace_entry(None);
         for &slot in &slots {

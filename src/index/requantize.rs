@@ -50,6 +50,11 @@ impl Coming {
         Ok(())
     }
 
+    /// The most memory that slots `slots..more` can add to them.
+    pub(super) fn growth(&self, slots: usize, more: usize) -> usize {
+        self.get().map_or(0, |codes| codes.growth(slots, more))
+    }
+
     /// Memory that they take.
     pub(super) fn bytes(&self, slots: u32) -> usize {
         self.get().map_or(0, |codes| codes.bytes(slots))
@@ -87,12 +92,11 @@ impl Index {
             Some(width) if there != Some(width) => self.change_codes(core, (asked, width), options, &pin),
             Some(_) => {
                 let _alone = core.coding.write();
-                self.ask_for(asked, core);
-                Ok(())
+                self.ask_for(asked, core, &pin)
             }
             None => {
                 let _alone = core.coding.write();
-                self.ask_for(asked, core);
+                self.ask_for(asked, core, &pin)?;
                 core.replace_codes(None, &pin);
                 Ok(())
             }
@@ -122,10 +126,16 @@ impl Index {
         quant::is_worth_it(scoring.metric, scoring.element, self.config.dimensions as usize)
     }
 
-    /// From now on the index has this quantizer. The caller has `coding` alone.
-    fn ask_for(&self, asked: Quantizer, core: &Core) {
+    /// From now on the index has this quantizer, unless it was cleared. The caller has `coding` alone.
+    fn ask_for(&self, asked: Quantizer, core: &Core, guard: &Guard) -> Result<()> {
+        // Nobody clears the index meanwhile: a core that comes later knows of it.
+        let _gate = self.gate.read();
+        if !std::ptr::eq(core, self.core(guard)) {
+            return Err(Error::new(Status::Busy, "the index was cleared meanwhile"));
+        }
         self.quantizer.store(asked as u32, Ordering::Release);
         core.codes_from.store(super::coding::codes_from(asked), Ordering::Relaxed);
+        Ok(())
     }
 
     fn change_codes(
@@ -155,10 +165,7 @@ impl Index {
         let _alone = core.coding.write();
         core.coming.set(None);
         coded?;
-        if !std::ptr::eq(core, self.core(guard)) {
-            return Err(Error::new(Status::Busy, "the index was cleared meanwhile"));
-        }
-        self.ask_for(asked, core);
+        self.ask_for(asked, core, guard)?;
         core.replace_codes(Some(codes), guard);
         Ok(())
     }

@@ -429,6 +429,13 @@ impl Store {
         self.kept.all()
     }
 
+    /// The slots of those, in order.
+    pub(crate) fn kept_slots(&self) -> Vec<u32> {
+        let mut slots: Vec<u32> = self.kept.all().into_iter().map(|(_, slot)| slot).collect();
+        slots.sort_unstable();
+        slots
+    }
+
     /// The live slot of a key.
     pub(crate) fn find(&self, key: u64, guard: &Guard) -> Option<u32> {
         self.life.find(self, key, guard)

@@ -386,3 +386,116 @@ fn what_was_learnt_before_is_in_the_file_of_a_small_index() {
         assert_eq!(nearest(&opened, &vector(key)), (key, 0.0));
     }
 }
+
+fn small() -> Options {
+    let quantizer = Quantizer::None;
+    Options { dimensions: 16, graph_from: 300, m: 4, quantizer, ef_construction: 40, ..Options::default() }
+}
+
+fn short(key: u64) -> Vec<u8> {
+    let mut random = Random(key << 20);
+    (0..16).flat_map(|_| ((random.bits() >> 40) as f32 / (1 << 20) as f32 + 0.03).to_le_bytes()).collect()
+}
+
+fn small_until_it_is_a_graph(index: &Index) {
+    for key in 1000.. {
+        index.insert(key, &short(key)).unwrap();
+        if kind(index) == Kind::Graph {
+            break;
+        }
+    }
+}
+
+fn sound(index: &Index) {
+    let (health, audit) = (index.check().unwrap(), index.audit().unwrap());
+    assert!(health.is_sound() && audit.is_clean(), "{health:?} {audit:#?}");
+}
+
+/// What was removed while the index was flat is never linked, whoever builds the graph anew later.
+#[test]
+fn what_was_removed_while_flat_stays_out() {
+    for reader in [false, true] {
+        let index = Index::create(&small()).unwrap();
+        (0..299).for_each(|key| index.insert(key, &short(key)).unwrap());
+        // A reader that is inside keeps the places from being free before there is a graph.
+        let pin = reader.then(|| index.pin());
+        index.remove_batch(&(0..64).collect::<Vec<_>>()).unwrap();
+        small_until_it_is_a_graph(&index);
+        let keys: Vec<u64> = (5000..7000).collect();
+        let data: Vec<u8> = keys.iter().flat_map(|&key| short(key)).collect();
+        index.insert_batch(&keys, Rows::packed(&data, 64), &BuildOptions::default()).unwrap();
+        let linked = index.audit().unwrap().linked;
+        assert_eq!(u64::from(linked), index.describe().count);
+        index.optimize(&BuildOptions::default()).unwrap();
+        drop(pin);
+        index.maintain(Duration::MAX).unwrap();
+        (9000..9100).for_each(|key| index.insert(key, &short(key)).unwrap());
+        sound(&index);
+    }
+}
+
+#[test]
+fn room_is_made_where_there_is_no_memory_to_become_a_graph() {
+    let index = Index::create(&small()).unwrap();
+    (0..299).for_each(|key| index.insert(key, &short(key)).unwrap());
+    index.set_memory_limit(index.describe().bytes + 20_000);
+    let mut key = 1000;
+    while key < 1300 && index.insert(key, &short(key)).is_ok() {
+        key += 1;
+    }
+    assert_eq!(kind(&index), Kind::Flat);
+    index.remove_batch(&(0..100).collect::<Vec<_>>()).unwrap();
+    assert_eq!(index.maintain(Duration::MAX).unwrap_err().status(), Status::Memory);
+    index.compact(&BuildOptions::default()).unwrap();
+    assert_eq!(index.describe().removed, 0);
+    index.set_memory_limit(0);
+    index.maintain(Duration::MAX).unwrap();
+    assert_eq!(kind(&index), Kind::Graph);
+    sound(&index);
+}
+
+/// A callback may read, and an export that would have to link first is refused in one.
+#[test]
+fn an_export_in_a_callback_does_not_wait_for_itself() {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let index = Index::create(&small()).unwrap();
+        (0..50).for_each(|key| index.insert(key, &short(key)).unwrap());
+        let keys: Vec<u64> = (1000..3000).collect();
+        let data: Vec<u8> = keys.iter().flat_map(|&key| short(key)).collect();
+        let progress = |_: u64, _: u64| {
+            assert!(index.export_to(&mut Vec::new(), Format::Hnswlib, 0).is_err());
+            false
+        };
+        let how = BuildOptions { threads: 1, progress: Some(&progress), ..BuildOptions::default() };
+        tell.send(index.insert_batch(&keys, Rows::packed(&data, 64), &how).is_ok()).unwrap();
+    });
+    assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(true));
+}
+
+/// A slot that is linked looks so all the while its row is edited.
+#[test]
+fn a_linked_slot_always_looks_linked() {
+    use crate::graph::{Graph, KEEP};
+    let graph = Graph::new(16, 1);
+    (0..40).for_each(|slot| graph.prepare(slot).unwrap());
+    let with = |place: usize| -> Vec<u32> {
+        let mut links: Vec<u32> = (1..33).filter(|&link| link != 7).collect();
+        links.insert(place, 7 | KEEP);
+        links
+    };
+    let (early, late) = (with(3), with(28));
+    graph.lock(0).set(0, &early);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                graph.lock(0).set(0, &late);
+                graph.lock(0).set(0, &early);
+            }
+        });
+        let missed = (0..1_000_000).filter(|_| !graph.is_linked(0)).count();
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(missed, 0);
+    });
+}

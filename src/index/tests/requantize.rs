@@ -236,3 +236,71 @@ fn an_index_that_is_too_small_gets_such_codes_later() {
     index.insert_batch(&keys, Rows::packed(&base.concat(), 4 * DIMENSIONS), &BuildOptions::default()).unwrap();
     assert_eq!(index.describe().quantizer, Quantizer::Projected2);
 }
+
+/// The files of an index whose codes were asked for by several calls at once open again.
+fn opens_again(index: &Index) {
+    let mut file = Vec::new();
+    index.save_to(&mut file).unwrap();
+    let opened = Index::open_buffer(&file, OpenFlags::default()).unwrap();
+    assert_eq!(opened.describe().quantizer, index.describe().quantizer);
+}
+
+#[test]
+fn a_cancelled_batch_takes_no_codes_of_another_call_away() {
+    let all = vectors(5, 2200);
+    let index = Index::create(&options(Quantizer::Auto)).unwrap();
+    (0..2000).for_each(|key| index.insert(key as u64, &all[key]).unwrap());
+    let keys: Vec<u64> = (5000..5200).collect();
+    let changed = AtomicBool::new(false);
+    let progress = |at: u64, _: u64| {
+        if at > 20 && !changed.swap(true, Ordering::Relaxed) {
+            std::thread::scope(|scope| {
+                scope.spawn(|| index.requantize(Quantizer::Projected1, &BuildOptions::default()).unwrap());
+            });
+        }
+        at == 200
+    };
+    let how = BuildOptions { threads: 1, progress: Some(&progress), ..BuildOptions::default() };
+    let done = index.insert_batch(&keys, Rows::packed(&all[2000..].concat(), 4 * DIMENSIONS), &how);
+    assert_eq!(done.unwrap_err().status(), Status::Cancelled);
+    assert!(changed.load(Ordering::Relaxed));
+    assert_eq!(index.describe().quantizer, Quantizer::Projected1);
+}
+
+#[test]
+fn optimising_brings_no_codes_back_that_were_given_up() {
+    let index = filled(Quantizer::Auto, &vectors(6, 2200));
+    assert_eq!(index.describe().quantizer, Quantizer::Projected4);
+    let pin = index.pin();
+    let coding = index.core(&pin).coding.read();
+    std::thread::scope(|scope| {
+        scope.spawn(|| index.requantize(Quantizer::None, &BuildOptions::default()).unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        scope.spawn(|| index.optimize(&BuildOptions::default()).unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        drop(coding);
+    });
+    assert_eq!(index.describe().quantizer, Quantizer::None);
+    opens_again(&index);
+}
+
+#[test]
+fn codes_that_were_imported_are_those_that_were_asked_for_last() {
+    let other = Index::create(&options(Quantizer::Projected4)).unwrap();
+    let sample = vectors(7, 600).concat();
+    other.train(Rows::packed(&sample, 4 * DIMENSIONS), &BuildOptions::default()).unwrap();
+    let codec = other.export_codec().unwrap();
+    let index = Index::create(&options(Quantizer::Projected4)).unwrap();
+    let pin = index.pin();
+    let coding = index.core(&pin).coding.read();
+    std::thread::scope(|scope| {
+        scope.spawn(|| index.requantize(Quantizer::Projected1, &BuildOptions::default()).unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        // Which of the two comes first is left open.
+        scope.spawn(|| drop(index.import_codec(&codec)));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        drop(coding);
+    });
+    drop(pin);
+    opens_again(&index);
+}
