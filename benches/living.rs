@@ -4,7 +4,7 @@
 //!
 //! `migrate`: the first vectors of `--base` go one by one into an index of kind auto, as f32; the calls around the move are timed, and once more those of
 //! `kith_maintain` where nobody writes. `mixed`: two threads that each alternate a write and a search on an index of 100,000, beside two that only
-//! search, three times alternating. benches/record/living.md has what came of it.
+//! search, three times alternating. benches/record/living.md has what came of both.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::expect_used)]
 

@@ -951,7 +951,8 @@ KITH_API kith_status kith_reserve(kith_index *index,
  * with the figures, before they change anything. What counts is the most that a call may take, buffers included: a batch that is built
  * as a whole needs about 1 KB for each vector that is there and comes, while it works, so smaller batches, or kith_insert(), may
  * still fit where a large one does not; and several calls at the same time may be refused a little early. Removal goes on, and kith_maintain()
- * and kith_compact() make room. Searches are never refused; the buffers that they keep count. Files do not hold the limit, and a saved
+ * and kith_compact() make room. An index of KITH_KIND_AUTO that cannot become a graph within the limit stays exact: kith_maintain() does what else there
+ * is to do and gives the status then, and so does kith_export() of a graph. Searches are never refused; the buffers that they keep count. Files do not hold the limit, and a saved
  * index of more than the limit can be opened.
  *
  * Errors:
