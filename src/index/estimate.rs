@@ -41,6 +41,7 @@ impl Index {
     pub fn estimate(options: &Options, count: u64) -> Result<Estimate> {
         let config = Config::new(options)?;
         let most = if config.kind == Kind::Graph { graph::MAX_SLOTS } else { MAX_SLOTS };
+        let most = config.limit.unwrap_or(most).min(most);
         if count > most {
             return Err(Error::argument(format!("count is {count}, such an index holds {most} at most")));
         }
@@ -234,5 +235,15 @@ mod tests {
         // Nothing is taken for it.
         let huge = Index::estimate(&Options { dimensions: 4096, ..options }, (1 << 31) - 1).unwrap();
         assert!(huge.least > 1 << 45);
+    }
+
+    #[test]
+    fn more_than_such_an_index_can_hold_is_refused() {
+        let refused = |options: &Options, count| Index::estimate(options, count).unwrap_err().text().to_owned();
+        let options = Options { dimensions: 4, ..Options::default() };
+        assert!(refused(&options, 1 << 31).contains("such an index holds 2147483647 at most"));
+        let fixed = Options { capacity: 100, fixed_capacity: true, ..options };
+        Index::estimate(&fixed, 100).unwrap();
+        assert!(refused(&fixed, 101).contains("count is 101, such an index holds 100 at most"));
     }
 }
