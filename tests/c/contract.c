@@ -118,7 +118,7 @@ static void constants(void) {
     for (i = 0; i < 3; i++) CHECK(kinds[i] == i);
     for (i = 0; i < 2; i++) CHECK(quantizers[i] == i);
     for (i = 0; i < 3; i++) CHECK(syncs[i] == i + 1);
-    CHECK(flags == 15 && KITH_FILTER_ANY_THREAD == 1 && KITH_UPSERT == 1 && KITH_NO_KEY == UINT64_MAX);
+    CHECK(flags == 31 && KITH_FILTER_ANY_THREAD == 1 && KITH_UPSERT == 1 && KITH_NO_KEY == UINT64_MAX);
     CHECK(f_version() / 100 >= 1);
     CHECK(!strcmp(level, "portable") || !strcmp(level, "avx2") || !strcmp(level, "avx512") || !strcmp(level, "neon"));
     CHECK(f_last_error() != NULL);

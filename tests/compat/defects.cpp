@@ -40,12 +40,13 @@ void an_empty_index_is_small() {
     hnswlib::HierarchicalNSW<float> index(&space, 1000000);
     kith_info info = kith_info();
     info.size = sizeof info;
-    CHECK(kith_describe(index.kith(), &info) == KITH_OK && info.bytes + sizeof index < 16 * 1024);
+    // With the collector of its epochs, which the figure left out once: what is taken is held against the system below.
+    CHECK(kith_describe(index.kith(), &info) == KITH_OK && info.bytes + sizeof index < 20 * 1024);
     // Many of them are no matter.
     std::vector<std::unique_ptr<hnswlib::HierarchicalNSW<float>>> many;
     const size_t before = resident_kb();
     for (size_t i = 0; i < 1000; i++) many.emplace_back(new hnswlib::HierarchicalNSW<float>(&space, 1000000));
-    CHECK(resident_kb() < before + 64 * 1024);
+    CHECK(resident_kb() < before + 32 * 1024);
 }
 
 struct Few : hnswlib::BaseFilterFunctor {
