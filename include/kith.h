@@ -26,7 +26,7 @@
  *         return 0;
  *     }
  *
- * Chapters: library, life, content, upkeep, search, reading, disk, durable directories, exchange. Before them the constants and structs, and
+ * Chapters: library, life, content, upkeep, search, reading, learning, disk, durable directories, exchange. Before them the constants and structs, and
  * first the rules that hold for every function:
  *
  * Status
@@ -191,7 +191,7 @@ enum {
     KITH_OK = 0,
     /** An argument is NULL, out of range, NaN or infinite, a zero vector under cosine, the reserved key, ...; the text names it. */
     KITH_ERROR_ARGUMENT = -1,
-    /** The system refused memory. The index is as it was. */
+    /** No memory: the system refused it, or the index's memory_limit. The index is as it was. */
     KITH_ERROR_MEMORY = -2,
     /** The system refused a file operation. The text holds path and cause. */
     KITH_ERROR_IO = -3,
@@ -209,7 +209,7 @@ enum {
     KITH_ERROR_UNSUPPORTED = -9,
     /** The progress callback asked to stop. */
     KITH_ERROR_CANCELLED = -10,
-    /** A callback tried to change the index that called it. */
+    /** Another call is in the way: one that called this callback and is not over, or one that only one at a time may make. */
     KITH_ERROR_BUSY = -11,
     /** The index was made with KITH_FIXED_CAPACITY and is full. */
     KITH_ERROR_FULL = -12,
@@ -489,7 +489,7 @@ typedef struct kith_health {
     uint64_t max_outbound;
     /** Places of vectors that searches can find: kith_info.count, counted. */
     uint64_t live;
-    /** Places of removed and replaced vectors that are not free yet. */
+    /** Places of removed and replaced vectors that are not free yet (kith_info.removed counts the free ones, too). */
     uint64_t removed;
     /** Places that hold nothing. */
     uint64_t free;
@@ -621,7 +621,10 @@ typedef struct kith_info {
     uint32_t format;
     /** Vectors that searches can find. */
     uint64_t count;
-    /** Places that removed and replaced vectors had and no other has yet: see kith_maintain(), kith_compact(). */
+    /**
+     * Places that removed and replaced vectors had and no other has yet, free or not: kith_maintain() makes them free, and vectors that come, or kith_compact(), take
+     * them away.
+     */
     uint64_t removed;
     /** Vectors that fit before the index grows again; with KITH_FIXED_CAPACITY all that may be there. */
     uint64_t capacity;
@@ -778,12 +781,13 @@ KITH_API kith_status kith_create(const kith_options *options,
  *
  * - options: as for kith_create(). `capacity` and `memory_limit` do not matter
  * - count: vectors that it is to hold
- * - result: `size` must be set; receives the least and the most, 2 % less or more from a megabyte on. They are equal, or nearly so, where the length of codes follows from
- *   the dimensions: without codes, with KITH_QUANTIZER_BYTES, or up to 112 dimensions (_PROJECTED2: 224, _PROJECTED1: 448); and where `count` is
- *   large, or fills the pages of every array
+ * - result: `size` must be set; receives the least and the most, 2 % less or more from a megabyte on. They are near each other where the length of codes follows from the
+ *   dimensions (no codes, KITH_QUANTIZER_BYTES, or up to 112 dimensions; _PROJECTED2: 224, _PROJECTED1: 448) and the arrays are many times as large as a
+ *   huge page of the system, of which each may hold a part that is not used: 2 % apart at a million vectors, up to a half at 10,000
  *
  * Vectors that turn out to be whole numbers, and are held as bytes (see KITH_QUANTIZER_AUTO), take less than either. Not counted is what searches and insertions keep for the
- * next ones, and what building takes while it goes on. What recall a quantizer has depends on the vectors: docs/memory.md has measured tables.
+ * next ones, and what building takes while it goes on: a memory_limit of the
+ * most does not let a large batch in. What recall a quantizer has depends on the vectors: docs/memory.md has measured tables.
  *
  * Errors: those of kith_create(); and
  * - KITH_ERROR_ARGUMENT: a pointer is NULL; count is more than such an index can hold; result->size is 0 or no size of this struct
@@ -843,7 +847,7 @@ KITH_API kith_status kith_upsert(kith_index *index,
  * - options: threads, progress, KITH_UPSERT, KITH_BUILD_FAST; may be NULL
  *
  * A graph is built as a whole, many times as fast as vector by vector, if it was empty, or if there are at least 1,000 vectors and
- * the graph had no more than four times as many (and m is at most 32). While that lasts it takes about 1.2 KB of memory per vector
+ * the graph had no more than four times as many (and m is at most 32). While that lasts it takes about 1 KB of memory per vector
  * plus a byte per component, and searches find nothing of the batch. From the same vectors in the same order, into an empty index
  * of the same options, any number of threads on any machine makes the same graph.
  *
@@ -950,7 +954,8 @@ KITH_API kith_status kith_reserve(kith_index *index,
  * Insertions, batches, kith_reserve(), kith_optimize(), kith_requantize(), kith_repair(), kith_import() and kith_open_directory() that could go above it give KITH_ERROR_MEMORY
  * with the figures, before they change anything. What counts is the most that a call may take, buffers included: a batch that is built
  * as a whole needs about 1 KB for each vector that is there and comes, while it works, so smaller batches, or kith_insert(), may
- * still fit where a large one does not; and several calls at the same time may be refused a little early. Removal goes on, and kith_maintain()
+ * still fit where a large one does not; an insertion after which an array needs another page is counted with a huge one of 2 MiB for each, so that an index that was
+ * compacted wants some megabytes of room; and several calls at the same time may be refused a little early. Removal goes on, and kith_maintain()
  * and kith_compact() make room. An index of KITH_KIND_AUTO that cannot become a graph within the limit stays exact: kith_maintain() does what else there
  * is to do and gives the status then, and so does kith_export() of a graph. Searches are never refused; the buffers that they keep count. Files do not hold the limit, and a saved
  * index of more than the limit can be opened.
@@ -1037,6 +1042,9 @@ KITH_API kith_status kith_codec_import(kith_index *index,
  * 64) have gathered. Nobody needs to call this function: a program that has time to spare can, after it removed much, or in place of doing
  * the work in the calls that are waited for.
  *
+ * Places become free many at a time, so `pending` stays for a while and then falls at once. Where neighbours are hard to tell apart (random vectors), a graph of which much
+ * was removed misses more of them than one that was built of the rest: kith_optimize() makes it so.
+ *
  * A place is free when every search and change that was under way has ended, and every save and checkpoint that began before. Where
  * nothing is left to do but to wait for those, the call returns early, with pending above 0: call again later.
  *
@@ -1057,7 +1065,8 @@ KITH_API kith_status kith_maintain(kith_index *index,
  *
  * Moving costs as much as inserting, for at most as many vectors as were removed. A file that kith_save() writes afterwards has no byte
  * of a vector whose kith_remove() or replacement had returned before this was called; nor has memory that other vectors use by then.
- * What searches, saves and checkpoints that are under way for long still hold is given back by a later call.
+ * What searches, saves and checkpoints that are under way for long still hold is given back by a later call. Memory is given back by pages: each array
+ * of the index keeps the one, of the system's size or a huge one of 2 MiB, that its end lies in. A graph stays one, however few vectors are left.
  *
  * Errors:
  * - KITH_ERROR_CANCELLED: progress returned non-zero. The index is whole, and moved together in part
@@ -1100,11 +1109,11 @@ KITH_API kith_status kith_optimize(kith_index *index,
  *
  * Codes are learnt from a sample of the vectors that are there, and written for a few thousand at a time; searches go on, and insertions wait for
  * such a step at most. Takes the memory of both codes until the last is written. Vectors that are held as bytes without loss (see
- * KITH_QUANTIZER_AUTO) stay so. A durable directory keeps the change from the next checkpoint on.
+ * KITH_QUANTIZER_AUTO) stay so. An index of KITH_KIND_AUTO that is flat still gets its codes when it becomes a graph. A durable directory keeps the change from the next checkpoint on.
  *
  * Errors:
  * - KITH_ERROR_CANCELLED: progress returned non-zero; the codes are as they were
- * - KITH_ERROR_UNSUPPORTED: KITH_QUANTIZER_BYTES or one of _LEADING8, here or when the index was made: these replace the vectors; a flat index; metric or
+ * - KITH_ERROR_UNSUPPORTED: KITH_QUANTIZER_BYTES or one of _LEADING8, here or when the index was made: these replace the vectors; an index of KITH_KIND_FLAT; metric or
  *   dimensions as for kith_create(); an unknown quantizer, flag, or options of a newer version
  * - KITH_ERROR_ARGUMENT: index is NULL; the vectors do not vary, or by too much to be coded
  * - KITH_ERROR_BUSY: another such call is under way, or the index was cleared meanwhile

@@ -384,7 +384,9 @@ public:
 
     /// kith_estimate(): the memory of an index of these options that holds `count` vectors.
     static kith_estimate_result estimate(const kith::options &options, std::uint64_t count) {
-        const kith_options raw = detail::raw(options, nullptr);
+        kith_options raw = detail::raw(options, nullptr);
+        // It is not called; but a custom metric goes with a distance.
+        if (options.distance) raw.distance = detail::own_distance::compute;
         kith_estimate_result result = kith_estimate_result();
         result.size = sizeof result;
         check(kith_estimate(&raw, count, &result));

@@ -50,7 +50,7 @@ pub unsafe extern "C" fn kith_upsert(index: *mut kith_index, key: u64, vector: *
 /// - options: threads, progress, KITH_UPSERT, KITH_BUILD_FAST; may be NULL
 ///
 /// A graph is built as a whole, many times as fast as vector by vector, if it was empty, or if there are at least 1,000 vectors and
-/// the graph had no more than four times as many (and m is at most 32). While that lasts it takes about 1.2 KB of memory per vector
+/// the graph had no more than four times as many (and m is at most 32). While that lasts it takes about 1 KB of memory per vector
 /// plus a byte per component, and searches find nothing of the batch. From the same vectors in the same order, into an empty index
 /// of the same options, any number of threads on any machine makes the same graph.
 ///
@@ -190,7 +190,8 @@ pub unsafe extern "C" fn kith_reserve(index: *mut kith_index, capacity: u64) -> 
 /// Insertions, batches, kith_reserve(), kith_optimize(), kith_requantize(), kith_repair(), kith_import() and kith_open_directory() that could go above it give KITH_ERROR_MEMORY
 /// with the figures, before they change anything. What counts is the most that a call may take, buffers included: a batch that is built
 /// as a whole needs about 1 KB for each vector that is there and comes, while it works, so smaller batches, or kith_insert(), may
-/// still fit where a large one does not; and several calls at the same time may be refused a little early. Removal goes on, and kith_maintain()
+/// still fit where a large one does not; an insertion after which an array needs another page is counted with a huge one of 2 MiB for each, so that an index that was
+/// compacted wants some megabytes of room; and several calls at the same time may be refused a little early. Removal goes on, and kith_maintain()
 /// and kith_compact() make room. An index of KITH_KIND_AUTO that cannot become a graph within the limit stays exact: kith_maintain() does what else there
 /// is to do and gives the status then, and so does kith_export() of a graph. Searches are never refused; the buffers that they keep count. Files do not hold the limit, and a saved
 /// index of more than the limit can be opened.

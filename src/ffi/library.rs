@@ -58,7 +58,7 @@ fn status_text(status: kith_status) -> &'static CStr {
     match status {
         0 => c"success",
         -1 => c"an argument is not valid",
-        -2 => c"the system refused memory",
+        -2 => c"no memory: the system refused it, or memory_limit",
         -3 => c"the system refused a file operation",
         -4 => c"the file is damaged or not a kith file",
         -5 => c"the file has a newer format or the other byte order",
@@ -67,7 +67,7 @@ fn status_text(status: kith_status) -> &'static CStr {
         -8 => c"the index is read-only",
         -9 => c"this version of kith cannot do that",
         -10 => c"cancelled by the progress callback",
-        -11 => c"a callback tried to change its index",
+        -11 => c"another call is in the way",
         -12 => c"the index is full",
         -99 => c"a defect of kith",
         _ => c"unknown status",

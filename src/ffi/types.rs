@@ -24,7 +24,7 @@ pub enum kith_status_values {
     KITH_OK = 0,
     /// An argument is NULL, out of range, NaN or infinite, a zero vector under cosine, the reserved key, ...; the text names it.
     KITH_ERROR_ARGUMENT = -1,
-    /// The system refused memory. The index is as it was.
+    /// No memory: the system refused it, or the index's memory_limit. The index is as it was.
     KITH_ERROR_MEMORY = -2,
     /// The system refused a file operation. The text holds path and cause.
     KITH_ERROR_IO = -3,
@@ -42,7 +42,7 @@ pub enum kith_status_values {
     KITH_ERROR_UNSUPPORTED = -9,
     /// The progress callback asked to stop.
     KITH_ERROR_CANCELLED = -10,
-    /// A callback tried to change the index that called it.
+    /// Another call is in the way: one that called this callback and is not over, or one that only one at a time may make.
     KITH_ERROR_BUSY = -11,
     /// The index was made with KITH_FIXED_CAPACITY and is full.
     KITH_ERROR_FULL = -12,
@@ -381,7 +381,7 @@ pub struct kith_health {
     pub max_outbound: u64,
     /// Places of vectors that searches can find: kith_info.count, counted.
     pub live: u64,
-    /// Places of removed and replaced vectors that are not free yet.
+    /// Places of removed and replaced vectors that are not free yet (kith_info.removed counts the free ones, too).
     pub removed: u64,
     /// Places that hold nothing.
     pub free: u64,
@@ -479,7 +479,8 @@ pub struct kith_info {
     pub format: u32,
     /// Vectors that searches can find.
     pub count: u64,
-    /// Places that removed and replaced vectors had and no other has yet: see kith_maintain(), kith_compact().
+    /// Places that removed and replaced vectors had and no other has yet, free or not: kith_maintain() makes them free, and vectors that come, or kith_compact(), take
+    /// them away.
     pub removed: u64,
     /// Vectors that fit before the index grows again; with KITH_FIXED_CAPACITY all that may be there.
     pub capacity: u64,

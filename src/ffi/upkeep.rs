@@ -19,6 +19,9 @@ use std::time::Duration;
 /// 64) have gathered. Nobody needs to call this function: a program that has time to spare can, after it removed much, or in place of doing
 /// the work in the calls that are waited for.
 ///
+/// Places become free many at a time, so `pending` stays for a while and then falls at once. Where neighbours are hard to tell apart (random vectors), a graph of which much
+/// was removed misses more of them than one that was built of the rest: kith_optimize() makes it so.
+///
 /// A place is free when every search and change that was under way has ended, and every save and checkpoint that began before. Where
 /// nothing is left to do but to wait for those, the call returns early, with pending above 0: call again later.
 ///
@@ -48,7 +51,8 @@ pub unsafe extern "C" fn kith_maintain(index: *mut kith_index, budget_us: u64, p
 ///
 /// Moving costs as much as inserting, for at most as many vectors as were removed. A file that kith_save() writes afterwards has no byte
 /// of a vector whose kith_remove() or replacement had returned before this was called; nor has memory that other vectors use by then.
-/// What searches, saves and checkpoints that are under way for long still hold is given back by a later call.
+/// What searches, saves and checkpoints that are under way for long still hold is given back by a later call. Memory is given back by pages: each array
+/// of the index keeps the one, of the system's size or a huge one of 2 MiB, that its end lies in. A graph stays one, however few vectors are left.
 ///
 /// Errors:
 /// - KITH_ERROR_CANCELLED: progress returned non-zero. The index is whole, and moved together in part
@@ -93,11 +97,11 @@ pub unsafe extern "C" fn kith_optimize(index: *mut kith_index, options: *const k
 ///
 /// Codes are learnt from a sample of the vectors that are there, and written for a few thousand at a time; searches go on, and insertions wait for
 /// such a step at most. Takes the memory of both codes until the last is written. Vectors that are held as bytes without loss (see
-/// KITH_QUANTIZER_AUTO) stay so. A durable directory keeps the change from the next checkpoint on.
+/// KITH_QUANTIZER_AUTO) stay so. An index of KITH_KIND_AUTO that is flat still gets its codes when it becomes a graph. A durable directory keeps the change from the next checkpoint on.
 ///
 /// Errors:
 /// - KITH_ERROR_CANCELLED: progress returned non-zero; the codes are as they were
-/// - KITH_ERROR_UNSUPPORTED: KITH_QUANTIZER_BYTES or one of _LEADING8, here or when the index was made: these replace the vectors; a flat index; metric or
+/// - KITH_ERROR_UNSUPPORTED: KITH_QUANTIZER_BYTES or one of _LEADING8, here or when the index was made: these replace the vectors; an index of KITH_KIND_FLAT; metric or
 ///   dimensions as for kith_create(); an unknown quantizer, flag, or options of a newer version
 /// - KITH_ERROR_ARGUMENT: index is NULL; the vectors do not vary, or by too much to be coded
 /// - KITH_ERROR_BUSY: another such call is under way, or the index was cleared meanwhile

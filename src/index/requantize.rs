@@ -86,7 +86,9 @@ impl Index {
         let there = core.codes(&pin).map(|codes| codes.codec.width());
         let wanted = asked.width().filter(|_| {
             let worth = asked != Quantizer::Auto || self.is_worth_codes(core, &pin);
-            worth && (there.is_some() || slots >= super::coding::codes_from(asked))
+            // An index that is flat still gets its codes when it becomes a graph.
+            let due = !core.growth.is_flat() && slots >= super::coding::codes_from(asked);
+            worth && (there.is_some() || due)
         });
         match wanted {
             Some(width) if there != Some(width) => self.change_codes(core, (asked, width), options, &pin),
@@ -210,7 +212,10 @@ impl Index {
                 crate::util::reentry::calling_back(self.name(), || progress(done.into(), slots.into()))
             });
             if cancelled {
-                return Err(Error::new(Status::Cancelled, "progress asked for it; the codes are as they were"));
+                return Err(Error::new(
+                    Status::Cancelled,
+                    "the progress callback stopped it; the codes are as they were",
+                ));
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use std::fmt;
 pub enum Status {
     /// An argument is out of range, not finite, or reserved.
     Argument = -1,
-    /// The system refused memory; the index is as before.
+    /// The system, or the limit of the index, refused memory; the index is as before.
     Memory = -2,
     /// The operating system refused a file operation.
     Io = -3,

@@ -499,3 +499,25 @@ fn a_linked_slot_always_looks_linked() {
         assert_eq!(missed, 0);
     });
 }
+
+#[test]
+fn codes_that_are_asked_for_while_it_is_flat_come_with_the_graph() {
+    let dimensions = 200;
+    let vector = |key: u64| -> Vec<u8> {
+        let mut random = Random(key);
+        (0..dimensions).flat_map(|_| ((random.bits() >> 40) as f32 / (1 << 20) as f32).to_le_bytes()).collect()
+    };
+    let index = Index::create(&Options { dimensions, graph_from: 400, ..Options::default() }).unwrap();
+    (0..350).for_each(|key| index.insert(key, &vector(key)).unwrap());
+    index.requantize(Quantizer::Projected2, &BuildOptions::default()).unwrap();
+    assert_eq!((kind(&index), index.describe().quantizer), (Kind::Flat, Quantizer::None));
+    let mut file = Vec::new();
+    index.save_to(&mut file).unwrap();
+    for index in [index, Index::open_buffer(&file, OpenFlags::default()).unwrap()] {
+        (350..420).for_each(|key| index.insert(key, &vector(key)).unwrap());
+        index.maintain(Duration::MAX).unwrap();
+        assert_eq!((kind(&index), index.describe().quantizer), (Kind::Graph, Quantizer::Projected2));
+        (0..420).for_each(|key| assert_eq!(nearest(&index, &vector(key)), (key, 0.0)));
+        sound(&index);
+    }
+}
