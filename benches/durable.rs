@@ -8,11 +8,10 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::expect_used)]
 
-mod npy;
+mod common;
 
 use kith::distance::{Element, Metric};
 use kith::{BuildOptions, Index, Kind, LogOptions, OpenFlags, Options, Rows, SyncPolicy};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -22,15 +21,7 @@ const DIMENSIONS: u32 = 128;
 const SAVED: usize = 500_000;
 
 fn main() {
-    let mut options = HashMap::new();
-    let mut arguments = std::env::args().skip(1);
-    while let Some(name) = arguments.next() {
-        if let Some(name) = name.strip_prefix("--")
-            && name != "bench"
-        {
-            options.insert(name.to_owned(), arguments.next().unwrap_or_default());
-        }
-    }
+    let options = common::options();
     let Some(folder) = options.get("folder").map(PathBuf::from) else {
         println!("durable: needs --folder; see its head");
         return;
@@ -43,7 +34,7 @@ fn main() {
         recover(&folder);
     }
     if let Some(base) = options.get("base").filter(|_| only.contains("save")) {
-        let base = npy::Array::open(base);
+        let base = common::Array::open(base);
         assert!(base.rows > SAVED && base.columns == DIMENSIONS as usize, "{} x {}", base.rows, base.columns);
         save(&folder, &base.vectors(Element::F32));
     }

@@ -8,12 +8,11 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::expect_used)]
 
-mod npy;
+mod common;
 
+use common::Array;
 use kith::distance::Element;
 use kith::{BuildOptions, Index, Kind, Options, Rows, SearchOptions};
-use npy::Array;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,15 +23,7 @@ const FROM: usize = 5000;
 const LIVING: usize = 100_000;
 
 fn main() {
-    let mut options = HashMap::new();
-    let mut arguments = std::env::args().skip(1);
-    while let Some(name) = arguments.next() {
-        if let Some(name) = name.strip_prefix("--")
-            && name != "bench"
-        {
-            options.insert(name.to_owned(), arguments.next().unwrap_or_default());
-        }
-    }
+    let options = common::options();
     let (Some(base), Some(query)) = (options.get("base"), options.get("query")) else {
         println!("living: needs --base and --query; see its head");
         return;

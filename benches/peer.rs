@@ -13,12 +13,11 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::expect_used)]
 
-mod npy;
+mod common;
 
+use common::Array;
 use kith::distance::{Element, Metric};
 use kith::{BuildOptions, Index, Kind, OpenFlags, Options, Quantizer, Rows, SearchOptions};
-use npy::Array;
-use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
@@ -44,15 +43,7 @@ fn scored(_index: &Index) -> u64 {
 }
 
 fn main() {
-    let mut options = HashMap::new();
-    let mut arguments = std::env::args().skip(1);
-    while let Some(name) = arguments.next() {
-        if let Some(name) = name.strip_prefix("--")
-            && name != "bench"
-        {
-            options.insert(name.to_owned(), arguments.next().unwrap_or_default());
-        }
-    }
+    let options = common::options();
     let option = |name: &str, default: &str| options.get(name).cloned().unwrap_or_else(|| default.to_owned());
     let number = |name: &str, default: usize| options.get(name).map_or(default, |text| text.parse().unwrap());
     if !options.contains_key("base") {

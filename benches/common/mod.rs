@@ -1,6 +1,22 @@
-//! Vectors of .npy files, for benches.
+//! What several benches need: the options they are called with, and vectors of .npy files.
 
 use kith::distance::Element;
+use std::collections::HashMap;
+
+/// The options of the command line: `--name value`.
+pub(crate) fn options() -> HashMap<String, String> {
+    let mut options = HashMap::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        // cargo adds one of its own.
+        if let Some(name) = name.strip_prefix("--")
+            && name != "bench"
+        {
+            options.insert(name.to_owned(), arguments.next().unwrap_or_default());
+        }
+    }
+    options
+}
 
 pub(crate) struct Array {
     map: memmap2::Mmap,
