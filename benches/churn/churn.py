@@ -210,6 +210,9 @@ def stream(make, base: np.ndarray, queries: np.ndarray, args) -> None:
             engine.remove(key - args.count)
             engine.insert(key, base[key % len(base)])
         took.append((time.process_time() - used) / piece)
+        if sum(took) * piece > args.patience * 60:
+            print(f"{engine.name:8} stops after step {step + 1}: {args.patience} minutes are over", flush=True)
+            break
         keys = np.arange(start + piece - args.count, start + piece)
         seen.append(look(engine, queries, truth(base[keys % len(base)], keys, queries), args.ef))
     for ef in args.ef:
@@ -235,6 +238,7 @@ def run(make, base: np.ndarray, queries: np.ndarray, args) -> None:
     searcher = threading.Thread(target=beside, args=(engine, queries, over))
     if args.beside:
         searcher.start()
+    began = time.process_time()
     if args.work == "replace":
         spare = np.setdiff1d(np.arange(len(base)), current) if len(base) > count else current.copy()
         for number in range(1, args.rounds + 1):
@@ -250,6 +254,9 @@ def run(make, base: np.ndarray, queries: np.ndarray, args) -> None:
             tell(engine.name, f"round {number}", look(engine, queries, exact, args.ef),
                  f"{used / count * 1e6:.0f} us CPU, median {np.median(took) / 1e3:.0f} us, p99 {np.percentile(took, 99) / 1e3:.0f} us; "
                  f"{engine.health()}")
+            if time.process_time() - began > args.patience * 60:
+                print(f"{engine.name:8} stops after round {number}: {args.patience} minutes are over", flush=True)
+                break
     else:
         gone = random.permutation(count)[: min(args.few, count) if args.work == "remove" else count * 9 // 10]
         took, used = np.empty(len(gone)), time.process_time()
@@ -298,6 +305,7 @@ def main() -> None:
     parser.add_argument("--m", type=int, default=16)
     parser.add_argument("--efc", type=int, default=0, help="0: each library's own")
     parser.add_argument("--threads", type=int, default=2, help="of the builds")
+    parser.add_argument("--patience", type=float, default=1e9, help="minutes of processor time after which a library changes no more")
     parser.add_argument("--quantizer", default="none")
     parser.add_argument("--library", default="", help="a libkith.so; default: what make lib built")
     parser.add_argument("--beside", action="store_true", help="search from another thread all the while")
