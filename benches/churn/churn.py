@@ -76,7 +76,7 @@ class Kith(kith.Kith):
         info, check = self.describe(), Info(size=c.sizeof(Info))
         self.must(self.lib.kith_check(self.handle, c.byref(check)))
         return (f"{info.bytes / max(info.count, 1):,.0f} B/vector, {info.removed} waiting, {check.unreachable} unreachable, "
-                f"{check.faults} faults, least in-degree {check.min_inbound}")
+                f"{check.faults} faults, least in-degree {check.min_inbound}, {check.links / max(check.linked, 1):.2f} links each")
 
     def held(self) -> int:
         return self.describe().bytes
@@ -187,15 +187,15 @@ def steps(engine, work: list, took: np.ndarray) -> None:
         took[i] = time.perf_counter_ns() - start
 
 
-def fresh(make, keys: np.ndarray, vectors: np.ndarray, queries: np.ndarray, exact: np.ndarray, args, singly: bool) -> tuple[dict, int]:
+def fresh(make, keys: np.ndarray, vectors: np.ndarray, queries: np.ndarray, exact: np.ndarray, args, singly: bool) -> tuple[dict, int, str]:
     engine = make()
     if singly:
         engine.build_singly(keys, vectors)
     else:
         engine.build_keys(keys, vectors, args.threads)
-    seen, held = look(engine, queries, exact, args.ef), engine.held()
+    seen, held, health = look(engine, queries, exact, args.ef), engine.held(), engine.health()
     engine.free()
-    return seen, held
+    return seen, held, health
 
 
 def stream(make, base: np.ndarray, queries: np.ndarray, args) -> None:
@@ -284,10 +284,10 @@ def run(make, base: np.ndarray, queries: np.ndarray, args) -> None:
     if hasattr(engine, "build_singly"):
         # As changes come: in a batch there is more to choose from.
         order = random.permutation(len(keys))
-        seen, _ = fresh(make, keys[order], base[current][order], queries, exact, args, singly=True)
-        tell(engine.name, "fresh, by ones", seen)
-    seen, rebuilt = fresh(make, keys, base[current], queries, exact, args, singly=False)
-    tell(engine.name, "fresh build", seen, f"memory {now / max(rebuilt, 1):.3f} of the fresh one's, was {held / max(rebuilt, 1):.3f}")
+        seen, _, health = fresh(make, keys[order], base[current][order], queries, exact, args, singly=True)
+        tell(engine.name, "fresh, by ones", seen, health)
+    seen, rebuilt, health = fresh(make, keys, base[current], queries, exact, args, singly=False)
+    tell(engine.name, "fresh build", seen, f"memory {now / max(rebuilt, 1):.3f} of the fresh one's, was {held / max(rebuilt, 1):.3f}; {health}")
     engine.free()
 
 
