@@ -1,7 +1,7 @@
 //! The best-first walk through the graph: one body, compiled for every kernel and level.
 //!
 //! A hop takes the nearest candidate that was not expanded, gathers those of its neighbours that are new, asks for all their
-//! cache lines, scores them four at a time, and drops whatever is farther than the worst candidate kept. The walk is generic over
+//! cache lines, scores them four at a time (or those of the hop before: [`AHEAD_FROM`]), and drops whatever is farther than the worst candidate kept. The walk is generic over
 //! the scorer (through [`Job`]) and over admission: [`Everything`] lets every slot be a hit and compiles to nothing; [`Only`] keeps
 //! the `ef` best that pass beside the candidates, which then lead through slots that do not pass (as hnswlib does it).
 
@@ -30,6 +30,11 @@ const GIVE_UP_FROM: usize = 4096;
 /// And at the latest after this many: candidates are a sorted array, which costs more than a scan when it is longer.
 const GIVE_UP_AT: usize = 16_384;
 
+/// Hops after which a walk goes one ahead: it fetches the neighbours of the next candidate before it scores those of the last one, so that memory
+/// works while the processor does. What the last one's neighbours say comes too late for one choice; on the way in, where each hop leads nearer, that
+/// would cost more than it gains.
+const AHEAD_FROM: u64 = 4;
+
 /// What is looked for: a padded vector and what its scores are multiplied with.
 #[derive(Clone, Copy)]
 pub(crate) struct Probe {
@@ -56,6 +61,8 @@ pub(crate) struct Trail {
     /// The best that pass, worst on top; used where not everything passes.
     passing: BinaryHeap<u64>,
     gathered: Vec<u32>,
+    /// Gathered one hop earlier.
+    fetched: Vec<u32>,
     /// Distances computed since the trail was made.
     pub(crate) scored: u64,
     /// Slots whose links were followed since the trail was made.
@@ -76,7 +83,10 @@ impl Trail {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.visited.bytes() + self.frontier.bytes() + self.passing.capacity() * 8 + self.gathered.capacity() * 4
+        self.visited.bytes()
+            + self.frontier.bytes()
+            + self.passing.capacity() * 8
+            + (self.gathered.capacity() + self.fetched.capacity()) * 4
     }
 
     /// The passing hits of the last walk with [`Only`], in no order.
@@ -303,7 +313,7 @@ impl<A: Admission> Walk<'_, A> {
     #[inline(always)]
     fn go<S: Simd, C: Scorer<S>>(self, s: S, scorer: C) -> End {
         let Self { field, start, level, ef, spare, admission, trail, .. } = self;
-        let Trail { visited, frontier, passing, gathered, scored, hops } = trail;
+        let Trail { visited, frontier, passing, gathered, fetched, scored, hops } = trail;
         let slots = field.store.slots() as usize;
         let patience = (slots / GIVE_UP).clamp(GIVE_UP_FROM, GIVE_UP_AT);
         visited.reset(slots);
@@ -316,38 +326,47 @@ impl<A: Admission> Walk<'_, A> {
         passing.clear();
         visited.insert(start.1);
         take(&admission, ef, frontier, passing, start);
-        let mut seen = 0;
-        while let Some((distance, slot)) = frontier.expand() {
-            if !A::EVERYTHING {
-                if passing.len() == ef && passing.peek().is_some_and(|&worst| distance > unpack(worst).0) {
-                    break;
-                }
-                if seen > patience {
-                    return End::GaveUp;
-                }
-            }
-            // Most often the next one now is the next one then.
-            if level == 0
-                && let Some(next) = frontier.next()
-            {
-                field.graph.prefetch_row(next);
-            }
-            // A slot of the upper levels lends its wider links to the walk at level 0: the way out of a tight cluster that was inserted
-            // in one go, whose own links lead to itself.
-            let reach = if level == 0 { u32::from(field.graph.is_upper(slot)) } else { level };
+        let (mut seen, mut steps) = (0, 0);
+        // Neighbours that were fetched and wait to be scored.
+        let mut waiting = 0;
+        loop {
             let mut count = 0;
-            for at in level..=reach {
-                count = gather(field.graph.row(slot, at), visited, gathered, count);
+            if let Some((distance, slot)) = frontier.expand() {
+                if !A::EVERYTHING {
+                    if passing.len() == ef && passing.peek().is_some_and(|&worst| distance > unpack(worst).0) {
+                        break;
+                    }
+                    if seen > patience {
+                        return End::GaveUp;
+                    }
+                }
+                // Most often the next one now is the next one then.
+                if level == 0
+                    && let Some(next) = frontier.next()
+                {
+                    field.graph.prefetch_row(next);
+                }
+                // A slot of the upper levels lends its wider links to the walk at level 0: the way out of a tight cluster that was inserted
+                // in one go, whose own links lead to itself.
+                let reach = if level == 0 { u32::from(field.graph.is_upper(slot)) } else { level };
+                for at in level..=reach {
+                    count = gather(field.graph.row(slot, at), visited, gathered, count);
+                }
+                row::behind();
+                fetch(scorer, &gathered[..count]);
+                (seen, steps) = (seen + count, steps + 1);
+            } else if waiting == 0 {
+                break;
             }
-            row::behind();
-            let gathered = &gathered[..count];
-            seen += count;
-            *hops += 1;
-            fetch(scorer, gathered);
+            let ahead = A::EVERYTHING && steps > AHEAD_FROM;
+            if !ahead {
+                std::mem::swap(gathered, fetched);
+                (waiting, count) = (count, 0);
+            }
             score(
                 s,
                 scorer,
-                gathered,
+                &fetched[..waiting],
                 #[inline(always)]
                 |distance, slot| {
                     let worst = if A::EVERYTHING {
@@ -365,7 +384,12 @@ impl<A: Admission> Walk<'_, A> {
                     }
                 },
             );
+            if ahead {
+                std::mem::swap(gathered, fetched);
+            }
+            waiting = count;
         }
+        *hops += steps;
         *scored += seen as u64;
         End::Whole
     }
