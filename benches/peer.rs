@@ -156,6 +156,7 @@ fn main() {
             .split(',')
             .map(|ef| ef.parse().unwrap())
             .collect();
+    let is_exact = kind == Kind::Flat && info.quantizer == Quantizer::None;
     let mut wanted = own.clone();
     let staying = option("once", "") != "yes";
     let mut input = std::io::stdin().lock().lines();
@@ -166,7 +167,7 @@ fn main() {
                 line.trim().trim_matches(['[', ']']).split(',').filter_map(|part| part.trim().parse().ok()).collect();
             wanted = if listed.is_empty() { own.clone() } else { listed };
         }
-        for &ef in if kind == Kind::Flat { &[0][..] } else { &wanted } {
+        for &ef in if is_exact { &[0][..] } else { &wanted } {
             measure(&index, &queries, bytes, ef, k, threads, callers);
         }
         let grown = |field: &str, before: usize| status(field).saturating_sub(before);

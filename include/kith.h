@@ -274,7 +274,10 @@ enum {
      * the start. kith_clear() begins anew.
      */
     KITH_KIND_AUTO = 0,
-    /** Exact: a search looks at every vector. */
+    /**
+     * Exact: a search looks at every vector. With one of KITH_QUANTIZER_PROJECTED4, 2 and 1 (never by the library's choice) it looks at every code
+     * and ranks the nearest by exact distances: several times faster, and nearly exact; see `ef`.
+     */
     KITH_KIND_FLAT = 1,
     /**
      * HNSW graph: a search looks at few vectors and may miss some of the nearest. It looks at all while its breadth (see `ef`) is
@@ -302,13 +305,13 @@ enum {
     /** Plain vectors. */
     KITH_QUANTIZER_NONE = 1,
     /**
-     * For graphs: beside each vector a code of 64, 128, 192, 256 or 512 bytes. It holds 4 bits for each of the leading directions of a
+     * For graphs and, where it is asked for, flat indexes: beside each vector a code of 64, 128, 192, 256 or 512 bytes. It holds 4 bits for each of the leading directions of a
      * sample of the vectors: 112, 240, 368, 496 or 1,008, the fewest that hold 95 % of the variance, or 1,008 if none do. Searches walk
      * by the codes and rank what they find by exact distances; so distances are exact, and only which vectors are looked at depends on
      * the codes. They are learnt once, in the first insertion that finds 256 vectors there (2,048 with KITH_QUANTIZER_AUTO), or brings
      * them in a batch. It takes longer by that: with 2,048 vectors and one core 20 ms at 128 dimensions and 0.3 s at 1,024, more where
      * the variance is spread over many directions. With other metrics than L2, inner product and cosine, with more than 4,096
-     * dimensions or with KITH_KIND_FLAT: KITH_ERROR_UNSUPPORTED.
+     * dimensions: KITH_ERROR_UNSUPPORTED.
      */
     KITH_QUANTIZER_PROJECTED4 = 2,
     /**
@@ -538,7 +541,11 @@ typedef struct kith_search_stats {
 typedef struct kith_search_options {
     /** sizeof(kith_search_options). */
     uint32_t size;
-    /** Breadth of a graph search: up to 1,048,576; 0 means the index's ef_search. Raised to k. Flat indexes ignore it. */
+    /**
+     * Breadth of a graph search: up to 1,048,576; 0 means the index's ef_search. Raised to k. A flat index with codes ranks that many
+     * of the nearest by their codes, with 2 bits twice and with 1 bit eight times as many, and is exact where that is more than a quarter of all. Other
+     * flat indexes ignore it.
+     */
     uint32_t ef;
     /**
      * kith_search(): 0 or 1 means the calling thread, more means up to that many for a flat scan. kith_search_batch(): 0 means
@@ -550,7 +557,7 @@ typedef struct kith_search_options {
      * broad. Then ef is the most breadth that a search may take, 0 meaning any. The breadth comes from what kith_calibrate() measured
      * and, in any case, from what searches learn: every 64th of those that ask for a recall, or up to every 4th while the target is missed,
      * is done again eight times as broad (so answers may change a little from call to call). Searches that ask for no recall are left alone.
-     * Flat indexes, which are exact, ignore it.
+     * Flat indexes ignore it.
      */
     float recall;
     /** Which keys may be returned; may be NULL. There are always min(k, keys that pass) hits. */
@@ -1113,7 +1120,7 @@ KITH_API kith_status kith_optimize(kith_index *index,
  *
  * Errors:
  * - KITH_ERROR_CANCELLED: progress returned non-zero; the codes are as they were
- * - KITH_ERROR_UNSUPPORTED: KITH_QUANTIZER_BYTES or one of _LEADING8, here or when the index was made: these replace the vectors; an index of KITH_KIND_FLAT; metric or
+ * - KITH_ERROR_UNSUPPORTED: KITH_QUANTIZER_BYTES or one of _LEADING8, here or when the index was made: these replace the vectors; metric or
  *   dimensions as for kith_create(); an unknown quantizer, flag, or options of a newer version
  * - KITH_ERROR_ARGUMENT: index is NULL; the vectors do not vary, or by too much to be coded
  * - KITH_ERROR_BUSY: another such call is under way, or the index was cleared meanwhile

@@ -183,7 +183,7 @@ impl Index {
         let config = &self.config;
         let slots = core.store(guard).slots() as usize + count;
         let auto = self.quantizer() == Quantizer::Auto;
-        let learns = self.links(core, count, guard)
+        let learns = (core.graph.is_none() || self.links(core, count, guard))
             && self.quantizer() != Quantizer::None
             && core.codes(guard).is_none()
             && slots >= core.codes_from.load(Ordering::Relaxed) as usize

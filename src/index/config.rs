@@ -313,26 +313,21 @@ pub(crate) fn check_quantizer(
     (metric, element, dimensions): (Metric, Element, u32),
     asked: Quantizer,
 ) -> Result<Quantizer> {
-    let walks_by_codes = matches!(asked, Quantizer::Projected4 | Quantizer::Projected2 | Quantizer::Projected1);
-    match kind {
-        Kind::Graph if walks_by_codes && !quant::is_possible(metric, dimensions as usize) => {
-            Err(Error::unsupported(format!(
-                "quantizer is {} (projected) with metric {} and dimensions {dimensions}: it needs L2, inner product or cosine and at most \
-                 {} dimensions",
-                asked as u32,
-                metric.name(),
-                quant::MOST_DIMENSIONS
-            )))
-        }
-        Kind::Graph if asked == Quantizer::Auto && !quant::is_worth_it(metric, element, dimensions as usize) => {
-            Ok(Quantizer::None)
-        }
-        Kind::Graph => Ok(asked),
-        _ if walks_by_codes => {
-            Err(Error::unsupported(format!("quantizer is {} (projected) with kind flat, which is exact", asked as u32)))
-        }
-        _ => Ok(Quantizer::None),
+    let has_codes = matches!(asked, Quantizer::Projected4 | Quantizer::Projected2 | Quantizer::Projected1);
+    if has_codes && !quant::is_possible(metric, dimensions as usize) {
+        return Err(Error::unsupported(format!(
+            "quantizer is {} (projected) with metric {} and dimensions {dimensions}: it needs L2, inner product or cosine and at most {} dimensions",
+            asked as u32,
+            metric.name(),
+            quant::MOST_DIMENSIONS
+        )));
     }
+    let by_choice = asked == Quantizer::Auto;
+    if by_choice && (kind == Kind::Flat || !quant::is_worth_it(metric, element, dimensions as usize)) {
+        // A flat index is exact unless it is asked to go by codes.
+        return Ok(Quantizer::None);
+    }
+    Ok(asked)
 }
 
 /// Checks that vectors of these options can be reduced.

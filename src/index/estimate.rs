@@ -78,7 +78,7 @@ impl Learnt {
             (Some(Reduction::Every), _) => Self::Bytes,
             (Some(Reduction::Leading | Reduction::Fine), _) => Self::Directions(lines(Width::Four)),
             // A flat index that is to become a graph learns then.
-            (None, Some(width)) if config.kind == Kind::Graph && config.graph_from.is_none_or(|from| count >= from) => {
+            (None, Some(width)) if config.graph_from.is_none_or(|from| count >= from) => {
                 Self::Codes(width, lines(width))
             }
             (None, _) => Self::Nothing,

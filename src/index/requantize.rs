@@ -6,7 +6,7 @@
 //!
 //! A call that fails or is cancelled has changed nothing but that.
 
-use super::config::{BuildOptions, Config, Kind, Quantizer};
+use super::config::{BuildOptions, Config, Quantizer};
 use super::holding::View;
 use super::{Core, Index};
 use crate::quant::{self, Codes, Sample, Width, Workspace};
@@ -115,11 +115,8 @@ impl Index {
                 )));
             }
         }
-        if self.config.kind != Kind::Graph {
-            return Err(Error::unsupported("a flat index has no codes"));
-        }
-        let Config { metric, element, dimensions, .. } = self.config;
-        super::config::check_quantizer(Kind::Graph, (metric, element, dimensions), quantizer)
+        let Config { kind, metric, element, dimensions, .. } = self.config;
+        super::config::check_quantizer(kind, (metric, element, dimensions), quantizer)
     }
 
     /// Whether vectors as they are held gain by codes.

@@ -13,11 +13,12 @@ use crate::util::error::{Error, Result, Status};
 use crate::util::memory::LINE;
 
 /// The newest format. Formats 1 to this one are read.
-pub(crate) const FORMAT: u32 = 8;
+pub(crate) const FORMAT: u32 = 9;
 
 /// The format that an index is written in: the oldest that can hold it, so that older versions of kith read what they can.
 pub(crate) fn format_for(config: &Config, held: Held) -> u32 {
     match (config.kind, config.quantizer) {
+        (Kind::Flat, quantizer) if quantizer.width().is_some() => 9,
         (Kind::Auto, _) => 8,
         (_, Quantizer::Projected2 | Quantizer::Projected1) => 7,
         (_, quantizer) if matches!(held, Held::I8 | Held::U8) && quantizer != Quantizer::Auto => 7,
@@ -460,8 +461,7 @@ fn decode_sections(
     let lines =
         stated.find(|section| section.kind == SectionKind::CODES).map(|codes| codes.record_bytes as usize / LINE);
     // Sections of codes where there cannot be any are then known, but not expected.
-    let width = config.quantizer.width().filter(|_| config.kind != Kind::Flat);
-    let code = width.zip(lines.filter(|&lines| is_code(lines)));
+    let code = config.quantizer.width().zip(lines.filter(|&lines| is_code(lines)));
     let mut expected = known_sections((config, held), slots, upper_rows.unwrap_or(0).min(most), code);
     let mut sections: Vec<Section> = Vec::with_capacity(count);
     let (mut end, mut blocks) = (PAGE as u64, 0);

@@ -74,6 +74,13 @@ pub(crate) struct Query {
     offset: f32,
 }
 
+impl Query {
+    /// Memory held.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.weights.capacity()
+    }
+}
+
 /// Room for the steps between vector and code.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
@@ -256,6 +263,21 @@ impl Codec {
     ) -> Option<&'w Query> {
         distance::run_on(self.level, Prepare { codec: self, vector: (element, vector), scale, work })
             .then_some(&work.query)
+    }
+
+    /// As [`Codec::prepare`], into a place of the caller's; says whether the query has estimates.
+    pub(crate) fn prepare_into(
+        &self,
+        element: Element,
+        vector: &[u8],
+        scale: f32,
+        work: &mut Workspace,
+        query: &mut Query,
+    ) -> bool {
+        std::mem::swap(&mut work.query, query);
+        let prepared = self.prepare(element, vector, scale, work).is_some();
+        std::mem::swap(&mut work.query, query);
+        prepared
     }
 
     #[inline(always)]
