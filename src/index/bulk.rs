@@ -1,8 +1,6 @@
 //! When is a batch built into the graph as a whole, and how does it get in?
 
-use super::changes::Batch;
 use super::config::BuildOptions;
-use super::durable::Turn;
 use super::holding::View;
 use super::{Core, Index};
 use crate::build::bulk::{self, Pile, Team};
@@ -40,14 +38,13 @@ impl Index {
     /// Builds the graph of a batch, with all that is there, logs the batch and puts the graph in place. An error leaves the graph as it was.
     pub(super) fn link_in_bulk(
         &self,
-        batch: &Batch<'_>,
+        (core, run): (&Core, &Run),
         options: &BuildOptions<'_>,
-        turn: &mut Turn<'_>,
+        log: &mut dyn FnMut() -> Result<()>,
         guard: &Guard,
     ) -> Result<()> {
-        let total = batch.keys.len();
-        let work = Relinking { total, done: filling(total), options };
-        self.relink(batch.core, batch.run, &work, &mut || turn.put(batch.keys, |i| batch.vectors.row(i)), guard)
+        let work = Relinking { total: run.len(), done: filling(run.len()), options };
+        self.relink(core, run, &work, log, guard)
     }
 
     /// Builds the graph of all that is there, and of the slots of `run`, calls `ready` and puts the graph in place. An error leaves the
@@ -122,4 +119,4 @@ pub(super) struct Relinking<'a> {
 
 #[cfg(test)]
 #[path = "tests/bulk.rs"]
-mod tests;
+pub(super) mod tests;
