@@ -18,7 +18,7 @@ fn bytes<T>(values: &[T]) -> *const c_void {
 }
 
 /// Every function and pointer argument that may be NULL; all others are in the table of the test below.
-const MAY_BE_NULL: [(&str, &str); 24] = [
+const MAY_BE_NULL: [(&str, &str); 26] = [
     ("kith_compact", "options"),
     ("kith_maintain", "pending"),
     ("kith_optimize", "options"),
