@@ -145,7 +145,13 @@ impl Index {
     }
 
     /// Makes room for linking a slot, and some that come at the same time.
-    fn make_linking_room(&self, core: &Core, graph: &Graph, linker: &mut Linker, guard: &Guard) -> Result<()> {
+    pub(super) fn make_linking_room(
+        &self,
+        core: &Core,
+        graph: &Graph,
+        linker: &mut Linker,
+        guard: &Guard,
+    ) -> Result<()> {
         linker.make_room(graph, core.store(guard).slots() as usize + PIECE, self.config.ef_construction as usize)
     }
 
@@ -248,6 +254,12 @@ impl Index {
         linking.coded = self.code_if_due(core, &hands, guard)?;
         match linking.is_bulk {
             true => self.link_in_bulk((core, run), linking.options, log, guard),
+            false
+                if self.is_appended(core, run.len(), guard)
+                    && self.append((core, run, graph), linking.options, log, guard)? =>
+            {
+                Ok(())
+            }
             false => self.link_batch((core, run, graph), linking.options, log, guard),
         }
     }

@@ -46,7 +46,7 @@ pub(in crate::index) fn bytes(vectors: &[f32]) -> Vec<u8> {
     vectors.iter().flat_map(|component| component.to_le_bytes()).collect()
 }
 
-fn options(metric: Metric, dimensions: usize, kind: Kind) -> Options {
+pub(in crate::index) fn options(metric: Metric, dimensions: usize, kind: Kind) -> Options {
     Options { dimensions: dimensions as u32, metric, kind, seed: 3, ..Default::default() }
 }
 
@@ -74,7 +74,14 @@ pub(in crate::index) fn assert_whole(index: &Index, what: &str) {
 }
 
 /// recall@10 by distance: what is as near as the tenth counts.
-fn recall(index: &Index, metric: Metric, dimensions: usize, vectors: &[f32], queries: &[f32], ef: u32) -> f64 {
+pub(in crate::index) fn recall(
+    index: &Index,
+    metric: Metric,
+    dimensions: usize,
+    vectors: &[f32],
+    queries: &[f32],
+    ef: u32,
+) -> f64 {
     let flat = Index::create(&options(metric, dimensions, Kind::Flat)).unwrap();
     fill(&flat, &bytes(vectors), 2);
     let (mut found, mut asked) = (0, 0);
@@ -90,7 +97,7 @@ fn recall(index: &Index, metric: Metric, dimensions: usize, vectors: &[f32], que
 }
 
 /// Vectors that are stored are found, at distance 0 or the like.
-fn assert_found(index: &Index, vectors: &[u8], what: &str) {
+pub(in crate::index) fn assert_found(index: &Index, vectors: &[u8], what: &str) {
     let size = index.vector_bytes();
     let count = vectors.len() / size;
     for i in (0..count).step_by(count.div_ceil(200).max(1)) {
