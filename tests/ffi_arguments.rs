@@ -100,7 +100,6 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
         call!(kith_insert_batch, "keys", index, 1, null(), vector, 0, null()),
         call!(kith_insert_batch, "vectors", index, 1, keys, null(), 0, null()),
         call!(kith_insert_from, "index", null_mut(), 1, None, null_mut(), null()),
-        call!(kith_insert_from, "read", index, 1, None, null_mut(), null()),
         call!(kith_remove, "index", null_mut(), 1),
         call!(kith_remove_batch, "index", null_mut(), 1, keys, count),
         call!(kith_remove_batch, "keys", index, 1, null(), count),

@@ -126,6 +126,14 @@ impl Index {
         self.relink(core, run, &work, log, guard)
     }
 
+    /// Some slots of an index that rests, as the builder sees them.
+    #[cfg(test)]
+    pub(crate) fn with_pile<T>(&self, slots: &[u32], look: impl FnOnce(Pile<'_>) -> T) -> T {
+        let pin = self.pin();
+        let View { store, scoring, .. } = self.core(&pin).view(&pin);
+        look(Pile { store, scoring, slots })
+    }
+
     /// Builds the graph of all that is there, and of the slots of `run`, calls `ready` and puts the graph in place. An error leaves the
     /// graph as it was.
     pub(super) fn relink(
@@ -191,4 +199,4 @@ pub(super) struct Relinking<'a> {
 mod append_tests;
 #[cfg(test)]
 #[path = "tests/bulk.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

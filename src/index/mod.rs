@@ -5,7 +5,7 @@
 //! writers; only `clear` (a new core) and the instant of a snapshot hold it alone, both for microseconds.
 
 mod budget;
-mod bulk;
+pub(crate) mod bulk;
 mod calibrate;
 mod changes;
 mod checkpoint;

@@ -11,7 +11,6 @@ use super::changes::{Batch, Intent, Linking, Present, Published, check_count};
 use super::coding::Coded;
 use super::config::{BuildOptions, NO_KEY};
 use super::{Core, Index, Rows};
-use crate::graph::Graph;
 use crate::journal::Keys;
 use crate::quant::Sample;
 use crate::store::Run;
@@ -52,7 +51,7 @@ impl Index {
         let intent = Intent::Put(if options.upsert { Present::Replace } else { Present::Refuse });
         let hands = self.hands(options, 0, count);
         let _grant = self.afford_batch(count, hands.threads)?;
-        let mut pieces = Pieces { index: self, read, keys: Vec::new(), vectors: Lines::default() };
+        let mut pieces = Pieces { index: self, source: read, keys: Vec::new(), vectors: Lines::default() };
         let _buffers = self.afford(0, |_, _| 8 * count + pieces.most(0, count) * self.vector_bytes())?;
         make_room(&mut pieces.keys, count)?;
         // Until the batch is published, and its pin is gone, nobody else changes its keys or adds too many.
@@ -62,9 +61,14 @@ impl Index {
         let unlinked = self.stay_flat(core, count, &pin);
         let graph = core.graph.as_ref().filter(|_| unlinked.is_none());
         let before = core.held_while_empty(&pin);
+        // Before there is a slot: how vectors are held, as long as there are none, follows from the first piece.
+        pieces.next(count)?;
+        if unlinked.is_none() {
+            self.hold_batch(core, pieces.read(0).iter(), &hands, &pin)?;
+        }
         let run = core.store(&pin).take(slots)?;
         let mut linking = Linking { graph, options, is_bulk: false, coded: Coded::BeforeOrNot };
-        let done = pieces.fill((core, &run), intent, &linking, &pin).and_then(|()| {
+        let done = pieces.fill((core, &run), intent, &linking).and_then(|()| {
             let keys = pieces.into_keys();
             turn = self.turn(Keys::Many(&keys))?;
             _room = self.make_room(&keys)?;
@@ -117,7 +121,7 @@ impl Index {
 /// What the host has brought so far.
 struct Pieces<'a, 'r> {
     index: &'a Index,
-    read: &'a mut Read<'r>,
+    source: &'a mut Read<'r>,
     keys: Vec<u64>,
     vectors: Lines,
 }
@@ -133,8 +137,14 @@ impl Pieces<'_, '_> {
         usual.max(least).min(count - first)
     }
 
-    /// Lets the host fill the next piece; says where it begins.
-    fn next(&mut self, count: usize) -> Result<usize> {
+    /// The vectors of the last piece, which begins at a position.
+    fn read(&self, first: usize) -> Rows<'_> {
+        let bytes = self.index.vector_bytes();
+        Rows::packed(&self.vectors.bytes()[..(self.keys.len() - first) * bytes], bytes)
+    }
+
+    /// Lets the host fill the next piece.
+    fn next(&mut self, count: usize) -> Result<()> {
         let (first, bytes) = (self.keys.len(), self.index.vector_bytes());
         let most = self.most(first, count);
         self.vectors.make_room(most * bytes)?;
@@ -142,44 +152,36 @@ impl Pieces<'_, '_> {
         self.keys.resize(first + most, NO_KEY);
         let vectors = &mut self.vectors.bytes_mut()[..most * bytes];
         vectors.fill(UNWRITTEN);
-        let (keys, read) = (&mut self.keys[first..], &mut *self.read);
+        let (keys, read) = (&mut self.keys[first..], &mut *self.source);
         if reentry::calling_back(self.index.name(), || read(first, keys, vectors)) {
             return Err(Error::new(
                 Status::Cancelled,
                 format!("the function that reads vectors stopped it at {first} of {count}"),
             ));
         }
-        Ok(first)
+        Ok(())
     }
 
-    /// Reads all pieces into the slots of a batch. On an error some of them may be claimed.
-    fn fill(
-        &mut self,
-        (core, run): (&Core, &Run),
-        intent: Intent<'_>,
-        linking: &Linking<'_>,
-        guard: &Guard,
-    ) -> Result<()> {
-        let (index, count, options) = (self.index, run.len(), linking.options);
+    /// Brings the first piece, which is there, and all others into the slots of a batch. On an error some of them may be claimed.
+    fn fill(&mut self, (core, run): (&Core, &Run), intent: Intent<'_>, linking: &Linking<'_>) -> Result<()> {
+        let (index, count, options, graph) = (self.index, run.len(), linking.options, linking.graph);
         let quiet = BuildOptions { progress: None, ..*options };
-        let part = if linking.graph.is_some() { filling(count) } else { count };
+        let part = if graph.is_some() { filling(count) } else { count };
         let (work, mut meter) = (Work::new(count, 1), Meter::of_part(options.progress, 0..part, count));
-        while self.keys.len() < count {
-            let first = self.next(count)?;
-            let bytes = index.vector_bytes();
-            let vectors = Rows::packed(&self.vectors.bytes()[..(self.keys.len() - first) * bytes], bytes);
-            if first == 0 && linking.graph.is_some() {
-                let hands = index.hands(options, 0, count);
-                index.hold_batch(core, (0..vectors.count()).map(|i| vectors.row(i)), &hands, guard)?;
-            }
+        let mut first = 0;
+        loop {
             let keys = &self.keys[first..];
-            let graph: Option<&Graph> = linking.graph;
-            index.fill(&Batch { core, run, first, keys, vectors, intent, graph }, &quiet)?;
+            index.fill(&Batch { core, run, first, keys, vectors: self.read(first), intent, graph }, &quiet)?;
             work.done(keys.len());
             reentry::calling_back(index.name(), || meter.tell(&work));
             if work.has_failed() {
                 return work.into_result();
             }
+            first = self.keys.len();
+            if first == count {
+                break;
+            }
+            self.next(count)?;
         }
         if linking.graph.is_none() {
             // The last word comes when all is in and can still be taken back.

@@ -29,6 +29,8 @@ mod layer;
 mod leaf;
 mod prune;
 mod reach;
+#[cfg(test)]
+mod reference;
 mod reservoir;
 mod sketch;
 mod source;

@@ -11,6 +11,8 @@ const BYTES: usize = 4 * DIMENSIONS;
 /// More than four times the batch, and fewer than sixteen times.
 const OLD: usize = 12_000;
 const NEW: usize = 1_500;
+/// In one batch.
+const WHOLE: usize = OLD + NEW;
 
 fn insert(index: &Index, vectors: &[u8], first: u64, pieces: usize, build: &BuildOptions<'_>) -> crate::Result<()> {
     let keys: Vec<u64> = (first..).take(vectors.len() / BYTES).collect();
@@ -22,7 +24,7 @@ fn insert(index: &Index, vectors: &[u8], first: u64, pieces: usize, build: &Buil
 fn old(metric: Metric, vectors: &[u8]) -> Index {
     let index =
         Index::create(&Options { quantizer: Quantizer::None, ..options(metric, DIMENSIONS, Kind::Graph) }).unwrap();
-    insert(&index, vectors, 0, usize::MAX, &BuildOptions { threads: 2, ..Default::default() }).unwrap();
+    insert(&index, vectors, 0, WHOLE, &BuildOptions { threads: 2, ..Default::default() }).unwrap();
     index
 }
 
@@ -46,7 +48,7 @@ fn any_number_of_threads_appends_the_same_and_as_well_as_one_by_one() {
         let appended = [1, 2, 7].map(|count| {
             let index = old(metric, first);
             assert!(is_appended(&index, NEW));
-            insert(&index, rest, OLD as u64, usize::MAX, &threads(count)).unwrap();
+            insert(&index, rest, OLD as u64, WHOLE, &threads(count)).unwrap();
             assert_whole(&index, "appended");
             index
         });
@@ -80,7 +82,7 @@ fn batches_that_are_unlike_what_is_there_are_whole() {
     for (name, new) in [("far away", bytes(&far)), ("some twins", twins), ("copies", copies), ("all equal", equal)] {
         let files = [1, 3].map(|count| {
             let index = old(Metric::L2, &old_ones);
-            insert(&index, &new, OLD as u64, usize::MAX, &threads(count)).unwrap();
+            insert(&index, &new, OLD as u64, WHOLE, &threads(count)).unwrap();
             assert_whole(&index, name);
             assert_found(&index, &[&old_ones[..], &new].concat(), name);
             (index.describe().count == (OLD + NEW) as u64).then(|| file_of(&index)).unwrap()
@@ -105,11 +107,11 @@ fn an_append_that_is_cancelled_leaves_no_trace() {
             told.get() == word || done == total
         };
         let build = BuildOptions { progress: Some(&cancel), threads: 2, ..Default::default() };
-        let error = insert(&index, rest, OLD as u64, usize::MAX, &build).unwrap_err();
+        let error = insert(&index, rest, OLD as u64, WHOLE, &build).unwrap_err();
         assert_eq!(error.status(), Status::Cancelled);
         assert!(file_of(&index) == before, "word {word}");
     }
-    insert(&index, rest, OLD as u64, usize::MAX, &threads(2)).unwrap();
+    insert(&index, rest, OLD as u64, WHOLE, &threads(2)).unwrap();
     assert_whole(&index, "after");
 }
 
@@ -136,7 +138,7 @@ fn others_change_the_index_while_a_batch_is_appended() {
             }
             count
         });
-        insert(&index, batch, OLD as u64, usize::MAX, &threads(2)).unwrap();
+        insert(&index, batch, OLD as u64, WHOLE, &threads(2)).unwrap();
         over.store(true, std::sync::atomic::Ordering::Release);
         single.join().unwrap()
     });

@@ -27,7 +27,7 @@ impl Random {
 }
 
 /// Vectors near a surface of few dimensions, in many: as real ones are.
-pub(in crate::index) fn surface(count: usize, dimensions: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn surface(count: usize, dimensions: usize, seed: u64) -> Vec<f32> {
     let mut random = Random(seed << 32);
     let latent = 8.min(dimensions);
     let map: Vec<f32> = (0..latent * dimensions).map(|_| random.normal()).collect();
@@ -42,11 +42,11 @@ pub(in crate::index) fn surface(count: usize, dimensions: usize, seed: u64) -> V
     out
 }
 
-pub(in crate::index) fn bytes(vectors: &[f32]) -> Vec<u8> {
+pub(crate) fn bytes(vectors: &[f32]) -> Vec<u8> {
     vectors.iter().flat_map(|component| component.to_le_bytes()).collect()
 }
 
-pub(in crate::index) fn options(metric: Metric, dimensions: usize, kind: Kind) -> Options {
+pub(crate) fn options(metric: Metric, dimensions: usize, kind: Kind) -> Options {
     Options { dimensions: dimensions as u32, metric, kind, seed: 3, ..Default::default() }
 }
 
@@ -64,7 +64,7 @@ fn built(metric: Metric, dimensions: usize, vectors: &[f32]) -> Index {
     index
 }
 
-pub(in crate::index) fn assert_whole(index: &Index, what: &str) {
+pub(crate) fn assert_whole(index: &Index, what: &str) {
     let audit = index.audit().unwrap();
     assert!(audit.is_clean(), "{what}: {audit:?}");
     assert_eq!(index.maintain(std::time::Duration::MAX).unwrap(), 0, "{what}");
@@ -74,7 +74,7 @@ pub(in crate::index) fn assert_whole(index: &Index, what: &str) {
 }
 
 /// recall@10 by distance: what is as near as the tenth counts.
-pub(in crate::index) fn recall(
+pub(crate) fn recall(
     index: &Index,
     metric: Metric,
     dimensions: usize,
@@ -97,7 +97,7 @@ pub(in crate::index) fn recall(
 }
 
 /// Vectors that are stored are found, at distance 0 or the like.
-pub(in crate::index) fn assert_found(index: &Index, vectors: &[u8], what: &str) {
+pub(crate) fn assert_found(index: &Index, vectors: &[u8], what: &str) {
     let size = index.vector_bytes();
     let count = vectors.len() / size;
     for i in (0..count).step_by(count.div_ceil(200).max(1)) {
@@ -109,7 +109,7 @@ pub(in crate::index) fn assert_found(index: &Index, vectors: &[u8], what: &str) 
     }
 }
 
-pub(in crate::index) fn file_of(index: &Index) -> Vec<u8> {
+pub(crate) fn file_of(index: &Index) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("index.kith");
     index.save(&path).unwrap();
