@@ -448,9 +448,9 @@ typedef struct kith_estimate_result {
 } kith_estimate_result;
 
 /**
- * How far is a batch? Called now and then with vectors done and vectors in all; done never goes back, and the last call of a
- * batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
- * before. See "Callbacks" above.
+ * How far is a batch? Called now and then with vectors done and vectors in all; done never goes back, stands still while codes are learnt,
+ * and the last call of a batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
+ * before. While codes are learnt other threads' changes wait for it. See "Callbacks" above.
  */
 typedef int (*kith_progress_fn)(void *ctx, uint64_t done, uint64_t total);
 
@@ -467,6 +467,14 @@ typedef struct kith_build_options {
     /** 0 or a sum of KITH_UPSERT and KITH_BUILD_FAST. */
     uint64_t flags;
 } kith_build_options;
+
+/**
+ * Brings vectors: fills `keys` with `count` keys and `vectors` with as many vectors of the index's element type, one behind the other, at a multiple
+ * of 64. They are those at positions `first` to `first + count - 1` of all that the call was promised; what of them stays unwritten is refused like a
+ * bad vector, where that can be told. Called with `first` 0, then with what follows, each position once; `count` may differ from call to call. 0 goes on; anything else cancels: the call
+ * returns KITH_ERROR_CANCELLED and the index is as it was before. See "Callbacks" above.
+ */
+typedef int (*kith_read_fn)(void *ctx, size_t first, size_t count, uint64_t *keys, void *vectors);
 
 /** What kith_check() found, or kith_repair() left. The caller sets `size` before the call; the rest is written. Of a flat index all numbers of the graph, which come first, are 0. */
 typedef struct kith_health {
@@ -856,7 +864,9 @@ KITH_API kith_status kith_upsert(kith_index *index,
  * A graph is built as a whole, many times as fast as vector by vector, if it was empty, or if there are at least 1,000 vectors and
  * the graph had no more than four times as many (and m is at most 32). While that lasts it takes about 1 KB of memory per vector
  * plus a byte per component, and searches find nothing of the batch. From the same vectors in the same order, into an empty index
- * of the same options, any number of threads on any machine makes the same graph.
+ * of the same options, any number of threads on any machine makes the same graph. A batch of at least 1,000 into a graph of up to sixteen times as many
+ * is appended as a whole, with the same memory, unless many of its vectors equal others; any number of threads makes the same of it. Bring such batches one after the other, with all threads: of two at the
+ * same time, the one that is done later links the vectors of the other one by one, while inserts wait.
  *
  * One bad or present key, or one bad vector, refuses the whole batch; the text names its place. Searches beside
  * the call may find some of the vectors before it returns.
@@ -881,6 +891,44 @@ KITH_API kith_status kith_insert_batch(kith_index *index,
                                        const void *vectors,
                                        size_t stride,
                                        const kith_build_options *options);
+
+/**
+ * Adds many vectors that need not be in memory together, on several threads, all of them or none: a function of yours brings them
+ * piece by piece, a few MiB at a time, from a file, a socket or a generator.
+ *
+ * - index: the index
+ * - count: number of vectors that read will bring; 0 succeeds, and read is not called
+ * - read: called on this thread until all are there; may read the index, must not change it
+ * - ctx: handed to read; may be NULL
+ * - options: as for kith_insert_batch(); may be NULL
+ *
+ * All that is said of kith_insert_batch() holds here: the graph is built as a whole from the same number on, takes as much memory while that lasts, and the same
+ * vectors in the same order make the same graph. Beside the index there is memory for a piece of 4 MiB (or 64 vectors, if those are more), and for all keys. What
+ * an index learns before it holds anything (KITH_QUANTIZER_BYTES, KITH_QUANTIZER_LEADING8 and KITH_QUANTIZER_LEADING8_FINE) it learns from the first piece, which
+ * then has at least 4,096 vectors: where those are not like the rest, call kith_train() before. Places of removed vectors are not used again while read
+ * is awaited.
+ *
+ * A kith_clear() beside the call takes the vectors along, even those that are yet to come.
+ *
+ * Errors: those of kith_insert_batch(), and
+ * - KITH_ERROR_ARGUMENT: read is NULL; a key or a component was not written
+ * - KITH_ERROR_CANCELLED: read, or progress, returned non-zero
+ * - KITH_ERROR_UNSUPPORTED: the index is a durable directory and holds reduced vectors in place of those that are given, which its
+ *   log would have to tell
+ *
+ * ```c
+ * static int next(void *ctx, size_t first, size_t count, uint64_t *keys, void *vectors) {
+ *     for (size_t i = 0; i < count; i++) keys[i] = first + i;
+ *     return fread(vectors, DIMENSIONS * sizeof(float), count, ctx) != count;
+ * }
+ * if (kith_insert_from(index, n, next, file, NULL)) fprintf(stderr, "%s\n", kith_last_error());
+ * ```
+ */
+KITH_API kith_status kith_insert_from(kith_index *index,
+                                      size_t count,
+                                      kith_read_fn read,
+                                      void *ctx,
+                                      const kith_build_options *options);
 
 /**
  * Removes the vector of a key. A search that starts after this returned does not find it.

@@ -237,10 +237,24 @@ pub type kith_distance_fn =
 /// order; the same key must get the same answer during one search. See "Callbacks" above.
 pub type kith_filter_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, key: u64) -> c_int>;
 
-/// How far is a batch? Called now and then with vectors done and vectors in all; done never goes back, and the last call of a
-/// batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
-/// before. See "Callbacks" above.
+/// How far is a batch? Called now and then with vectors done and vectors in all; done never goes back, stands still while codes are learnt,
+/// and the last call of a batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
+/// before. While codes are learnt other threads' changes wait for it. See "Callbacks" above.
 pub type kith_progress_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, done: u64, total: u64) -> c_int>;
+
+/// Brings vectors: fills `keys` with `count` keys and `vectors` with as many vectors of the index's element type, one behind the other, at a multiple
+/// of 64. They are those at positions `first` to `first + count - 1` of all that the call was promised; what of them stays unwritten is refused like a
+/// bad vector, where that can be told. Called with `first` 0, then with what follows, each position once; `count` may differ from call to call. 0 goes on; anything else cancels: the call
+/// returns KITH_ERROR_CANCELLED and the index is as it was before. See "Callbacks" above.
+pub type kith_read_fn = Option<
+    unsafe extern "C-unwind" fn(
+        ctx: *mut c_void,
+        first: usize,
+        count: usize,
+        keys: *mut u64,
+        vectors: *mut c_void,
+    ) -> c_int,
+>;
 
 /// Takes the bytes of a file, one piece after the other: `count` bytes, 1 to 1,048,576, which may be read until this returns. 0 goes
 /// on; anything else ends the call with KITH_ERROR_IO. See "Callbacks" above.

@@ -431,7 +431,7 @@ impl Index {
             .find(key, &pin)
             .or_else(|| store.find_removed(key))
             .ok_or_else(|| Error::new(Status::NotFound, format!("key is {key}, which the index does not hold")))?;
-        self.hold_as_given(core, 1, &pin)?;
+        self.hold_as_given(core, &pin)?;
         Ok(core.store(&pin).vector(slot))
     }
 

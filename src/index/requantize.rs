@@ -148,8 +148,9 @@ impl Index {
         let threads = threads_or_cores(options.threads);
         let codec = {
             let view = core.view(guard);
+            let slots = view.store.slots() as usize;
             let sample = self.live_sample(view);
-            quant::train(width, &sample, self.config.seed, threads, &self.pool)?
+            quant::train(width, &sample, self.config.seed, &self.hands(options, 0, slots))?
         };
         let codec = codec.ok_or_else(|| Error::argument("the vectors do not vary, or by too much, to be coded"))?;
         let codes = Arc::new(Codes::new(codec));

@@ -8,9 +8,9 @@
 use crate::distance::{LevelJob, run_on};
 use crate::simd::{Simd, detect};
 use crate::util::error::{Error, Result};
-use crate::util::pool::Pool;
-use crate::util::progress::Work;
+use crate::util::hands::Hands;
 use parking_lot::Mutex;
+use std::ops::Range;
 
 /// Lanes of a sum.
 const LANES: usize = 16;
@@ -103,39 +103,46 @@ impl LevelJob for Products<'_> {
     }
 }
 
-/// `left` transposed times `right`, on up to `threads` threads.
-pub(super) fn transposed_product(left: &Matrix, right: &Matrix, threads: usize, pool: &Pool) -> Result<Matrix> {
+/// `left` transposed times `right`.
+pub(super) fn transposed_product(left: &Matrix, right: &Matrix, hands: &Hands<'_>) -> Result<Matrix> {
     let mut product = Matrix::zero(left.columns, right.columns)?;
     {
         let pieces: Vec<_> =
             product.data.chunks_mut(PIECE * right.columns).map(|piece| Mutex::new(Some(piece))).collect();
-        let work = Work::new(pieces.len(), 1);
-        let run = || {
-            while let Some(range) = work.take() {
-                for i in range {
-                    if let Some(out) = pieces[i].lock().take() {
-                        run_on(detect(), Products { left, right, first: i * PIECE, out });
-                    }
+        hands.run(pieces.len(), 1, |range, (): &mut ()| {
+            for i in range {
+                if let Some(out) = pieces[i].lock().take() {
+                    run_on(detect(), Products { left, right, first: i * PIECE, out });
                 }
             }
-        };
-        if pool.run(threads, |_| run(), run).is_err() {
-            run();
-        }
+        })?;
     }
     Ok(product)
 }
 
 /// Makes the rows of a matrix orthonormal, each against those before it; a row that lies in their span becomes zero.
-struct Orthonormalise<'a>(&'a mut Matrix);
+fn orthonormalise(matrix: &mut Matrix, hands: &Hands<'_>) -> Result<()> {
+    for first in (0..matrix.rows()).step_by(PIECE) {
+        let rows = first..(first + PIECE).min(matrix.rows());
+        run_on(detect(), Orthonormalise { matrix, rows });
+        hands.ask()?;
+    }
+    Ok(())
+}
+
+/// Some rows; those before are orthonormal.
+struct Orthonormalise<'a> {
+    matrix: &'a mut Matrix,
+    rows: Range<usize>,
+}
 
 impl LevelJob for Orthonormalise<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _s: S) {
-        let columns = self.0.columns;
-        for i in 0..self.0.rows() {
-            let (done, rest) = self.0.data.split_at_mut(i * columns);
+        let columns = self.matrix.columns;
+        for i in self.rows {
+            let (done, rest) = self.matrix.data.split_at_mut(i * columns);
             let row = &mut rest[..columns];
             let before = dot(row, row);
             // Twice: once leaves rounding errors behind where little of the row remains.
@@ -153,27 +160,21 @@ impl LevelJob for Orthonormalise<'_> {
 }
 
 /// The leading directions of a symmetric matrix: `most` orthonormal rows, the weightiest first (roughly), and the weight of each.
-pub(super) fn leading(
-    covariance: &Matrix,
-    most: usize,
-    seed: u64,
-    threads: usize,
-    pool: &Pool,
-) -> Result<(Matrix, Vec<f32>)> {
+pub(super) fn leading(covariance: &Matrix, most: usize, seed: u64, hands: &Hands<'_>) -> Result<(Matrix, Vec<f32>)> {
     let dimensions = covariance.columns;
     // Columns are directions while multiplying, rows while making them orthonormal.
     let mut directions = Matrix::zero(most, dimensions)?;
     for (i, value) in directions.data.iter_mut().enumerate() {
         *value = random_sign(seed, i as u64);
     }
-    run_on(detect(), Orthonormalise(&mut directions));
+    orthonormalise(&mut directions, hands)?;
     for _ in 0..ROUNDS {
         let columns = transposed(&directions)?;
-        let product = transposed_product(covariance, &columns, threads, pool)?;
+        let product = transposed_product(covariance, &columns, hands)?;
         directions = transposed(&product)?;
-        run_on(detect(), Orthonormalise(&mut directions));
+        orthonormalise(&mut directions, hands)?;
     }
-    let product = transposed(&transposed_product(covariance, &transposed(&directions)?, threads, pool)?)?;
+    let product = transposed(&transposed_product(covariance, &transposed(&directions)?, hands)?)?;
     let weights = (0..most).map(|i| dot(directions.row(i), product.row(i)).max(0.0)).collect();
     Ok((directions, weights))
 }
@@ -234,6 +235,7 @@ fn random_sign(seed: u64, i: u64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::util::pool::Pool;
 
     /// A sample that varies by 10, 5, 2, 1 along four mixed directions and by little along the rest.
     fn covariance() -> Matrix {
@@ -241,17 +243,17 @@ mod tests {
         for (i, value) in basis.data.iter_mut().enumerate() {
             *value = random_sign(9, i as u64);
         }
-        run_on(detect(), Orthonormalise(&mut basis));
+        orthonormalise(&mut basis, &Hands::quiet(&Pool::default(), 1)).unwrap();
         for (i, weight) in [10.0_f32, 5.0, 2.0, 1.0].into_iter().chain(std::iter::repeat_n(0.01, 36)).enumerate() {
             basis.row_mut(i).iter_mut().for_each(|value| *value *= weight.sqrt());
         }
-        transposed_product(&basis, &basis, 1, &Pool::default()).unwrap()
+        transposed_product(&basis, &basis, &Hands::quiet(&Pool::default(), 1)).unwrap()
     }
 
     #[test]
     fn the_leading_directions_hold_the_weight() {
         let pool = Pool::default();
-        let (directions, weights) = leading(&covariance(), 4, 3, 2, &pool).unwrap();
+        let (directions, weights) = leading(&covariance(), 4, 3, &Hands::quiet(&pool, 2)).unwrap();
         for (found, wanted) in weights.iter().zip([10.0, 5.0, 2.0, 1.0]) {
             assert!((found - wanted).abs() < 0.02 * wanted, "{weights:?}");
         }
@@ -261,7 +263,7 @@ mod tests {
                 assert!((dot(directions.row(i), directions.row(j)) - wanted).abs() < 1e-5);
             }
         }
-        let (again, _) = leading(&covariance(), 4, 3, 1, &pool).unwrap();
+        let (again, _) = leading(&covariance(), 4, 3, &Hands::quiet(&pool, 1)).unwrap();
         assert_eq!(directions.data, again.data, "threads change nothing");
     }
 
@@ -269,10 +271,11 @@ mod tests {
     fn spreading_keeps_lengths_and_evens_weights() {
         let pool = Pool::default();
         let covariance = covariance();
-        let (mut directions, weights) = leading(&covariance, 12, 3, 1, &pool).unwrap();
+        let (mut directions, weights) = leading(&covariance, 12, 3, &Hands::quiet(&pool, 1)).unwrap();
         spread(&mut directions, 1);
         let product =
-            transposed(&transposed_product(&covariance, &transposed(&directions).unwrap(), 1, &pool).unwrap()).unwrap();
+            transposed_product(&covariance, &transposed(&directions).unwrap(), &Hands::quiet(&pool, 1)).unwrap();
+        let product = transposed(&product).unwrap();
         let spread: Vec<f32> = (0..12).map(|i| dot(directions.row(i), product.row(i))).collect();
         let (sum, most) = (spread.iter().sum::<f32>(), spread.iter().copied().fold(0.0, f32::max));
         assert!((sum - weights.iter().sum::<f32>()).abs() < 0.01, "{spread:?}");

@@ -4,7 +4,7 @@ use super::subspace::{self, Matrix, dot, transposed_product};
 use super::{Codec, Width, largest};
 use crate::distance::{Element, Metric};
 use crate::util::error::Result;
-use crate::util::pool::Pool;
+use crate::util::hands::Hands;
 
 /// Share of the sample's variance that the kept directions must hold.
 pub(super) const ENOUGH: f32 = 0.95;
@@ -69,14 +69,8 @@ impl Sample<'_> {
 }
 
 /// A codec of this width for vectors like these; `None` if they do not vary, or so much that their squares overflow.
-pub(crate) fn train(
-    width: Width,
-    sample: &Sample<'_>,
-    seed: u64,
-    threads: usize,
-    pool: &Pool,
-) -> Result<Option<Codec>> {
-    learn(sample, (Centre::Mean, width, ENOUGH), seed, threads, pool)
+pub(crate) fn train(width: Width, sample: &Sample<'_>, seed: u64, hands: &Hands<'_>) -> Result<Option<Codec>> {
+    learn(sample, (Centre::Mean, width, ENOUGH), seed, hands)
 }
 
 /// As [`train`], with directions from a centre of one's choice, that hold as much of the variance as is `enough`.
@@ -84,8 +78,7 @@ pub(super) fn learn(
     sample: &Sample<'_>,
     (centre, width, enough): (Centre, Width, f32),
     seed: u64,
-    threads: usize,
-    pool: &Pool,
+    hands: &Hands<'_>,
 ) -> Result<Option<Codec>> {
     let dimensions = sample.dimensions;
     let mut rows = sample.widened()?;
@@ -100,32 +93,26 @@ pub(super) fn learn(
     if most > 0.0 && most < TINY {
         rows.data.iter_mut().for_each(|value| *value /= most);
     }
-    let covariance = transposed_product(&rows, &rows, threads, pool)?;
+    let covariance = transposed_product(&rows, &rows, hands)?;
     let total: f32 = (0..dimensions).map(|i| covariance.row(i)[i]).sum();
     if !(total.is_normal() && mean.iter().all(|value| value.is_finite())) {
         return Ok(None);
     }
-    let (lines, mut directions) = choose(&covariance, (width, enough * total), seed, threads, pool)?;
+    let (lines, mut directions) = choose(&covariance, (width, enough * total), seed, hands)?;
     subspace::spread(&mut directions, seed);
     let codec = Codec::around(sample.metric, (width, lines), mean, &directions);
     Ok((codec.unit.is_normal() && dot(&directions.data, &directions.data).is_finite()).then_some(codec))
 }
 
 /// The fewest lines that hold enough of the variance, and their directions.
-fn choose(
-    covariance: &Matrix,
-    (width, enough): (Width, f32),
-    seed: u64,
-    threads: usize,
-    pool: &Pool,
-) -> Result<(usize, Matrix)> {
+fn choose(covariance: &Matrix, (width, enough): (Width, f32), seed: u64, hands: &Hands<'_>) -> Result<(usize, Matrix)> {
     let dimensions = covariance.columns;
     let mut lines = LINES.into_iter().peekable();
     loop {
         let now = lines.next().unwrap_or(LINES[LINES.len() - 1]);
         let most = width.directions(now).min(dimensions);
         let last = most == dimensions || lines.peek().is_none();
-        let (mut directions, weights) = subspace::leading(covariance, most, seed, threads, pool)?;
+        let (mut directions, weights) = subspace::leading(covariance, most, seed, hands)?;
         if last || weights.iter().sum::<f32>() >= enough {
             directions.data.truncate(most * dimensions);
             return Ok((now, directions));

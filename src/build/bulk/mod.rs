@@ -13,11 +13,13 @@
 //! | tight clusters get links of another scale | `reach` |
 //! | a tree of kept links, which joins what is apart | `kept` |
 //! | rows are written into the graph, all at once | `install` |
+//! | or only those of new vectors, where a graph is there already | `append` |
 //!
 //! (Stages 4 to 7: PiPNN, arXiv 2602.21247; in integers here.) Every stage is a function of what the ones before left, whatever thread
 //! runs which piece, and after the first there are only integers: the same vectors, seed and options give the same graph with any number
 //! of threads on any machine. Nothing is published before the end, so a build that is cancelled leaves no trace.
 
+mod append;
 mod carve;
 mod codes;
 mod guard;
@@ -27,12 +29,15 @@ mod layer;
 mod leaf;
 mod prune;
 mod reach;
+#[cfg(test)]
+mod reference;
 mod reservoir;
 mod sketch;
 mod source;
 mod team;
 mod twins;
 
+pub(crate) use append::{append, install as install_new, memory as memory_of_appending};
 pub(crate) use install::install;
 pub(crate) use source::Pile;
 pub(crate) use team::Team;
