@@ -97,9 +97,9 @@ pub(crate) struct Built {
 pub(crate) fn build(pile: Pile<'_>, graph: &Graph, effort: Effort, team: &Team<'_>) -> Result<Built> {
     let left = team.total - team.done.get();
     let share = |percent: usize| left * percent / 100;
-    let codes = guard::codes(pile, team, share(3))?;
+    let codes = guard::codes(pile, team, share(2))?;
     let twins = Twins::find(&codes, gather(0..codes.len() as u32)?, team)?;
-    let codes = &guard::narrow(codes, pile, graph.seed(), team, share(3))?;
+    let codes = &guard::narrow(codes, pile, graph.seed(), team, share(1))?;
     let sketches = sketch::sketches(codes, &twins.distinct, graph.seed(), team, share(2))?;
     let height = |place: u32| graph.level(pile.slots[place as usize]);
     let (top, entry) = (0..codes.len() as u32).map(|place| (height(place), u32::MAX - place)).max().unwrap_or_default();
