@@ -193,6 +193,7 @@ impl LevelJob for Rounding<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::{available, detect};
     use crate::util::pool::Pool;
     use std::cell::Cell;
 
@@ -201,14 +202,14 @@ mod tests {
     }
 
     /// Bytes that differ in `directions` random directions, and a little in all.
-    fn codes(count: usize, length: usize, directions: usize) -> Codes {
+    fn words(count: usize, length: usize, directions: usize) -> Vec<u32> {
         let mut state = 3_u64;
         let mut random = move || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 40) as f32 / (1 << 24) as f32 - 0.5
         };
         let basis: Vec<f32> = (0..length * directions).map(|_| random()).collect();
-        let words: Vec<u32> = (0..count)
+        (0..count)
             .flat_map(|_| {
                 let along: Vec<f32> = (0..directions).map(|_| random() * 120.0 / (directions as f32).sqrt()).collect();
                 let byte = |at: usize| {
@@ -218,8 +219,11 @@ mod tests {
                 let bytes: Vec<u8> = (0..length).map(byte).collect();
                 bytes.as_chunks::<4>().0.iter().map(|bytes| u32::from_ne_bytes(*bytes)).collect::<Vec<_>>()
             })
-            .collect();
-        Codes::of_words(Form::Squares, length / 4, words)
+            .collect()
+    }
+
+    fn codes(count: usize, length: usize, directions: usize) -> Codes {
+        Codes::of_words(detect(), length / 4, words(count, length, directions))
     }
 
     fn plain(codes: &Codes, i: u32, j: u32) -> i64 {
@@ -228,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn narrow_codes_order_pairs_as_long_ones_do_whatever_the_threads() {
+    fn narrow_codes_order_pairs_as_long_ones_do_on_any_threads_and_levels() {
         let (pool, codes) = (Pool::default(), codes(5000, 256, 24));
         let narrow = narrow(&codes, 7, &team(&pool, 1), 0).unwrap().expect("few directions hold enough");
         assert!(narrow.words() <= 64 / 4 && narrow.len() == codes.len(), "{} words", narrow.words());
@@ -238,8 +242,11 @@ mod tests {
         });
         let agree = agree.count();
         assert!(agree > 3800, "{agree} of 4000 pairs");
-        let again = super::narrow(&codes, 7, &team(&pool, 3), 0).unwrap().unwrap();
-        assert!((0..5000).all(|i| again.words_of(i) == narrow.words_of(i)));
+        for &level in available() {
+            let codes = Codes::of_words(level, 64, words(5000, 256, 24));
+            let again = super::narrow(&codes, 7, &team(&pool, 3), 0).unwrap().unwrap();
+            assert!((0..5000).all(|i| again.words_of(i) == narrow.words_of(i)), "{level:?}");
+        }
     }
 
     #[test]
@@ -247,7 +254,7 @@ mod tests {
         let pool = Pool::default();
         assert!(narrow(&codes(5000, 256, 256), 7, &team(&pool, 1), 0).unwrap().is_none());
         assert!(narrow(&codes(3000, 256, 8), 7, &team(&pool, 1), 0).unwrap().is_none(), "too few codes");
-        let equal = Codes::of_words(Form::Squares, 64, vec![0x0101_0101; 64 * 5000]);
+        let equal = Codes::of_words(detect(), 64, vec![0x0101_0101; 64 * 5000]);
         assert!(narrow(&equal, 7, &team(&pool, 1), 0).unwrap().is_none(), "nothing varies");
     }
 }
