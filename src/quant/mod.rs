@@ -33,6 +33,7 @@ mod width;
 pub(crate) use blob::{blob_bytes, is_code};
 pub(crate) use codes::{Codes, Estimator, check_codes};
 pub(crate) use reduce::{Asked, Reducer, Reduction, train_reducer};
+pub(crate) use subspace::{Matrix, leading, spread};
 pub(crate) use train::{MOST_DIMENSIONS, Sample, is_possible, is_worth_it, train};
 pub(crate) use width::Width;
 

@@ -15,19 +15,19 @@ use std::ops::Range;
 /// Lanes of a sum.
 const LANES: usize = 16;
 /// Rounds of the iteration: what is left out after four differs from the best subspace in directions of nearly equal weight only.
-const ROUNDS: usize = 4;
+pub(super) const ROUNDS: usize = 4;
 /// Rows that a thread takes at a time.
 const PIECE: usize = 8;
 
 /// Rows of floats of one length behind each other.
 #[derive(Clone, Debug)]
-pub(super) struct Matrix {
+pub(crate) struct Matrix {
     pub(super) columns: usize,
-    pub(super) data: Vec<f32>,
+    pub(crate) data: Vec<f32>,
 }
 
 impl Matrix {
-    pub(super) fn zero(rows: usize, columns: usize) -> Result<Self> {
+    pub(crate) fn zero(rows: usize, columns: usize) -> Result<Self> {
         let mut data = Vec::new();
         data.try_reserve_exact(rows * columns).map_err(|_| Error::memory(rows * columns * 4))?;
         data.resize(rows * columns, 0.0);
@@ -38,7 +38,7 @@ impl Matrix {
         self.data.len() / self.columns
     }
 
-    pub(super) fn row(&self, row: usize) -> &[f32] {
+    pub(crate) fn row(&self, row: usize) -> &[f32] {
         &self.data[row * self.columns..(row + 1) * self.columns]
     }
 
@@ -85,6 +85,8 @@ struct Products<'a> {
     right: &'a Matrix,
     /// First row of the result, and the rows.
     first: usize,
+    /// First column that is computed.
+    from: usize,
     out: &'a mut [f32],
 }
 
@@ -94,10 +96,10 @@ impl LevelJob for Products<'_> {
     fn run<S: Simd>(self, _s: S) {
         let columns = self.right.columns;
         for s in 0..self.left.rows() {
-            let from = self.right.row(s);
+            let from = &self.right.row(s)[self.from..];
             let factors = &self.left.row(s)[self.first..self.first + self.out.len() / columns];
             for (to, &factor) in self.out.chunks_exact_mut(columns).zip(factors) {
-                add_scaled(to, factor, from);
+                add_scaled(&mut to[self.from..], factor, from);
             }
         }
     }
@@ -105,6 +107,18 @@ impl LevelJob for Products<'_> {
 
 /// `left` transposed times `right`.
 pub(super) fn transposed_product(left: &Matrix, right: &Matrix, hands: &Hands<'_>) -> Result<Matrix> {
+    product_of(left, right, Half::Both, hands)
+}
+
+/// What of a product is computed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Both,
+    /// On and above the diagonal, and some more.
+    Upper,
+}
+
+fn product_of(left: &Matrix, right: &Matrix, half: Half, hands: &Hands<'_>) -> Result<Matrix> {
     let mut product = Matrix::zero(left.columns, right.columns)?;
     {
         let pieces: Vec<_> =
@@ -112,10 +126,24 @@ pub(super) fn transposed_product(left: &Matrix, right: &Matrix, hands: &Hands<'_
         hands.run(pieces.len(), 1, |range, (): &mut ()| {
             for i in range {
                 if let Some(out) = pieces[i].lock().take() {
-                    run_on(detect(), Products { left, right, first: i * PIECE, out });
+                    let first = i * PIECE;
+                    let from = if half == Half::Upper { first } else { 0 };
+                    run_on(detect(), Products { left, right, first, from, out });
                 }
             }
         })?;
+    }
+    Ok(product)
+}
+
+/// A matrix transposed times itself: the upper half is computed, the lower one is its image.
+pub(super) fn square(matrix: &Matrix, hands: &Hands<'_>) -> Result<Matrix> {
+    let mut product = product_of(matrix, matrix, Half::Upper, hands)?;
+    let columns = product.columns;
+    for i in 1..columns {
+        for j in 0..i / PIECE * PIECE {
+            product.data[i * columns + j] = product.data[j * columns + i];
+        }
     }
     Ok(product)
 }
@@ -147,8 +175,15 @@ impl LevelJob for Orthonormalise<'_> {
             let before = dot(row, row);
             // Twice: once leaves rounding errors behind where little of the row remains.
             for _ in 0..2 {
-                for other in done.chunks_exact(columns) {
-                    let along = dot(row, other);
+                // All products first: none waits for another.
+                let along: Vec<f32> = done
+                    .chunks_exact(columns)
+                    .map(
+                        #[inline(always)]
+                        |other| dot(row, other),
+                    )
+                    .collect();
+                for (along, other) in along.into_iter().zip(done.chunks_exact(columns)) {
                     add_scaled(row, -along, other);
                 }
             }
@@ -160,7 +195,12 @@ impl LevelJob for Orthonormalise<'_> {
 }
 
 /// The leading directions of a symmetric matrix: `most` orthonormal rows, the weightiest first (roughly), and the weight of each.
-pub(super) fn leading(covariance: &Matrix, most: usize, seed: u64, hands: &Hands<'_>) -> Result<(Matrix, Vec<f32>)> {
+pub(crate) fn leading(
+    covariance: &Matrix,
+    (most, rounds): (usize, usize),
+    seed: u64,
+    hands: &Hands<'_>,
+) -> Result<(Matrix, Vec<f32>)> {
     let dimensions = covariance.columns;
     // Columns are directions while multiplying, rows while making them orthonormal.
     let mut directions = Matrix::zero(most, dimensions)?;
@@ -168,7 +208,7 @@ pub(super) fn leading(covariance: &Matrix, most: usize, seed: u64, hands: &Hands
         *value = random_sign(seed, i as u64);
     }
     orthonormalise(&mut directions, hands)?;
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let columns = transposed(&directions)?;
         let product = transposed_product(covariance, &columns, hands)?;
         directions = transposed(&product)?;
@@ -192,7 +232,7 @@ fn transposed(matrix: &Matrix) -> Result<Matrix> {
 
 /// Turns the directions among themselves, so that each holds about the same weight: rounds of random signs and fast Hadamard transforms
 /// on the first and on the last power of two of them.
-pub(super) fn spread(directions: &mut Matrix, seed: u64) {
+pub(crate) fn spread(directions: &mut Matrix, seed: u64) {
     const TURNS: usize = 6;
     let rows = directions.rows();
     let half = if rows.is_power_of_two() { rows } else { rows.next_power_of_two() / 2 };
@@ -253,7 +293,7 @@ mod tests {
     #[test]
     fn the_leading_directions_hold_the_weight() {
         let pool = Pool::default();
-        let (directions, weights) = leading(&covariance(), 4, 3, &Hands::quiet(&pool, 2)).unwrap();
+        let (directions, weights) = leading(&covariance(), (4, ROUNDS), 3, &Hands::quiet(&pool, 2)).unwrap();
         for (found, wanted) in weights.iter().zip([10.0, 5.0, 2.0, 1.0]) {
             assert!((found - wanted).abs() < 0.02 * wanted, "{weights:?}");
         }
@@ -263,7 +303,7 @@ mod tests {
                 assert!((dot(directions.row(i), directions.row(j)) - wanted).abs() < 1e-5);
             }
         }
-        let (again, _) = leading(&covariance(), 4, 3, &Hands::quiet(&pool, 1)).unwrap();
+        let (again, _) = leading(&covariance(), (4, ROUNDS), 3, &Hands::quiet(&pool, 1)).unwrap();
         assert_eq!(directions.data, again.data, "threads change nothing");
     }
 
@@ -271,7 +311,7 @@ mod tests {
     fn spreading_keeps_lengths_and_evens_weights() {
         let pool = Pool::default();
         let covariance = covariance();
-        let (mut directions, weights) = leading(&covariance, 12, 3, &Hands::quiet(&pool, 1)).unwrap();
+        let (mut directions, weights) = leading(&covariance, (12, ROUNDS), 3, &Hands::quiet(&pool, 1)).unwrap();
         spread(&mut directions, 1);
         let product =
             transposed_product(&covariance, &transposed(&directions).unwrap(), &Hands::quiet(&pool, 1)).unwrap();

@@ -1,6 +1,6 @@
 //! How is a codec made from a sample of vectors, and is one worth having?
 
-use super::subspace::{self, Matrix, dot, transposed_product};
+use super::subspace::{self, Matrix, ROUNDS, dot, square};
 use super::{Codec, Width, largest};
 use crate::distance::{Element, Metric};
 use crate::util::error::Result;
@@ -93,7 +93,7 @@ pub(super) fn learn(
     if most > 0.0 && most < TINY {
         rows.data.iter_mut().for_each(|value| *value /= most);
     }
-    let covariance = transposed_product(&rows, &rows, hands)?;
+    let covariance = square(&rows, hands)?;
     let total: f32 = (0..dimensions).map(|i| covariance.row(i)[i]).sum();
     if !(total.is_normal() && mean.iter().all(|value| value.is_finite())) {
         return Ok(None);
@@ -112,7 +112,7 @@ fn choose(covariance: &Matrix, (width, enough): (Width, f32), seed: u64, hands: 
         let now = lines.next().unwrap_or(LINES[LINES.len() - 1]);
         let most = width.directions(now).min(dimensions);
         let last = most == dimensions || lines.peek().is_none();
-        let (mut directions, weights) = subspace::leading(covariance, most, seed, hands)?;
+        let (mut directions, weights) = subspace::leading(covariance, (most, ROUNDS), seed, hands)?;
         if last || weights.iter().sum::<f32>() >= enough {
             directions.data.truncate(most * dimensions);
             return Ok((now, directions));
