@@ -23,7 +23,9 @@ mod blob;
 #[cfg(test)]
 mod bound_tests;
 mod codes;
+mod kmeans;
 mod reduce;
+mod rounded;
 mod subspace;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,8 @@ mod width;
 
 pub(crate) use blob::{blob_bytes, is_code};
 pub(crate) use codes::{Codes, Estimator, check_codes};
+#[cfg(any(test, feature = "test-hooks"))]
+pub use kmeans::cluster_rows;
 pub(crate) use reduce::{Asked, Reducer, Reduction, train_reducer};
 pub(crate) use train::{MOST_DIMENSIONS, Sample, is_possible, is_worth_it, train};
 pub(crate) use width::Width;
