@@ -28,5 +28,5 @@ pub use index::config::{BuildOptions, Counters, Filter, Info, Kind, OpenFlags, O
 pub use index::{Check, Format, Health, Index, LogInfo, LogOptions, Observer, Opaque, Query, Rows, SyncPolicy};
 #[cfg(any(test, feature = "test-hooks"))]
 #[doc(hidden)]
-pub use quant::cluster_rows;
+pub use quant::{ProductCodec, cluster_rows};
 pub use util::error::{Error, Result, Status};

@@ -24,7 +24,7 @@ const PIECE: usize = 256;
 /// A round of the first kind takes one point in so many.
 const PART: usize = 8;
 /// Seeds are spread over so many points for each cluster.
-const SPREAD_OVER: usize = 32;
+const SPREAD_OVER: usize = 8;
 
 /// Where clusters begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,26 +91,6 @@ pub(crate) fn cluster(
         }
     }
     Ok(run.clusters)
-}
-
-/// Clusters rows of floats in so many rounds over parts and over all, for whoever measures it. Returns the means.
-///
-/// # Errors
-/// As [`cluster`].
-#[cfg(any(test, feature = "test-hooks"))]
-pub fn cluster_rows(
-    (rows, columns): (&[f32], usize),
-    clusters: usize,
-    (partial, whole): (usize, usize),
-    seed: u64,
-    threads: usize,
-) -> Result<Vec<f32>> {
-    let all = super::rounded::Rounded::of(rows, columns)?;
-    let words = columns.div_ceil(4);
-    let plan = Plan { clusters, seeding: Seeding::Sampled, partial, whole, seed };
-    let found = cluster(all.view(0, words), &plan, (threads, &Pool::default()), &|_, _| false)?;
-    let rows = found.means.chunks_exact(4 * words);
-    Ok(rows.flat_map(|mean| &mean[..columns]).map(|mean| mean * all.step).collect())
 }
 
 /// What is compared with.
@@ -302,7 +282,7 @@ fn random(seed: u64, i: u64) -> u64 {
 
 /// A random number below `below`.
 fn random_below(below: u64, seed: u64, i: u64) -> u64 {
-    (u128::from(random(seed, i)) * u128::from(below) >> 64) as u64
+    ((u128::from(random(seed, i)) * u128::from(below)) >> 64) as u64
 }
 
 /// `wanted` of `count` numbers, one out of each of so many equal parts; all different where there are so many.

@@ -1,5 +1,6 @@
 //! Does clustering do what plain arithmetic does, wherever the points lie and however many threads there are?
 
+use super::super::measured::cluster_rows;
 use super::super::rounded::Rounded;
 use super::super::tests::Numbers;
 use super::*;
@@ -67,7 +68,7 @@ fn rounds_are_those_of_the_book() {
     // Short vectors, more clusters than a book holds, and vectors longer than its.
     for (clusters, count, columns) in [(7, 900, 6), (64, 2000, 16), (300, 3000, 9), (20, 700, 150)] {
         // Around one place, so that no cluster becomes empty.
-        let rows = Rounded::of(&around(1, count, columns, 3.0), columns).unwrap();
+        let (rows, _) = Rounded::of(&around(1, count, columns, 3.0), columns).unwrap();
         let points = rows.view(0, columns.div_ceil(4));
         let plan = plan(clusters, (0, 4));
         let (means, loss) = plainly(points, &plan);
@@ -82,8 +83,8 @@ fn rounds_are_those_of_the_book() {
 #[test]
 fn a_view_is_clustered_like_a_copy() {
     let rows = around(40, 1500, 24, 2.0);
-    let all = Rounded::of(&rows, 24).unwrap();
-    let mut copy = Rounded::zero(1500, 2, all.step).unwrap();
+    let (all, _) = Rounded::of(&rows, 24).unwrap();
+    let mut copy = Rounded::zero(1500, 2).unwrap();
     for i in 0..1500 {
         copy.row_mut(i).copy_from_slice(all.view(3, 2).point(i).words);
     }
@@ -94,12 +95,12 @@ fn a_view_is_clustered_like_a_copy() {
 
 #[test]
 fn clusters_that_are_there_are_found() {
-    let rows = Rounded::of(&around(50, 6000, 12, 0.2), 12).unwrap();
+    let (rows, step) = Rounded::of(&around(50, 6000, 12, 0.2), 12).unwrap();
     let points = rows.view(0, 3);
     let loss = |plan: &Plan| clustered(points, plan, 2).loss;
     let spread = Plan { seeding: Seeding::Spread, ..plan(50, (4, 8)) };
     // Every point is 0.2 off in 12 directions, but for rounding.
-    let best = 6000.0 * 12.0 * (f64::from(0.2 / rows.step).powi(2) + 1.0 / 6.0);
+    let best = 6000.0 * 12.0 * (f64::from(0.2 / step).powi(2) + 1.0 / 6.0);
     assert!(loss(&spread) as f64 <= 1.1 * best, "{} {best}", loss(&spread));
     // Points taken evenly miss some places; more rounds are not worse than one.
     assert!(loss(&plan(50, (0, 12))) <= loss(&plan(50, (0, 1))));
@@ -113,18 +114,18 @@ fn empty_clusters_find_work() {
     for i in 0..40 {
         rows[8 * (i * 25 + 3)..][..8].fill(2.0 + i as f32);
     }
-    let rows = Rounded::of(&rows, 8).unwrap();
+    let (rows, _) = Rounded::of(&rows, 8).unwrap();
     let found = clustered(rows.view(0, 2), &plan(64, (0, 60)), 2);
     assert_eq!(found.loss, 0, "64 clusters for 41 places");
     // Fewer points than clusters.
-    let few = Rounded::of(&around(3, 5, 4, 1.0), 4).unwrap();
+    let (few, _) = Rounded::of(&around(3, 5, 4, 1.0), 4).unwrap();
     let found = clustered(few.view(0, 1), &plan(16, (1, 4)), 1);
     assert_eq!((found.loss, found.words.len()), (0, 16));
 }
 
 #[test]
 fn it_can_be_watched_and_stopped() {
-    let rows = Rounded::of(&around(9, 800, 8, 2.0), 8).unwrap();
+    let (rows, _) = Rounded::of(&around(9, 800, 8, 2.0), 8).unwrap();
     let told = std::cell::RefCell::new(Vec::new());
     let watch = |done, all| {
         told.borrow_mut().push((done, all));

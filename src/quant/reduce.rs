@@ -191,7 +191,7 @@ impl Reducer {
             Reduction::Leading | Reduction::Fine => {
                 let lines =
                     (1..=8).find(|&lines| is_code(lines) && SAME.directions(lines) + 2 * SPARE == components)?;
-                Some((HEAD + blob_bytes(dimensions, (SAME, lines))).next_multiple_of(LINE))
+                Some((HEAD + blob_bytes(dimensions, (SAME.into(), lines))).next_multiple_of(LINE))
             }
         }
     }
@@ -236,8 +236,8 @@ impl Reducer {
             }
             Reduction::Leading | Reduction::Fine => {
                 let lines = (components - 2 * SPARE).div_ceil(2 * LINE);
-                let end = HEAD + blob_bytes(dimensions, (SAME, lines));
-                (Codec::from_blob(metric, dimensions, (SAME, lines), &blob[HEAD..end])?, end)
+                let end = HEAD + blob_bytes(dimensions, (SAME.into(), lines));
+                (Codec::from_blob(metric, dimensions, (SAME.into(), lines), &blob[HEAD..end])?, end)
             }
         };
         if blob[4..HEAD].iter().chain(&blob[used..]).any(|&byte| byte != 0) {

@@ -1,6 +1,6 @@
 //! How do floats become bytes with the least loss, and how do parts of such rows look to those that compare them?
 
-use super::{largest, round, whole};
+use super::{largest, round};
 use crate::distance::tile::Point;
 use crate::util::error::{Error, Result};
 
@@ -11,6 +11,7 @@ pub(super) const MOST: f32 = 127.0;
 /// Shares of the largest value at which values are clipped, of which the best is taken.
 const CLIPS: [f32; 10] = [1.0, 0.85, 0.7, 0.55, 0.45, 0.35, 0.25, 0.18, 0.12, 0.08];
 /// Values by which the best is chosen.
+#[cfg(any(test, feature = "test-hooks"))]
 const CHOSEN_BY: usize = 1 << 19;
 
 /// The step that loses least of these values when they are rounded to bytes: a shorter one rounds less and clips more.
@@ -34,36 +35,40 @@ pub(super) fn rounded(value: f32, step: f32) -> f32 {
 pub(crate) struct Rounded {
     words: Vec<u32>,
     stride: usize,
-    /// What one unit of a byte stands for.
-    pub(crate) step: f32,
 }
 
 impl Rounded {
     /// Rows of zeros.
-    pub(crate) fn zero(rows: usize, stride: usize, step: f32) -> Result<Self> {
+    pub(crate) fn zero(rows: usize, stride: usize) -> Result<Self> {
         let mut words = Vec::new();
         words.try_reserve_exact(rows * stride).map_err(|_| Error::memory(rows * stride * 4))?;
         words.resize(rows * stride, 0);
-        Ok(Self { words, stride, step })
+        Ok(Self { words, stride })
     }
 
-    /// Rounds rows of `columns` floats, with the step that loses least of some of them.
-    pub(crate) fn of(values: &[f32], columns: usize) -> Result<Self> {
+    /// Rounds rows of `columns` floats, with the step that loses least of some of them; and that step.
+    #[cfg(any(test, feature = "test-hooks"))]
+    pub(crate) fn of(values: &[f32], columns: usize) -> Result<(Self, f32)> {
         let rows = values.len() / columns.max(1);
         let every = (values.len() / CHOSEN_BY).max(1);
         let some: Vec<f32> = values.chunks_exact(columns).step_by(every).flatten().copied().collect();
-        let mut all = Self::zero(rows, columns.div_ceil(4), best_step(&some).max(f32::MIN_POSITIVE))?;
-        let inverse = 1.0 / all.step;
+        let step = best_step(&some).max(f32::MIN_POSITIVE);
+        let mut all = Self::zero(rows, columns.div_ceil(4))?;
+        let inverse = 1.0 / step;
         for (to, from) in all.words.chunks_exact_mut(all.stride).zip(values.chunks_exact(columns)) {
             for (word, values) in to.iter_mut().zip(from.chunks(4)) {
                 let mut bytes = [0; 4];
                 for (byte, value) in bytes.iter_mut().zip(values) {
-                    *byte = whole((value * inverse).clamp(-MOST, MOST)) as u8;
+                    *byte = super::whole((value * inverse).clamp(-MOST, MOST)) as u8;
                 }
                 *word = u32::from_ne_bytes(bytes);
             }
         }
-        Ok(all)
+        Ok((all, step))
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.words.len() / self.stride
     }
 
     pub(crate) fn row_mut(&mut self, row: usize) -> &mut [u32] {
