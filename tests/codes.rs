@@ -54,9 +54,14 @@ fn recall_with_codes_is_that_of_plain_vectors_and_distances_are_exact() {
         let truths: Vec<Vec<u64>> =
             queries.iter().map(|query| truth(metric, &all, &bytes(std::slice::from_ref(query)))).collect();
         let mut recalls = Vec::new();
-        for quantizer in
-            [Quantizer::None, Quantizer::Auto, Quantizer::Projected2, Quantizer::Projected1, Quantizer::Product]
-        {
+        for quantizer in [
+            Quantizer::None,
+            Quantizer::Auto,
+            Quantizer::Projected2,
+            Quantizer::Projected1,
+            Quantizer::Product,
+            Quantizer::Signs,
+        ] {
             let index = filled(&options(metric, dimensions as u32, quantizer), &base);
             let coded = if quantizer == Quantizer::Auto { Quantizer::Projected4 } else { quantizer };
             assert_eq!(index.describe().quantizer, coded);
@@ -80,6 +85,7 @@ fn recall_with_codes_is_that_of_plain_vectors_and_distances_are_exact() {
         assert!(recalls[1] > recalls[0] - 0.015 && recalls[1] > 0.9, "{metric:?}: plain and by codes {recalls:?}");
         assert!(recalls[2] > recalls[0] - 0.04 && recalls[3] > 0.8, "{metric:?}: of 2 bits and 1 bit {recalls:?}");
         assert!(recalls[4] > recalls[0] - 0.04 && recalls[4] > 0.86, "{metric:?}: product codes {recalls:?}");
+        assert!(recalls[5] > 0.7, "{metric:?}: signs {recalls:?}");
     }
 }
 
@@ -133,9 +139,12 @@ fn a_save_keeps<A: PartialEq + std::fmt::Debug>(
 #[test]
 fn codes_of_few_bits_are_saved_and_shared() {
     let dimensions = 300;
-    for (quantizer, format, count) in
-        [(Quantizer::Projected2, 7, 1500), (Quantizer::Projected1, 7, 1500), (Quantizer::Product, 9, 4200)]
-    {
+    for (quantizer, format, count) in [
+        (Quantizer::Projected2, 7, 1500),
+        (Quantizer::Projected1, 7, 1500),
+        (Quantizer::Product, 9, 4200),
+        (Quantizer::Signs, 9, 1500),
+    ] {
         let base = vectors(8, count, dimensions, 100);
         let mut wanted = options(Metric::Cosine, dimensions as u32, quantizer);
         let index = filled(&wanted, &base);
@@ -206,7 +215,9 @@ fn a_batch_that_is_cancelled_leaves_no_codes() {
 #[test]
 fn codes_that_cannot_be_are_refused_when_the_index_is_made() {
     let refused = |options: &Options| Index::create(options).unwrap_err().status() == kith::Status::Unsupported;
-    for quantizer in [Quantizer::Projected4, Quantizer::Projected2, Quantizer::Projected1, Quantizer::Product] {
+    for quantizer in
+        [Quantizer::Projected4, Quantizer::Projected2, Quantizer::Projected1, Quantizer::Product, Quantizer::Signs]
+    {
         assert!(refused(&options(Metric::L1, 64, quantizer)) && refused(&options(Metric::L2, 5000, quantizer)));
         assert!(refused(&Options { kind: Kind::Flat, ..options(Metric::L2, 64, quantizer) }));
     }

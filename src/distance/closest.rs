@@ -64,15 +64,6 @@ impl Book {
         assert!(points.iter().all(|point| point.words.len() == self.words()) && out.len() >= points.len());
         run_on(self.level, Closest { book: self, points, out });
     }
-
-    /// The products of a point with the vectors of the book, in their order. What stands behind the last means nothing.
-    ///
-    /// # Panics
-    /// If the point is of another length, or `out` is shorter than 256.
-    pub fn products(&self, point: Point<'_>, out: &mut [i32]) {
-        assert!(point.words.len() == self.words() && out.len() >= MOST);
-        run_on(self.level, Products { book: self, point, out });
-    }
 }
 
 /// Sums over the words of `R` points and `C` registers of columns: products, once started with what flipping adds.
@@ -180,29 +171,89 @@ impl LevelJob for Closest<'_> {
     }
 }
 
-struct Products<'a> {
-    book: &'a Book,
-    point: Point<'a>,
-    out: &'a mut [i32],
+/// A point with the sum of its bytes; its norm is left open.
+#[inline(always)]
+fn summed(words: &[u32]) -> Point<'_> {
+    let bytes = words.iter().flat_map(|word| word.to_ne_bytes());
+    let sum: i32 = bytes.map(|byte| i32::from(byte.cast_signed())).sum();
+    Point { words, norm: 0, sum: sum.cast_unsigned(), lift: 0 }
 }
 
-impl LevelJob for Products<'_> {
+struct Choose<'a> {
+    books: &'a [Book],
+    words: &'a [u32],
+    out: &'a mut [u8],
+}
+
+impl LevelJob for Choose<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Words>(self, s: S) {
-        let Self { book, point, out } = self;
-        let mut column = 0;
-        while column < book.keys.len() {
-            // SAFETY: `products` compared lengths; columns are a multiple of 64, at most 256 of them, and `out` has 256 places.
-            unsafe {
-                let [sums] = sums::<S, 1, 4>(s, &[point], &book.side, column);
-                for c in 0..4 {
-                    s.store(out.as_mut_ptr().add(column + c * S::LANES).cast(), sums[c]);
-                }
-            }
-            column += 4 * S::LANES;
+        let of_each = self.words.len() / self.books.len();
+        let parts = self.books.iter().zip(self.words.chunks_exact(of_each)).zip(self.out);
+        for ((book, words), out) in parts {
+            assert!(book.words() == of_each);
+            let mut found = [0];
+            // SAFETY: one point with as many words as the book's, and one place.
+            unsafe { band::<S, 1, 4>(s, book, &[summed(words)], &mut found) };
+            *out = found[0] as u8;
         }
     }
+}
+
+/// For each book the number of its vector that is nearest to the point's part: equal parts of `words`, one after the other.
+///
+/// # Panics
+/// If there is no book, or parts are of another length than the vectors of the books, which must be of one level.
+pub fn choose(books: &[Book], words: &[u32], out: &mut [u8]) {
+    assert!(books.iter().all(|book| book.level == books[0].level) && words.len().is_multiple_of(books.len()));
+    run_on(books[0].level, Choose { books, words, out });
+}
+
+struct Tabulate<'a> {
+    books: &'a [Book],
+    words: &'a [u32],
+    shift: u32,
+    tables: &'a mut [u8],
+}
+
+impl LevelJob for Tabulate<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Words>(self, s: S) {
+        let of_each = self.words.len() / self.books.len();
+        let half = 1 << self.shift >> 1;
+        let parts = self.books.iter().zip(self.words.chunks_exact(of_each));
+        for ((book, words), table) in parts.zip(self.tables.chunks_exact_mut(2 * MOST)) {
+            assert!(book.words() == of_each);
+            let mut products = [0_i32; MOST];
+            let point = [summed(words)];
+            let mut column = 0;
+            while column < book.keys.len() {
+                // SAFETY: the point has as many words as the book's; columns are a multiple of 64, at most 256 of them.
+                unsafe {
+                    let [sums] = sums::<S, 1, 4>(s, &point, &book.side, column);
+                    for c in 0..4 {
+                        s.store(products.as_mut_ptr().add(column + c * S::LANES).cast(), sums[c]);
+                    }
+                }
+                column += 4 * S::LANES;
+            }
+            for (entry, product) in table.as_chunks_mut::<2>().0.iter_mut().zip(products) {
+                *entry = (((product + half) >> self.shift) as i16).to_ne_bytes();
+            }
+        }
+    }
+}
+
+/// Fills a table of 256 entries of 16 bits for each book: the products of its vectors with the point's part (as in [`choose`]), divided by 2^`shift` and rounded. What
+/// stands behind the last vector means nothing.
+///
+/// # Panics
+/// As [`choose`].
+pub fn tabulate(books: &[Book], words: &[u32], shift: u32, tables: &mut [u8]) {
+    assert!(books.iter().all(|book| book.level == books[0].level) && words.len().is_multiple_of(books.len()));
+    run_on(books[0].level, Tabulate { books, words, shift, tables });
 }
 
 struct Measure<'a, 'p>(&'a mut [Point<'p>]);

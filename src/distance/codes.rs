@@ -47,6 +47,38 @@ pub enum Quarters {}
 #[derive(Debug)]
 pub enum Singles {}
 
+/// Eight signs a byte, beside signs: how many differ. Here what is no code counts, too.
+#[derive(Debug)]
+pub enum Signs {}
+
+impl Packing for Signs {
+    const WEIGHTS: usize = 1;
+    type Query<S: Simd> = S::B;
+    type Sums<S: Simd> = S::I;
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, query: *const u8) -> S::B {
+        // SAFETY: the caller's promise.
+        unsafe { s.load_bytes(query) }
+    }
+    #[inline(always)]
+    fn zero<S: Simd>(s: S) -> S::I {
+        s.zero_i()
+    }
+    #[inline(always)]
+    fn add<S: Simd>(s: S, sums: S::I, codes: S::B, query: S::B) -> S::I {
+        s.count_xor(sums, codes, query)
+    }
+    #[inline(always)]
+    fn total<S: Simd>(s: S, sums: S::I) -> i32 {
+        s.sum_i(sums).cast_signed()
+    }
+    #[inline(always)]
+    fn total4<S: Simd>(s: S, sums: [S::I; 4]) -> [i32; 4] {
+        signed(s.sum4_i(sums))
+    }
+}
+
 impl Packing for Nibbles {
     const WEIGHTS: usize = 2;
     type Query<S: Simd> = [S::B; 2];
@@ -369,5 +401,31 @@ mod tests {
         every_level_agrees::<Nibbles>(4, weight_of_bytes);
         every_level_agrees::<Quarters>(2, weight_of_bytes);
         every_level_agrees::<Singles>(1, weight_of_planes);
+    }
+
+    #[test]
+    fn every_level_counts_the_signs_that_differ() {
+        let mut state = 3_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        for lines in [1, 2, 3, 8, 33] {
+            let mut bytes = || -> Vec<u8> { (0..64 * lines).map(|_| next()).collect() };
+            let query = bytes();
+            let rows = [bytes(), query.clone(), query.iter().map(|byte| !byte).collect(), bytes()];
+            let wanted = |row: &[u8]| row.iter().zip(&query).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>() as i32;
+            for &level in available() {
+                let job = Products::<Signs> {
+                    query: &query,
+                    rows: [&rows[0], &rows[1], &rows[2], &rows[3]],
+                    packing: PhantomData,
+                };
+                let found = run_on(level, job);
+                for r in 0..4 {
+                    assert_eq!((found[r], found[4 + r]), (wanted(&rows[r]), wanted(&rows[r])), "{level:?} {lines} {r}");
+                }
+            }
+        }
     }
 }

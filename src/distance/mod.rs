@@ -20,7 +20,7 @@ mod run;
 pub mod tile;
 mod vectors;
 
-pub use codes::{Nibbles, Packing, Quarters, Singles, looked_up, product, product4};
+pub use codes::{Nibbles, Packing, Quarters, Signs, Singles, looked_up, product, product4};
 pub use custom::Custom;
 pub use kernel::*;
 pub use mixed::*;

@@ -60,13 +60,21 @@ pub enum Quantizer {
     Projected1 = 7,
     /// As `Projected4`, with a byte for each of several groups of directions (product quantisation).
     Product = 8,
+    /// As `Projected4`, with the sign of each component, and queries alike (Hamming).
+    Signs = 9,
 }
 
 impl Quantizer {
     /// How vectors are reduced, if they are.
     pub(crate) fn reduction(self) -> Option<Reduction> {
         match self {
-            Self::Auto | Self::None | Self::Projected4 | Self::Projected2 | Self::Projected1 | Self::Product => None,
+            Self::Auto
+            | Self::None
+            | Self::Projected4
+            | Self::Projected2
+            | Self::Projected1
+            | Self::Product
+            | Self::Signs => None,
             Self::Bytes => Some(Reduction::Every),
             Self::Leading8 => Some(Reduction::Leading),
             Self::Leading8Fine => Some(Reduction::Fine),
@@ -80,6 +88,7 @@ impl Quantizer {
             Self::Projected2 => Some(Width::Two.into()),
             Self::Projected1 => Some(Width::One.into()),
             Self::Product => Some(Coding::Product),
+            Self::Signs => Some(Coding::Signs),
             Self::None | Self::Bytes | Self::Leading8 | Self::Leading8Fine => None,
         }
     }
@@ -91,6 +100,7 @@ impl Quantizer {
             Coding::Rounded(Width::Two) => Self::Projected2,
             Coding::Rounded(Width::One) => Self::Projected1,
             Coding::Product => Self::Product,
+            Coding::Signs => Self::Signs,
         }
     }
 }
@@ -120,9 +130,10 @@ impl TryFrom<u32> for Quantizer {
             6 => Ok(Self::Projected2),
             7 => Ok(Self::Projected1),
             8 => Ok(Self::Product),
+            9 => Ok(Self::Signs),
             _ => Err(Error::unsupported(format!(
                 "quantizer is {value}, known are 0 (auto), 1 (none), 2, 6 and 7 (projected, 4, 2 and 1 bits), 3 (bytes), 4 \
-                 and 5 (leading, 8 bits), 8 (product)"
+                 and 5 (leading, 8 bits), 8 (product), 9 (signs)"
             ))),
         }
     }
@@ -319,11 +330,12 @@ pub(crate) fn check_quantizer(
     asked: Quantizer,
 ) -> Result<Quantizer> {
     let walks_by_codes = !matches!(asked, Quantizer::Auto) && asked.coding().is_some();
+    let held = asked.coding().is_none_or(|coding| coding.holds(dimensions as usize));
     match kind {
-        Kind::Graph if walks_by_codes && !quant::is_possible(metric, dimensions as usize) => {
+        Kind::Graph if walks_by_codes && !(held && quant::is_possible(metric, dimensions as usize)) => {
             Err(Error::unsupported(format!(
                 "quantizer is {} (codes for walks) with metric {} and dimensions {dimensions}: it needs L2, inner product or cosine and at most \
-                 {} dimensions",
+                 {} dimensions, for 9 (signs) 4032",
                 asked as u32,
                 metric.name(),
                 quant::MOST_DIMENSIONS

@@ -18,7 +18,7 @@ pub(crate) const FORMAT: u32 = 9;
 /// The format that an index is written in: the oldest that can hold it, so that older versions of kith read what they can.
 pub(crate) fn format_for(config: &Config, held: Held) -> u32 {
     match (config.kind, config.quantizer) {
-        (_, Quantizer::Product) => 9,
+        (_, Quantizer::Product | Quantizer::Signs) => 9,
         (Kind::Auto, _) => 8,
         (_, Quantizer::Projected2 | Quantizer::Projected1) => 7,
         (_, quantizer) if matches!(held, Held::I8 | Held::U8) && quantizer != Quantizer::Auto => 7,

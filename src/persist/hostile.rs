@@ -229,6 +229,10 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
             .linked(3, &mut Random::new(17))
             .coded(Coding::Product)
             .bytes(Keep::All),
+        Sample::new(Element::F32, Metric::InnerProduct, 450, 40)
+            .linked(3, &mut Random::new(18))
+            .coded(Coding::Signs)
+            .bytes(Keep::All),
         Sample::new(Element::F32, Metric::L2, 60, 40)
             .linked(3, &mut Random::new(7))
             .whole(&mut Random::new(8))

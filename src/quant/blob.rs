@@ -3,6 +3,7 @@
 use super::Codec;
 use super::coding::{Coding, Rule};
 use super::product::Product;
+use super::signs::Angles;
 use super::train::LINES;
 use crate::distance::{Metric, padded_bytes};
 use crate::simd::detect;
@@ -80,6 +81,7 @@ impl Codec {
         let gaps = rows.chunks_exact(row).flat_map(|row| &row[dimensions..]);
         let (rest, rule, spare) = match coding {
             Coding::Rounded(width) => (rest, Rule::Rounded(width), &blob[12..HEAD]),
+            Coding::Signs => (rest, Rule::Signs(Angles::new(dimensions, lines)), &blob[12..HEAD]),
             Coding::Product => {
                 let (learnt, rest) = rest.split_at(coding.rule_bytes(dimensions, lines));
                 let product = Product::from_blob(directions, lines, f32::from_le_bytes(word(12)), learnt, detect())?;

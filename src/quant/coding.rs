@@ -3,6 +3,7 @@
 //! A [`Coding`] names a kind: in a file, in options, before a codec is there. A [`Rule`] is what a codec has learnt of it beyond the projection that all share.
 
 use super::product::{self, Product};
+use super::signs::Angles;
 use super::train::LINES;
 use super::{FACTORS, Width};
 use crate::distance::padded_bytes;
@@ -15,6 +16,8 @@ pub(crate) enum Coding {
     Rounded(Width),
     /// A byte for each of several groups of directions: the nearest of 256 places that were learnt.
     Product,
+    /// A bit for each component: on which side of the mean it lies. Nothing is projected, and of a query, too, only the sides count.
+    Signs,
 }
 
 impl From<Width> for Coding {
@@ -28,6 +31,7 @@ impl From<Width> for Coding {
 pub(super) enum Rule {
     Rounded(Width),
     Product(Box<Product>),
+    Signs(Angles),
 }
 
 impl Rule {
@@ -35,6 +39,7 @@ impl Rule {
         match self {
             Self::Rounded(width) => Coding::Rounded(*width),
             Self::Product(_) => Coding::Product,
+            Self::Signs(_) => Coding::Signs,
         }
     }
 
@@ -43,6 +48,7 @@ impl Rule {
         match self {
             Self::Rounded(_) => 0,
             Self::Product(product) => product.bytes(),
+            Self::Signs(angles) => angles.bytes(),
         }
     }
 }
@@ -53,6 +59,7 @@ impl Coding {
         match self {
             Self::Rounded(width) => width.directions(lines),
             Self::Product => product::MOST_OF_A_PART * product::parts(lines),
+            Self::Signs => 8 * code_bytes(lines),
         }
     }
 
@@ -62,13 +69,14 @@ impl Coding {
             // Those there are no dimensions for are zero.
             Self::Rounded(width) => width.directions(lines),
             Self::Product => self.most_directions(lines).min(dimensions),
+            Self::Signs => 0,
         }
     }
 
     /// Bytes of what a codec has learnt beyond mean and matrix, in a file.
     pub(super) fn rule_bytes(self, dimensions: usize, lines: usize) -> usize {
         match self {
-            Self::Rounded(_) => 0,
+            Self::Rounded(_) | Self::Signs => 0,
             Self::Product => product::blob_bytes(self.rows(dimensions, lines), lines),
         }
     }
@@ -76,7 +84,8 @@ impl Coding {
     /// The fewest and the most lines that such a code can have for vectors of so many dimensions.
     pub(crate) fn possible_lines(self, dimensions: usize) -> (usize, usize) {
         let all = LINES.into_iter().find(|&lines| self.most_directions(lines) >= dimensions);
-        (LINES[0], all.unwrap_or(LINES[LINES.len() - 1]))
+        let most = all.unwrap_or(LINES[LINES.len() - 1]);
+        (if self == Self::Signs { most } else { LINES[0] }, most)
     }
 
     /// Memory that a codec for vectors of so many dimensions holds, about.
@@ -84,14 +93,20 @@ impl Coding {
         let rule = match self {
             Self::Rounded(_) => 0,
             Self::Product => product::memory(self.rows(dimensions, lines), lines),
+            Self::Signs => Angles::memory(lines),
         };
         4 * dimensions + self.rows(dimensions, lines) * padded_bytes(dimensions) + rule
+    }
+
+    /// Whether such codes hold anything of vectors of so many dimensions: all their signs, or their leading directions.
+    pub(crate) fn holds(self, dimensions: usize) -> bool {
+        self != Self::Signs || self.most_directions(LINES[LINES.len() - 1]) >= dimensions
     }
 
     /// Vectors that a codec is learnt from, at most, where they have so many dimensions.
     pub(crate) fn sample(self, dimensions: usize) -> usize {
         let least = match self {
-            Self::Rounded(_) => 4096,
+            Self::Rounded(_) | Self::Signs => 4096,
             Self::Product => product::SAMPLE,
         };
         least.max(4 * dimensions)

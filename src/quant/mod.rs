@@ -5,7 +5,7 @@
 //!
 //! 1. *Project.* Subtract the mean, keep the leading directions of a sample's covariance (as LeanVec does, arXiv 2312.16335), turned
 //!    among themselves so that each holds as much as the others. How many: as fill the fewest lines that keep [`train::ENOUGH`].
-//! 2. *Round* to 4, 2 or 1 bits a direction (or let a byte stand for several of them: `product`), on the grid whose angle to the projection is smallest, and keep two numbers that make the
+//! 2. *Round* to 4, 2 or 1 bits a direction (or let a byte stand for several of them: `product`; or keep the signs of all components and no more: `signs`), on the grid whose angle to the projection is smallest, and keep two numbers that make the
 //!    estimate of a product unbiased along the projection (extended RaBitQ, arXiv 2409.09913). They stand in the last 8 bytes of the code.
 //!
 //! A query is projected the same way and rounded to 8 bits, or beside codes of one bit to 4; a distance is one integer product and two
@@ -32,6 +32,7 @@ mod product;
 mod product_tests;
 mod reduce;
 mod rounded;
+mod signs;
 mod subspace;
 #[cfg(test)]
 mod tests;
@@ -178,6 +179,10 @@ impl Codec {
     #[inline(always)]
     fn project(&self, work: &mut Workspace, most: f32, wide: Wide) {
         let Workspace { centred, planes, products, projected, .. } = work;
+        if let Rule::Signs(_) = self.rule {
+            projected.clone_from(centred);
+            return;
+        }
         let (row, rows) = (self.row_bytes(), self.directions());
         projected.resize(rows, 0.0);
         if most < f32::MIN_POSITIVE {
@@ -246,6 +251,10 @@ impl Codec {
                 -kept / dot(values, levels)
             }
             Rule::Product(product) => -product.encode((values, kept), parts, levels, code),
+            Rule::Signs(_) => {
+                signs::write(values, code);
+                -kept.sqrt()
+            }
         };
         self.set_factors(code, own, if self.metric == Metric::InnerProduct { factor } else { 2.0 * factor });
     }
@@ -299,6 +308,12 @@ impl Codec {
             Rule::Product(product) => {
                 query.weights.reset(product.table_bytes());
                 query.scale = product.tabulate(projected, parts, query.weights.bytes_mut());
+                query.offset = 0.0;
+            }
+            Rule::Signs(_) => {
+                query.weights.reset(self.stride());
+                signs::write(projected, query.weights.bytes_mut());
+                query.scale = norm.sqrt() / signs::WHOLE;
                 query.offset = 0.0;
             }
         }

@@ -159,15 +159,9 @@ impl Product {
         code: &mut [u8],
     ) -> f32 {
         spell(projection, 1.0 / self.step, &self.stands, self.places.len() / PLACES, spelt);
-        let parts = self
-            .books
-            .iter()
-            .zip(spelt.chunks_exact_mut(self.words))
-            .zip(self.places.chunks_exact(PLACES * self.words));
-        for (((book, part), places), code) in parts.zip(code) {
-            let mut found = [0];
-            book.closest(&[point_of(part)], &mut found);
-            *code = found[0] as u8;
+        closest::choose(&self.books, spelt, code);
+        let places = self.places.chunks_exact(PLACES * self.words);
+        for ((part, places), code) in spelt.chunks_exact_mut(self.words).zip(places).zip(code) {
             part.copy_from_slice(&places[usize::from(*code) * self.words..][..self.words]);
         }
         levels.clear();
@@ -196,14 +190,7 @@ impl Product {
         spell(projection, 1.0 / unit, &self.stands, self.places.len() / PLACES, spelt);
         // Eight products of signed bytes reach 2^17, four 2^16: an entry has 16 bits.
         let shift = self.words as u32;
-        let mut products = [0; PLACES];
-        let parts = self.books.iter().zip(spelt.chunks_exact(self.words));
-        for ((book, part), table) in parts.zip(tables.chunks_exact_mut(ENTRY * PLACES)) {
-            book.products(point_of(part), &mut products);
-            for (entry, product) in table.as_chunks_mut::<ENTRY>().0.iter_mut().zip(products) {
-                *entry = (((product + (1 << (shift - 1))) >> shift) as i16).to_ne_bytes();
-            }
-        }
+        closest::tabulate(&self.books, spelt, shift, tables);
         unit * (1 << shift) as f32
     }
 

@@ -49,16 +49,17 @@ pub(super) fn trained(coding: impl Into<Coding>, metric: Metric, rows: &[Vec<u8>
 fn width_of(codec: &Codec) -> Width {
     match codec.coding() {
         Coding::Rounded(width) => width,
-        Coding::Product => panic!("product codes have no width"),
+        Coding::Product | Coding::Signs => panic!("such codes have no width"),
     }
 }
 
 /// Every kind of codes, and by what part of the distances' spread its estimates are off at most.
-const CODINGS: [(Coding, f32); 4] = [
+const CODINGS: [(Coding, f32); 5] = [
     (Coding::Rounded(Width::Four), 0.06),
     (Coding::Rounded(Width::Two), 0.14),
     (Coding::Rounded(Width::One), 0.3),
     (Coding::Product, 0.2),
+    (Coding::Signs, 0.6),
 ];
 
 impl Codec {
@@ -120,6 +121,12 @@ pub(super) fn estimate(codec: &Codec, query: &Query, code: &[u8]) -> f32 {
             let entry =
                 |(part, &code): (usize, &u8)| i32::from(i16::from_ne_bytes(entries[256 * part + usize::from(code)]));
             code[..codec.stride() - FACTORS].iter().enumerate().map(entry).sum()
+        }
+        Coding::Signs => {
+            let signs = code[..codec.stride() - FACTORS].iter().zip(query.weights.bytes());
+            let differ = signs.map(|(a, b)| (a ^ b).count_ones()).sum::<u32>();
+            let angle = std::f64::consts::PI * f64::from(differ) / codec.dimensions as f64;
+            (angle.cos() * 32_768.0).round() as i32
         }
     };
     let (own, factor) = factors_of(codec, code);

@@ -3,6 +3,7 @@
 use super::coding::{Coding, Rule};
 use super::kmeans::Watch;
 use super::product::Product;
+use super::signs::Angles;
 use super::subspace::{self, Matrix, dot, transposed_product};
 use super::{Codec, Wide, Width, Workspace, largest};
 use crate::distance::{Element, Metric};
@@ -83,6 +84,7 @@ pub(crate) fn train(
     match coding.into() {
         Coding::Rounded(width) => learn(sample, (Centre::Mean, width, ENOUGH), seed, threads, pool),
         Coding::Product => learn_product(sample, seed, (threads, pool), watch),
+        Coding::Signs => learn_signs(sample),
     }
 }
 
@@ -137,6 +139,17 @@ fn learn_product(
     let Some(product) = learnt else { return Ok(None) };
     codec.rule = Rule::Product(Box::new(product));
     Ok(Some(codec))
+}
+
+/// Signs need no more than a mean.
+fn learn_signs(sample: &Sample<'_>) -> Result<Option<Codec>> {
+    let (rows, mean) = centred(sample, Centre::Mean)?;
+    // As for the others: neither alike all, nor too large for single precision.
+    let total = (0..rows.rows()).map(|i| dot(rows.row(i), rows.row(i))).sum::<f32>();
+    let lines = Coding::Signs.possible_lines(sample.dimensions).1;
+    let varies = largest(&rows.data) > 0.0 && total.is_finite() && mean.iter().all(|value| value.is_finite());
+    let rule = Rule::Signs(Angles::new(sample.dimensions, lines));
+    Ok(varies.then(|| Codec { rule, lines, ..Codec::plain(sample.metric, mean) }))
 }
 
 /// A sample as floats around a centre, and the centre.

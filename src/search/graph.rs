@@ -21,7 +21,7 @@ const WIDER: usize = 8;
 /// A walk by codes keeps this many times k candidates, if it can do so with k more than it expands.
 const SPARE: usize = 4;
 
-/// Spreads of the errors of estimates by which a candidate must be too far: by codes of 4 bits or a rounded query, of 2 bits or product codes, of 1 bit. The candidates
+/// Spreads of the errors of estimates by which a candidate must be too far: by codes of 4 bits or a rounded query, of 2 bits or product codes, of 1 bit or signs. The candidates
 /// that look best are those whose errors are on the low side, the more so the larger errors are; so what is learnt from them judges later ones too
 /// sternly. With 2 spreads for all, recall ends at 0.991 and 0.973 on packages with codes of 2 bits and 1 bit; so it is 0.997 and 0.998.
 const FINE_SPREADS: f32 = 2.0;
@@ -29,7 +29,7 @@ fn spreads_of(coding: Coding) -> f32 {
     match coding {
         Coding::Rounded(Width::Four) => FINE_SPREADS,
         Coding::Rounded(Width::Two) | Coding::Product => 3.0,
-        Coding::Rounded(Width::One) => 4.0,
+        Coding::Rounded(Width::One) | Coding::Signs => 4.0,
     }
 }
 

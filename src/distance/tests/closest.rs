@@ -61,18 +61,34 @@ fn the_first_of_the_nearest_is_found() {
 }
 
 #[test]
-fn products_are_sums_of_products() {
+fn parts_are_chosen_and_tabulated_each_by_its_book() {
     let mut state = 9;
-    for (count, words) in [(2, 1), (100, 2), (256, 5), (256, 32)] {
+    for (count, words, shift) in [(2, 1, 0), (100, 2, 2), (256, 1, 1), (256, 2, 2)] {
         for extreme in [false, true] {
-            let all: Vec<Short> = (0..count).map(|_| Short::random(words, extreme, &mut state)).collect();
-            let one = Short::random(words, extreme, &mut state);
-            let product = |other: &Short| one.bytes().zip(other.bytes()).map(|(a, b)| (a * b) as i32).sum::<i32>();
-            let wanted: Vec<i32> = all.iter().map(product).collect();
+            let all: Vec<Vec<Short>> =
+                (0..5).map(|_| (0..count).map(|_| Short::random(words, extreme, &mut state)).collect()).collect();
+            let point: Vec<Short> = (0..5).map(|_| Short::random(words, extreme, &mut state)).collect();
+            let spelt: Vec<u32> = point.iter().flat_map(|part| part.words.iter().copied()).collect();
+            let nearest = |(part, all): (&Short, &Vec<Short>)| {
+                all.iter().zip(0..).map(|(other, i)| (part.distance(other), i)).min().unwrap().1
+            };
+            let chosen: Vec<u8> = point.iter().zip(&all).map(nearest).collect();
+            let half = 1 << shift >> 1;
+            let product = |a: &Short, b: &Short| a.bytes().zip(b.bytes()).map(|(a, b)| a * b).sum::<i64>();
             for &level in available() {
-                let mut found = vec![0; MOST];
-                Book::new(level, all.iter().map(Short::point)).products(one.point(), &mut found);
-                assert_eq!(found[..count], wanted, "{level:?} {count} {words} {extreme}");
+                let books: Vec<Book> = all.iter().map(|all| Book::new(level, all.iter().map(Short::point))).collect();
+                let (mut found, mut tables) = (vec![0; 5], vec![0; 5 * 512]);
+                choose(&books, &spelt, &mut found);
+                assert_eq!(found, chosen, "{level:?} {count} {words} {extreme}");
+                tabulate(&books, &spelt, shift, &mut tables);
+                let entries = tables.as_chunks::<2>().0;
+                for (part, all) in all.iter().enumerate() {
+                    for (i, other) in all.iter().enumerate() {
+                        let wanted = ((product(&point[part], other) + half) >> shift) as i16;
+                        let entry = i16::from_ne_bytes(entries[256 * part + i]);
+                        assert_eq!(entry, wanted, "{level:?} {count} {words} {extreme}");
+                    }
+                }
             }
         }
     }
