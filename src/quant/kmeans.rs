@@ -286,7 +286,7 @@ fn random_below(below: u64, seed: u64, i: u64) -> u64 {
 }
 
 /// `wanted` of `count` numbers, one out of each of so many equal parts; all different where there are so many.
-fn evenly(count: usize, wanted: usize, seed: u64) -> Vec<usize> {
+pub(super) fn evenly(count: usize, wanted: usize, seed: u64) -> Vec<usize> {
     let end = |i: usize| (i as u64 * count as u64 / wanted as u64) as usize;
     (0..wanted)
         .map(|i| {
@@ -322,7 +322,3 @@ fn spread(points: Points<'_>, plan: &Plan, level: Level) -> Vec<usize> {
     }
     seeds
 }
-
-#[cfg(test)]
-#[path = "kmeans_tests.rs"]
-mod tests;

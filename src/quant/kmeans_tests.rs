@@ -1,9 +1,12 @@
 //! Does clustering do what plain arithmetic does, wherever the points lie and however many threads there are?
 
-use super::super::measured::cluster_rows;
-use super::super::rounded::Rounded;
-use super::super::tests::Numbers;
-use super::*;
+use super::kmeans::{Clusters, Plan, Seeding, cluster, evenly};
+use super::measured::cluster_rows;
+use super::rounded::{Points, Rounded};
+use super::tests::Numbers;
+use super::whole;
+use crate::util::error::Status;
+use crate::util::pool::Pool;
 
 fn plan(clusters: usize, (partial, whole): (usize, usize)) -> Plan {
     Plan { clusters, seeding: Seeding::Sampled, partial, whole, seed: 5 }

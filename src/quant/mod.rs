@@ -25,6 +25,8 @@ mod bound_tests;
 mod codes;
 mod coding;
 mod kmeans;
+#[cfg(test)]
+mod kmeans_tests;
 #[cfg(any(test, feature = "test-hooks"))]
 mod measured;
 mod product;

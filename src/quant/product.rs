@@ -56,7 +56,7 @@ pub(super) fn memory(directions: usize, lines: usize) -> usize {
 }
 
 /// What product codes have learnt.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Product {
     /// For each direction, which byte of a spelt projection is its: part by part.
     stands: Vec<u16>,

@@ -119,9 +119,8 @@ fn learn_product(
         return Ok(None);
     };
     let Principal { lines, directions, weights } = found;
-    // The rule of the codec that projects here is not used.
-    let projecting = Rule::Rounded(Width::Four);
-    let mut codec = Codec::around(sample.metric, (projecting, lines), mean, &directions);
+    // Places are learnt from what this codec projects.
+    let mut codec = Codec::around(sample.metric, (Rule::Product(Box::default()), lines), mean, &directions);
     if !(codec.unit.is_normal() && dot(&directions.data, &directions.data).is_finite()) {
         return Ok(None);
     }
