@@ -195,11 +195,13 @@ mod tests {
             (Metric::Hamming, B1, 256),
         ];
         let quantizers =
-            [Quantizer::Auto, Quantizer::None, Quantizer::Projected2, Quantizer::Projected1, Quantizer::Bytes];
+            [Quantizer::Auto, Quantizer::None, Quantizer::Projected2, Quantizer::Projected1, Quantizer::Bytes]
+                .into_iter()
+                .chain([Quantizer::Product, Quantizer::Signs]);
         for (metric, element, dimensions) in shapes {
             for (kind, m, quantizer) in [(Kind::Flat, 0, Quantizer::Auto), (Kind::Auto, 0, Quantizer::Auto)]
                 .into_iter()
-                .chain(quantizers.map(|quantizer| (Kind::Graph, 0, quantizer)))
+                .chain(quantizers.clone().map(|quantizer| (Kind::Graph, 0, quantizer)))
                 .chain([(Kind::Graph, 5, Quantizer::None)])
             {
                 let options = Options { dimensions, metric, element, kind, m, quantizer, ..Options::default() };
