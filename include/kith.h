@@ -342,6 +342,21 @@ enum {
      * dimensions whose variance is spread over most of them.
      */
     KITH_QUANTIZER_PROJECTED1 = 7,
+    /**
+     * As KITH_QUANTIZER_PROJECTED4, but with product codes (OPQ): the leading directions, at most 448, 960, 1,472, 1,984 or 4,032, are divided into 56,
+     * 120, 184, 248 or 504 groups that have about as much to tell, and a code has a byte for each: which of 256 places, learnt by k-means, is nearest.
+     * A search makes tables of its query and all places, and adds up an entry for each byte. Holds more of a vector in 64 bytes than codes of 1 or 2 bits do
+     * where the variance is spread over many directions, for more time per vector that is looked at. Learnt from 16,384 vectors where there are so many, from 4,096 on at
+     * the earliest; that takes about a second of one core.
+     */
+    KITH_QUANTIZER_PRODUCT = 8,
+    /**
+     * As KITH_QUANTIZER_PROJECTED4, but a code holds the sign of each component, less the mean, and the vector's length: 64 bytes up to 448 dimensions, 128, 192, 256
+     * and 512 up to 960, 1,472, 1,984 and 4,032. Of a query, too, only the signs count: their number of differences (the Hamming distance) tells the angle. Nothing is
+     * projected, so that codes are made fastest; estimates are the roughest, so that a search ranks many candidates. For vectors whose variance is spread
+     * over all of many dimensions.
+     */
+    KITH_QUANTIZER_SIGNS = 9,
 };
 
 /**
@@ -797,7 +812,7 @@ KITH_API kith_status kith_create(const kith_options *options,
  * - options: as for kith_create(). `capacity` and `memory_limit` do not matter
  * - count: vectors that it is to hold
  * - result: `size` must be set; receives the least and the most, 2 % less or more from a megabyte on. They are near each other where the length of codes follows from the
- *   dimensions (no codes, KITH_QUANTIZER_BYTES, or up to 112 dimensions; _PROJECTED2: 224, _PROJECTED1: 448) and the arrays are many times as large as a
+ *   dimensions (no codes, KITH_QUANTIZER_BYTES, or up to 112 dimensions; _PROJECTED2: 224, _PROJECTED1 and _PRODUCT: 448; _SIGNS always) and the arrays are many times as large as a
  *   huge page of the system, of which each may hold a part that is not used: 2 % apart at a million vectors, up to a half at 10,000
  *
  * Vectors that turn out to be whole numbers, and are held as bytes (see KITH_QUANTIZER_AUTO), take less than either. Not counted is what searches and insertions keep for the
@@ -1154,7 +1169,7 @@ KITH_API kith_status kith_optimize(kith_index *index,
                                    const kith_build_options *options);
 
 /**
- * Gives a graph codes of another kind, or none, while it is used: KITH_QUANTIZER_AUTO, _NONE, _PROJECTED4, _PROJECTED2 or _PROJECTED1. What is
+ * Gives a graph codes of another kind, or none, while it is used: KITH_QUANTIZER_AUTO, _NONE, _PROJECTED4, _PROJECTED2, _PROJECTED1, _PRODUCT or _SIGNS. What is
  * inserted later gets such, too; files are then as if the index had been made so.
  *
  * - index: the index

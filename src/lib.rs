@@ -26,4 +26,7 @@ pub use distance::Custom;
 pub use graph::Audit;
 pub use index::config::{BuildOptions, Counters, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
 pub use index::{Check, Format, Health, Index, LogInfo, LogOptions, Observer, Opaque, Query, Read, Rows, SyncPolicy};
+#[cfg(any(test, feature = "test-hooks"))]
+#[doc(hidden)]
+pub use quant::{ProductCodec, cluster_rows};
 pub use util::error::{Error, Result, Status};

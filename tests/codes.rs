@@ -54,7 +54,14 @@ fn recall_with_codes_is_that_of_plain_vectors_and_distances_are_exact() {
         let truths: Vec<Vec<u64>> =
             queries.iter().map(|query| truth(metric, &all, &bytes(std::slice::from_ref(query)))).collect();
         let mut recalls = Vec::new();
-        for quantizer in [Quantizer::None, Quantizer::Auto, Quantizer::Projected2, Quantizer::Projected1] {
+        for quantizer in [
+            Quantizer::None,
+            Quantizer::Auto,
+            Quantizer::Projected2,
+            Quantizer::Projected1,
+            Quantizer::Product,
+            Quantizer::Signs,
+        ] {
             let index = filled(&options(metric, dimensions as u32, quantizer), &base);
             let coded = if quantizer == Quantizer::Auto { Quantizer::Projected4 } else { quantizer };
             assert_eq!(index.describe().quantizer, coded);
@@ -77,6 +84,8 @@ fn recall_with_codes_is_that_of_plain_vectors_and_distances_are_exact() {
         }
         assert!(recalls[1] > recalls[0] - 0.015 && recalls[1] > 0.9, "{metric:?}: plain and by codes {recalls:?}");
         assert!(recalls[2] > recalls[0] - 0.04 && recalls[3] > 0.8, "{metric:?}: of 2 bits and 1 bit {recalls:?}");
+        assert!(recalls[4] > recalls[0] - 0.04 && recalls[4] > 0.86, "{metric:?}: product codes {recalls:?}");
+        assert!(recalls[5] > 0.7, "{metric:?}: signs {recalls:?}");
     }
 }
 
@@ -228,8 +237,13 @@ fn a_save_keeps<A: PartialEq + std::fmt::Debug>(
 #[test]
 fn codes_of_few_bits_are_saved_and_shared() {
     let dimensions = 300;
-    let base = vectors(8, 1500, dimensions, 100);
-    for quantizer in [Quantizer::Projected2, Quantizer::Projected1] {
+    for (quantizer, format, count) in [
+        (Quantizer::Projected2, 7, 1500),
+        (Quantizer::Projected1, 7, 1500),
+        (Quantizer::Product, 9, 4200),
+        (Quantizer::Signs, 9, 1500),
+    ] {
+        let base = vectors(8, count, dimensions, 100);
         let mut wanted = options(Metric::Cosine, dimensions as u32, quantizer);
         let index = filled(&wanted, &base);
         // More directions than a line of four bits holds.
@@ -239,7 +253,7 @@ fn codes_of_few_bits_are_saved_and_shared() {
         };
         let before = near(&index);
         assert!(before.iter().all(|hits| hits[0].1.abs() < 1e-6), "every vector finds itself");
-        a_save_keeps(&index, (7, quantizer), dimensions, near, &before);
+        a_save_keeps(&index, (format, quantizer), dimensions, near, &before);
 
         // One bit by one, by what another index learnt; and nobody else takes that.
         let codec = index.export_codec().unwrap();
@@ -255,9 +269,9 @@ fn codes_of_few_bits_are_saved_and_shared() {
         assert_eq!(refused.status(), kith::Status::Argument);
 
         // A fixed capacity is told in the same format.
-        let fixed = Options { capacity: 2000, fixed_capacity: true, quantizer, ..options(Metric::L2, 300, quantizer) };
+        let fixed = Options { capacity: 5000, fixed_capacity: true, quantizer, ..options(Metric::L2, 300, quantizer) };
         let index = filled(&fixed, &base);
-        a_save_keeps(&index, (7, quantizer), dimensions, near, &near(&index));
+        a_save_keeps(&index, (format, quantizer), dimensions, near, &near(&index));
     }
 }
 
@@ -299,7 +313,9 @@ fn a_batch_that_is_cancelled_leaves_no_codes() {
 #[test]
 fn codes_that_cannot_be_are_refused_when_the_index_is_made() {
     let refused = |options: &Options| Index::create(options).unwrap_err().status() == kith::Status::Unsupported;
-    for quantizer in [Quantizer::Projected4, Quantizer::Projected2, Quantizer::Projected1] {
+    for quantizer in
+        [Quantizer::Projected4, Quantizer::Projected2, Quantizer::Projected1, Quantizer::Product, Quantizer::Signs]
+    {
         assert!(refused(&options(Metric::L1, 64, quantizer)) && refused(&options(Metric::L2, 5000, quantizer)));
         assert!(refused(&Options { kind: Kind::Flat, ..options(Metric::L1, 64, quantizer) }));
     }

@@ -28,7 +28,7 @@ struct Fixture {
     nearest: [u64; 4],
 }
 
-const FIXTURES: [Fixture; 12] = [
+const FIXTURES: [Fixture; 13] = [
     Fixture {
         name: "format1-f32-cosine",
         format: 1,
@@ -204,6 +204,21 @@ const FIXTURES: [Fixture; 12] = [
         capacity: None,
         nearest: [17, 69, 43, 147],
     },
+    // Product codes, learnt from more vectors than are there.
+    Fixture {
+        name: "format9-u8-l2-product",
+        format: 9,
+        kind: Kind::Graph,
+        m: 4,
+        element: Element::U8,
+        metric: Metric::L2,
+        dimensions: 20,
+        vectors: 300,
+        quantizer: Quantizer::Product,
+        held: Element::U8,
+        capacity: None,
+        nearest: [17, 69, 43, 147],
+    },
 ];
 
 impl Fixture {
@@ -267,6 +282,10 @@ impl Fixture {
             ..Options::default()
         })
         .unwrap();
+        if self.quantizer == Quantizer::Product {
+            let vectors: Vec<u8> = (0..4096).flat_map(|i| self.vector(i)).collect();
+            index.train(Rows::packed(&vectors, index.vector_bytes()), &BuildOptions::default()).unwrap();
+        }
         if self.held == self.element || self.is_reduced() {
             (0..self.vectors).for_each(|i| index.insert(Self::key(i), &self.vector(i)).unwrap());
         } else {

@@ -28,6 +28,8 @@ NAMES = {
     5: "`LEADING8_FINE`",
     6: "`PROJECTED2`",
     7: "`PROJECTED1`",
+    8: "`PRODUCT`",
+    9: "`SIGNS`",
 }
 EFS = [10, 14, 20, 28, 40, 56, 80, 112, 160, 256]
 RECALLS = [0.90, 0.95, 0.99]

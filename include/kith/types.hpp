@@ -65,7 +65,9 @@ enum class quantizer : std::uint32_t {
     leading8 = KITH_QUANTIZER_LEADING8,
     leading8_fine = KITH_QUANTIZER_LEADING8_FINE,
     projected2 = KITH_QUANTIZER_PROJECTED2,
-    projected1 = KITH_QUANTIZER_PROJECTED1
+    projected1 = KITH_QUANTIZER_PROJECTED1,
+    product = KITH_QUANTIZER_PRODUCT,
+    signs = KITH_QUANTIZER_SIGNS
 };
 enum class sync : std::uint32_t { commit = KITH_SYNC_COMMIT, interval = KITH_SYNC_INTERVAL, never = KITH_SYNC_NEVER };
 enum class format : std::uint32_t {

@@ -47,6 +47,38 @@ pub enum Quarters {}
 #[derive(Debug)]
 pub enum Singles {}
 
+/// Eight signs a byte, beside signs: how many differ. Here what is no code counts, too.
+#[derive(Debug)]
+pub enum Signs {}
+
+impl Packing for Signs {
+    const WEIGHTS: usize = 1;
+    type Query<S: Simd> = S::B;
+    type Sums<S: Simd> = S::I;
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, query: *const u8) -> S::B {
+        // SAFETY: the caller's promise.
+        unsafe { s.load_bytes(query) }
+    }
+    #[inline(always)]
+    fn zero<S: Simd>(s: S) -> S::I {
+        s.zero_i()
+    }
+    #[inline(always)]
+    fn add<S: Simd>(s: S, sums: S::I, codes: S::B, query: S::B) -> S::I {
+        s.count_xor(sums, codes, query)
+    }
+    #[inline(always)]
+    fn total<S: Simd>(s: S, sums: S::I) -> i32 {
+        s.sum_i(sums).cast_signed()
+    }
+    #[inline(always)]
+    fn total4<S: Simd>(s: S, sums: [S::I; 4]) -> [i32; 4] {
+        signed(s.sum4_i(sums))
+    }
+}
+
 impl Packing for Nibbles {
     const WEIGHTS: usize = 2;
     type Query<S: Simd> = [S::B; 2];
@@ -215,6 +247,37 @@ pub unsafe fn product4<S: Simd, P: Packing>(s: S, query: *const u8, rows: [*cons
     P::total4(s, unsafe { sums::<S, P, 4>(s, query, rows, lines) })
 }
 
+/// Entries of a table of [`looked_up`], one for each byte that a code can be.
+const ENTRIES: usize = 256;
+
+/// Sums of entries of tables of 16 bits: byte `b` of a row picks one of the 256 of table `b`.
+///
+/// The same code on every level: a load for each entry. Instructions that gather load one after the other just as well, and need their indexes widened before.
+///
+/// # Safety
+/// - `bytes` is a multiple of 8; each row has so many readable bytes, and `tables` as many tables.
+/// - For speed only: inlined under [`super::run_on()`].
+#[inline(always)]
+pub unsafe fn looked_up<const R: usize>(tables: *const u8, rows: [*const u8; R], bytes: usize) -> [i32; R] {
+    debug_assert!(bytes.is_multiple_of(8));
+    let mut sums = [0_i32; R];
+    let mut at = 0;
+    while at < bytes {
+        for r in 0..R {
+            // SAFETY: the row has eight bytes from here on.
+            let codes = u64::from_le(unsafe { rows[r].add(at).cast::<u64>().read_unaligned() });
+            for b in 0..8 {
+                let code = (codes >> (8 * b)) as usize & (ENTRIES - 1);
+                // SAFETY: a table for each byte of a row, and an entry for each value of a byte.
+                let entry = unsafe { tables.cast::<i16>().add((at + b) * ENTRIES + code).read_unaligned() };
+                sums[r] += i32::from(entry);
+            }
+        }
+        at += 8;
+    }
+    sums
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{LevelJob, run_on};
@@ -291,10 +354,78 @@ mod tests {
         }
     }
 
+    struct LookedUp<'a> {
+        tables: &'a [u8],
+        rows: [&'a [u8]; 4],
+    }
+
+    impl LevelJob for LookedUp<'_> {
+        type Output = [i32; 5];
+        #[inline(always)]
+        fn run<S: Simd>(self, _s: S) -> [i32; 5] {
+            let (rows, bytes) = (self.rows.map(<[u8]>::as_ptr), self.rows[0].len());
+            // SAFETY: the test makes rows of one length, a multiple of 8, and a table for each byte.
+            let (four, [one]) = unsafe {
+                (looked_up(self.tables.as_ptr(), rows, bytes), looked_up(self.tables.as_ptr(), [rows[2]], bytes))
+            };
+            [four[0], four[1], four[2], four[3], one]
+        }
+    }
+
+    #[test]
+    fn every_level_gives_the_sum_of_entries() {
+        let mut state = 5_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        for bytes in [8, 56, 120, 504] {
+            let tables: Vec<u8> = (0..512 * bytes).map(|_| next()).collect();
+            let rows: Vec<Vec<u8>> = (0..4).map(|_| (0..bytes).map(|_| next()).collect()).collect();
+            let entry = |b: usize, code: u8| {
+                let at = 2 * (256 * b + usize::from(code));
+                i32::from(i16::from_ne_bytes([tables[at], tables[at + 1]]))
+            };
+            let wanted: Vec<i32> =
+                rows.iter().map(|row| row.iter().enumerate().map(|(b, &code)| entry(b, code)).sum()).collect();
+            for &level in available() {
+                let job = LookedUp { tables: &tables, rows: [&rows[0], &rows[1], &rows[2], &rows[3]] };
+                let found = run_on(level, job);
+                assert_eq!((&found[..4], found[4]), (&wanted[..], wanted[2]), "{level:?} {bytes}");
+            }
+        }
+    }
+
     #[test]
     fn every_level_gives_the_sum_of_products() {
         every_level_agrees::<Nibbles>(4, weight_of_bytes);
         every_level_agrees::<Quarters>(2, weight_of_bytes);
         every_level_agrees::<Singles>(1, weight_of_planes);
+    }
+
+    #[test]
+    fn every_level_counts_the_signs_that_differ() {
+        let mut state = 3_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        for lines in [1, 2, 3, 8, 33] {
+            let mut bytes = || -> Vec<u8> { (0..64 * lines).map(|_| next()).collect() };
+            let query = bytes();
+            let rows = [bytes(), query.clone(), query.iter().map(|byte| !byte).collect(), bytes()];
+            let wanted = |row: &[u8]| row.iter().zip(&query).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>() as i32;
+            for &level in available() {
+                let job = Products::<Signs> {
+                    query: &query,
+                    rows: [&rows[0], &rows[1], &rows[2], &rows[3]],
+                    packing: PhantomData,
+                };
+                let found = run_on(level, job);
+                for r in 0..4 {
+                    assert_eq!((found[r], found[4 + r]), (wanted(&rows[r]), wanted(&rows[r])), "{level:?} {lines} {r}");
+                }
+            }
+        }
     }
 }

@@ -7,8 +7,10 @@
 //! - [`kernels`]: plain function pointers where that is not worth it.
 //! - mixed.rs: kernels between queries of floats and rows of bytes.
 //! - [`product4()`] (codes.rs): a query times rows of codes of 4, 2 or 1 bits, inside a [`LevelJob`].
+//! - tile.rs: every vector of a small set with every one of another, in integers; closest.rs: the nearest of up to 256 small vectors.
 //! - vectors.rs: padding, checks, norms, the forms of inner product and cosine, [`exact`] for one pair.
 
+pub mod closest;
 mod codes;
 mod custom;
 mod kernel;
@@ -18,7 +20,7 @@ mod run;
 pub mod tile;
 mod vectors;
 
-pub use codes::{Nibbles, Packing, Quarters, Singles, product, product4};
+pub use codes::{Nibbles, Packing, Quarters, Signs, Singles, looked_up, product, product4};
 pub use custom::Custom;
 pub use kernel::*;
 pub use mixed::*;

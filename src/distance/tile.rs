@@ -12,7 +12,7 @@ use super::run::{LevelJob, run_on};
 use crate::simd::{Level, Words};
 
 /// Vectors side by side in a line.
-const GROUP: usize = 16;
+pub(super) const GROUP: usize = 16;
 /// A side's columns are a multiple of this.
 const COLUMNS: usize = 32;
 /// No distance: behind the last vector, and of a vector from itself where that is left out.
@@ -70,15 +70,15 @@ impl<'a> Point<'a> {
 /// One word of the vectors of a group.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-struct Line([u32; GROUP]);
+pub(super) struct Line([u32; GROUP]);
 
 /// A set of codes packed for a level; reused from set to set.
 #[derive(Debug, Default)]
 pub struct Side {
-    lines: Vec<Line>,
-    words: usize,
+    pub(super) lines: Vec<Line>,
+    pub(super) words: usize,
     count: usize,
-    norms: Vec<u32>,
+    pub(super) norms: Vec<u32>,
     lifts: Vec<u32>,
 }
 

@@ -87,7 +87,7 @@ pub unsafe extern "C" fn kith_optimize(index: *mut kith_index, options: *const k
     unsafe { change("kith_optimize", index, |index| with_build_options(options, |options| index.optimize(options))) }
 }
 
-/// Gives a graph codes of another kind, or none, while it is used: KITH_QUANTIZER_AUTO, _NONE, _PROJECTED4, _PROJECTED2 or _PROJECTED1. What is
+/// Gives a graph codes of another kind, or none, while it is used: KITH_QUANTIZER_AUTO, _NONE, _PROJECTED4, _PROJECTED2, _PROJECTED1, _PRODUCT or _SIGNS. What is
 /// inserted later gets such, too; files are then as if the index had been made so.
 ///
 /// - index: the index

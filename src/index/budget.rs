@@ -213,7 +213,7 @@ impl Index {
     /// Memory while learning: the sample, and products of its dimensions.
     fn sampling(&self) -> usize {
         let dimensions = (self.config.dimensions as usize).min(quant::MOST_DIMENSIONS);
-        8 * quant::Sample::size(dimensions) * dimensions + 16 * dimensions * dimensions
+        8 * quant::Sample::size(dimensions, self.quantizer().coding()) * dimensions + 16 * dimensions * dimensions
     }
 
     /// Memory for building the graph of what is there and so many more as a whole.

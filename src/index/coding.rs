@@ -19,6 +19,8 @@ use std::sync::{Arc, Weak};
 /// Slots from which on an index has codes: by the library's choice, and where they were asked for.
 const BY_CHOICE: u32 = 2048;
 pub(super) const ON_DEMAND: u32 = 256;
+/// Product codes have 256 places for each part to learn.
+const FOR_PLACES: u32 = 4096;
 /// Slots that a thread codes at a time.
 const PIECE: usize = 256;
 
@@ -30,7 +32,11 @@ pub(super) enum Coded {
 
 /// Slots from which on an index has codes.
 pub(super) fn codes_from(quantizer: Quantizer) -> u32 {
-    if matches!(quantizer, Quantizer::Auto | Quantizer::None) { BY_CHOICE } else { ON_DEMAND }
+    match quantizer {
+        Quantizer::Auto | Quantizer::None => BY_CHOICE,
+        Quantizer::Product => FOR_PLACES,
+        _ => ON_DEMAND,
+    }
 }
 
 impl Core {
@@ -144,12 +150,12 @@ impl Index {
             core.codes_from.store(u32::MAX, Ordering::Relaxed);
             return Ok(Coded::BeforeOrNot);
         }
-        let wanted = Sample::size(dimensions) as u64;
+        let Some(coding) = self.quantizer().coding() else { return Ok(Coded::BeforeOrNot) };
+        let wanted = Sample::size(dimensions, Some(coding)) as u64;
         let step = (u64::from(slots) / wanted).max(1);
         let vectors = (0..wanted.min(u64::from(slots))).map(|i| store.vector_slice((i * step) as u32)).collect();
         let sample = Sample { metric, element, dimensions, vectors };
-        let Some(width) = self.quantizer().width() else { return Ok(Coded::BeforeOrNot) };
-        let Some(codec) = quant::train(width, &sample, self.config.seed, hands)? else {
+        let Some(codec) = quant::train(coding, &sample, self.config.seed, hands)? else {
             // Asked again when there is twice as much to learn from.
             core.codes_from.store(slots.saturating_mul(2), Ordering::Relaxed);
             return Ok(Coded::BeforeOrNot);

@@ -1,7 +1,7 @@
 //! What may a caller choose, and which choices are valid together? Options in, a checked `Config` out.
 
 use crate::distance::{Custom, Element, Metric};
-use crate::quant::{self, Reduction, Width};
+use crate::quant::{self, Coding, Reduction, Width};
 use crate::store::Removal;
 use crate::util::error::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,35 +58,49 @@ pub enum Quantizer {
     Projected2 = 6,
     /// As `Projected4`, with 1 bit for each direction, and four times as many directions in the same memory.
     Projected1 = 7,
+    /// As `Projected4`, with a byte for each of several groups of directions (product quantisation).
+    Product = 8,
+    /// As `Projected4`, with the sign of each component, and queries alike (Hamming).
+    Signs = 9,
 }
 
 impl Quantizer {
     /// How vectors are reduced, if they are.
     pub(crate) fn reduction(self) -> Option<Reduction> {
         match self {
-            Self::Auto | Self::None | Self::Projected4 | Self::Projected2 | Self::Projected1 => None,
+            Self::Auto
+            | Self::None
+            | Self::Projected4
+            | Self::Projected2
+            | Self::Projected1
+            | Self::Product
+            | Self::Signs => None,
             Self::Bytes => Some(Reduction::Every),
             Self::Leading8 => Some(Reduction::Leading),
             Self::Leading8Fine => Some(Reduction::Fine),
         }
     }
 
-    /// The width of the codes that walks go by, where there are such.
-    pub(crate) fn width(self) -> Option<Width> {
+    /// The kind of the codes that walks go by, where there are such.
+    pub(crate) fn coding(self) -> Option<Coding> {
         match self {
-            Self::Auto | Self::Projected4 => Some(Width::Four),
-            Self::Projected2 => Some(Width::Two),
-            Self::Projected1 => Some(Width::One),
+            Self::Auto | Self::Projected4 => Some(Width::Four.into()),
+            Self::Projected2 => Some(Width::Two.into()),
+            Self::Projected1 => Some(Width::One.into()),
+            Self::Product => Some(Coding::Product),
+            Self::Signs => Some(Coding::Signs),
             Self::None | Self::Bytes | Self::Leading8 | Self::Leading8Fine => None,
         }
     }
 
-    /// What codes of this width are called.
-    pub(crate) fn of_width(width: Width) -> Self {
-        match width {
-            Width::Four => Self::Projected4,
-            Width::Two => Self::Projected2,
-            Width::One => Self::Projected1,
+    /// What codes of this kind are called.
+    pub(crate) fn of_coding(coding: Coding) -> Self {
+        match coding {
+            Coding::Rounded(Width::Four) => Self::Projected4,
+            Coding::Rounded(Width::Two) => Self::Projected2,
+            Coding::Rounded(Width::One) => Self::Projected1,
+            Coding::Product => Self::Product,
+            Coding::Signs => Self::Signs,
         }
     }
 }
@@ -115,9 +129,11 @@ impl TryFrom<u32> for Quantizer {
             5 => Ok(Self::Leading8Fine),
             6 => Ok(Self::Projected2),
             7 => Ok(Self::Projected1),
+            8 => Ok(Self::Product),
+            9 => Ok(Self::Signs),
             _ => Err(Error::unsupported(format!(
                 "quantizer is {value}, known are 0 (auto), 1 (none), 2, 6 and 7 (projected, 4, 2 and 1 bits), 3 (bytes), 4 \
-                 and 5 (leading, 8 bits)"
+                 and 5 (leading, 8 bits), 8 (product), 9 (signs)"
             ))),
         }
     }
@@ -313,10 +329,12 @@ pub(crate) fn check_quantizer(
     (metric, element, dimensions): (Metric, Element, u32),
     asked: Quantizer,
 ) -> Result<Quantizer> {
-    let has_codes = matches!(asked, Quantizer::Projected4 | Quantizer::Projected2 | Quantizer::Projected1);
-    if has_codes && !quant::is_possible(metric, dimensions as usize) {
+    let has_codes = asked != Quantizer::Auto && asked.coding().is_some();
+    let held = asked.coding().is_none_or(|coding| coding.holds(dimensions as usize));
+    if has_codes && !(held && quant::is_possible(metric, dimensions as usize)) {
         return Err(Error::unsupported(format!(
-            "quantizer is {} (projected) with metric {} and dimensions {dimensions}: it needs L2, inner product or cosine and at most {} dimensions",
+            "quantizer is {} (codes) with metric {} and dimensions {dimensions}: it needs L2, inner product or cosine and at most {} dimensions, \
+             for 9 (signs) 4032",
             asked as u32,
             metric.name(),
             quant::MOST_DIMENSIONS

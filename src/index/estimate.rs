@@ -6,9 +6,9 @@
 
 use super::config::{Config, Kind, Options};
 use super::{Index, coding};
-use crate::distance::{Metric, padded_bytes};
+use crate::distance::Metric;
 use crate::graph;
-use crate::quant::{self, Reduction, Width};
+use crate::quant::{Coding, Reduction, Width};
 use crate::store::{KeyMap, MAX_SLOTS, padded};
 use crate::util::error::{Error, Result};
 use crate::util::memory::{LINE, Segments};
@@ -64,8 +64,8 @@ enum Learnt {
     Bytes,
     /// To hold a byte for each of the directions that fill between so many lines of codes, which are not there.
     Directions((usize, usize)),
-    /// Codes of this width, and of between so many lines.
-    Codes(Width, (usize, usize)),
+    /// Codes of this kind, and of between so many lines.
+    Codes(Coding, (usize, usize)),
 }
 
 impl Learnt {
@@ -73,13 +73,13 @@ impl Learnt {
         if count < u64::from(coding::codes_from(config.quantizer)) {
             return Self::Nothing;
         }
-        let lines = |width| quant::possible_lines(width, config.dimensions as usize);
-        match (config.quantizer.reduction(), config.quantizer.width()) {
+        let lines = |coding: Coding| coding.possible_lines(config.dimensions as usize);
+        match (config.quantizer.reduction(), config.quantizer.coding()) {
             (Some(Reduction::Every), _) => Self::Bytes,
-            (Some(Reduction::Leading | Reduction::Fine), _) => Self::Directions(lines(Width::Four)),
+            (Some(Reduction::Leading | Reduction::Fine), _) => Self::Directions(lines(Width::Four.into())),
             // A flat index that is to become a graph learns then.
-            (None, Some(width)) if config.graph_from.is_none_or(|from| count >= from) => {
-                Self::Codes(width, lines(width))
+            (None, Some(coding)) if config.graph_from.is_none_or(|from| count >= from) => {
+                Self::Codes(coding, lines(coding))
             }
             (None, _) => Self::Nothing,
         }
@@ -91,7 +91,6 @@ fn vectors(config: &Config, learnt: &Learnt, count: usize, estimate: &mut Estima
     let dimensions = config.dimensions as usize;
     let array = |stride: usize| Segments::planned(stride, count);
     let between = |(few, many): (usize, usize), bytes: &dyn Fn(usize) -> (usize, usize)| (bytes(few).0, bytes(many).1);
-    let codec = |width: Width, lines: usize| 4 * dimensions + width.directions(lines) * padded_bytes(dimensions);
     let same = |bytes: usize| (bytes, bytes);
     match *learnt {
         Learnt::Bytes => {
@@ -100,12 +99,12 @@ fn vectors(config: &Config, learnt: &Learnt, count: usize, estimate: &mut Estima
         }
         Learnt::Directions(lines) => {
             estimate.add(between(lines, &|lines| array(padded(2 * LINE * lines))));
-            estimate.add(between(lines, &|lines| same(codec(Width::Four, lines))));
+            estimate.add(between(lines, &|lines| same(Coding::from(Width::Four).codec_bytes(dimensions, lines))));
         }
-        Learnt::Codes(width, lines) => {
+        Learnt::Codes(coding, lines) => {
             estimate.add(array(padded(config.vector_bytes())));
             estimate.add(between(lines, &|lines| array(LINE * lines)));
-            estimate.add(between(lines, &|lines| same(codec(width, lines))));
+            estimate.add(between(lines, &|lines| same(coding.codec_bytes(dimensions, lines))));
         }
         Learnt::Nothing => estimate.add(array(padded(config.vector_bytes()))),
     }
@@ -194,11 +193,13 @@ mod tests {
             (Metric::Hamming, B1, 256),
         ];
         let quantizers =
-            [Quantizer::Auto, Quantizer::None, Quantizer::Projected2, Quantizer::Projected1, Quantizer::Bytes];
+            [Quantizer::Auto, Quantizer::None, Quantizer::Projected2, Quantizer::Projected1, Quantizer::Bytes]
+                .into_iter()
+                .chain([Quantizer::Product, Quantizer::Signs]);
         for (metric, element, dimensions) in shapes {
             for (kind, m, quantizer) in [(Kind::Flat, 0, Quantizer::Auto), (Kind::Auto, 0, Quantizer::Auto)]
                 .into_iter()
-                .chain(quantizers.map(|quantizer| (Kind::Graph, 0, quantizer)))
+                .chain(quantizers.clone().map(|quantizer| (Kind::Graph, 0, quantizer)))
                 .chain([(Kind::Graph, 5, Quantizer::None)])
             {
                 let options = Options { dimensions, metric, element, kind, m, quantizer, ..Options::default() };

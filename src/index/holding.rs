@@ -250,10 +250,10 @@ impl Index {
     ) -> Result<()> {
         let dimensions = self.config.dimensions as usize;
         let all = vectors.len();
-        let step = (all / Sample::size(dimensions)).max(1);
+        let step = (all / Sample::size(dimensions, None)).max(1);
         // What an insertion will refuse is nothing to learn from.
         let sound = |vector: &&[u8]| self.scoring.check("vector", vector).is_ok();
-        let vectors = vectors.step_by(step).take(Sample::size(dimensions)).filter(sound).collect();
+        let vectors = vectors.step_by(step).take(Sample::size(dimensions, None)).filter(sound).collect();
         let Config { metric, element, seed, .. } = self.config;
         let sample = Sample { metric, element, dimensions, vectors };
         match train_reducer(reduction, &sample, seed, hands)? {

@@ -6,7 +6,7 @@
 use super::config::{BuildOptions, Quantizer};
 use super::{Core, Index, Rows};
 use crate::distance::Metric;
-use crate::quant::{self, Codec, Codes, Reducer, Sample};
+use crate::quant::{self, Codec, Codes, Coding, Reducer, Sample};
 use crate::store::Held;
 use crate::util::error::{Error, Result, Status};
 use crossbeam_epoch::{Guard, Owned};
@@ -33,13 +33,18 @@ impl Index {
     /// fewer than 256, or all alike; `Cancelled` if the progress callback asked for it; `Memory`, `ReadOnly`, `Busy`, `Internal`.
     pub fn train(&self, vectors: Rows<'_>, options: &BuildOptions<'_>) -> Result<()> {
         self.check_learning()?;
-        let least = super::coding::ON_DEMAND as usize;
+        let quantizer = self.quantizer();
+        let least = match quantizer.coding() {
+            Some(Coding::Product) => super::coding::codes_from(quantizer) as usize,
+            _ => super::coding::ON_DEMAND as usize,
+        };
         if vectors.count() < least {
             return Err(Error::argument(format!("count is {}, at least {least} vectors are needed", vectors.count())));
         }
         let dimensions = self.config.dimensions as usize;
-        let step = (vectors.count() / Sample::size(dimensions)).max(1);
-        let taken: Vec<usize> = (0..vectors.count()).step_by(step).take(Sample::size(dimensions)).collect();
+        let size = Sample::size(dimensions, quantizer.coding());
+        let step = (vectors.count() / size).max(1);
+        let taken: Vec<usize> = (0..vectors.count()).step_by(step).take(size).collect();
         for &i in &taken {
             let checked = self.scoring.check("vector", vectors.row(i));
             checked.map_err(|error| Error::new(error.status(), format!("at position {i}: {}", error.text())))?;
@@ -50,11 +55,11 @@ impl Index {
             dimensions,
             vectors: taken.iter().map(|&i| vectors.row(i)).collect(),
         };
-        let (quantizer, seed) = (self.quantizer(), self.config.seed);
+        let seed = self.config.seed;
         let hands = self.hands(options, 0, taken.len());
-        let learnt = match (quantizer.reduction(), quantizer.width()) {
+        let learnt = match (quantizer.reduction(), quantizer.coding()) {
             (Some(reduction), _) => quant::train_reducer(reduction, &sample, seed, &hands)?.map(Learnt::Reducer),
-            (None, Some(width)) => quant::train(width, &sample, seed, &hands)?.map(Learnt::Codec),
+            (None, Some(coding)) => quant::train(coding, &sample, seed, &hands)?.map(Learnt::Codec),
             (None, None) => return Err(Error::internal("an index without codes was to learn some")),
         };
         self.know(learnt.ok_or_else(|| Error::argument("the vectors do not vary, or by too much"))?)
@@ -70,7 +75,7 @@ impl Index {
         let (quantizer, shape, payload) = match (core.view(&pin).reducer(), core.codes(&pin)) {
             (Some(reducer), _) => (self.config.quantizer, reducer.components(), reducer.to_blob()),
             (None, Some(codes)) => {
-                (Quantizer::of_width(codes.codec.width()), codes.codec.lines(), codes.codec.to_blob())
+                (Quantizer::of_coding(codes.codec.coding()), codes.codec.lines(), codes.codec.to_blob())
             }
             (None, None) => return Err(Error::new(Status::NotFound, "the index has learnt nothing yet")),
         };
@@ -136,12 +141,12 @@ impl Index {
             return Err(bad("its length"));
         }
         let dimensions = config.dimensions as usize;
-        match (quantizer.reduction(), quantizer.width()) {
+        match (quantizer.reduction(), quantizer.coding()) {
             (Some(reduction), _) => {
                 Reducer::from_blob(reduction, (metric, dimensions), shape, payload).map(Learnt::Reducer)
             }
-            (None, Some(width)) if quant::is_code(shape) => {
-                Codec::from_blob(metric, dimensions, (width, shape), payload).map(Learnt::Codec)
+            (None, Some(coding)) if quant::is_code(shape) => {
+                Codec::from_blob(metric, dimensions, (coding, shape), payload).map(Learnt::Codec)
             }
             _ => Err(bad("there are no codes of such a size")),
         }
@@ -164,7 +169,7 @@ impl Index {
             return Err(Error::new(Status::Exists, "the index holds vectors, or has learnt already"));
         }
         match learnt {
-            Learnt::Codec(codec) if self.quantizer().width() != Some(codec.width()) => {
+            Learnt::Codec(codec) if self.quantizer().coding() != Some(codec.coding()) => {
                 Err(Error::new(Status::Busy, "another call chose other codes for the index meanwhile"))
             }
             Learnt::Codec(codec) => {

@@ -133,7 +133,7 @@ impl Pieces<'_, '_> {
         let usual = (PIECE_BYTES / index.vector_bytes()).max(FEWEST);
         // What the index learns before it holds anything, it learns from the first piece.
         let learns = first == 0 && index.quantizer().reduction().is_some();
-        let least = if learns { Sample::size(index.config.dimensions as usize) } else { 0 };
+        let least = if learns { Sample::size(index.config.dimensions as usize, index.quantizer().coding()) } else { 0 };
         usual.max(least).min(count - first)
     }
 

@@ -525,7 +525,7 @@ impl Index {
             bytes: self.bytes(core, &pin),
             quantizer: match (view.reducer(), codes) {
                 (Some(_), _) => self.config.quantizer,
-                (None, Some(codes)) => Quantizer::of_width(codes.codec.width()),
+                (None, Some(codes)) => Quantizer::of_coding(codes.codec.coding()),
                 (None, None) => Quantizer::None,
             },
             held: scoring.element,

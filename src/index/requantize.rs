@@ -9,7 +9,7 @@
 use super::config::{BuildOptions, Config, Quantizer};
 use super::holding::View;
 use super::{Core, Index};
-use crate::quant::{self, Codes, Sample, Width, Workspace};
+use crate::quant::{self, Codes, Coding, Sample, Workspace};
 use crate::store::LIVE;
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::threads_or_cores;
@@ -83,15 +83,15 @@ impl Index {
             return Err(Error::new(Status::Busy, "the codes of the index are being changed by another call"));
         };
         let slots = core.store(&pin).slots();
-        let there = core.codes(&pin).map(|codes| codes.codec.width());
-        let wanted = asked.width().filter(|_| {
+        let there = core.codes(&pin).map(|codes| codes.codec.coding());
+        let wanted = asked.coding().filter(|_| {
             let worth = asked != Quantizer::Auto || self.is_worth_codes(core, &pin);
             // An index that is flat still gets its codes when it becomes a graph.
             let due = !core.growth.is_flat() && slots >= super::coding::codes_from(asked);
             worth && (there.is_some() || due)
         });
         match wanted {
-            Some(width) if there != Some(width) => self.change_codes(core, (asked, width), options, &pin),
+            Some(coding) if there != Some(coding) => self.change_codes(core, (asked, coding), options, &pin),
             Some(_) => {
                 let _alone = core.coding.write();
                 self.ask_for(asked, core, &pin)
@@ -140,7 +140,7 @@ impl Index {
     fn change_codes(
         &self,
         core: &Core,
-        (asked, width): (Quantizer, Width),
+        (asked, coding): (Quantizer, Coding),
         options: &BuildOptions<'_>,
         guard: &Guard,
     ) -> Result<()> {
@@ -149,8 +149,8 @@ impl Index {
         let codec = {
             let view = core.view(guard);
             let slots = view.store.slots() as usize;
-            let sample = self.live_sample(view);
-            quant::train(width, &sample, self.config.seed, &self.hands(options, 0, slots))?
+            let sample = self.live_sample(view, coding);
+            quant::train(coding, &sample, self.config.seed, &self.hands(options, 0, slots))?
         };
         let codec = codec.ok_or_else(|| Error::argument("the vectors do not vary, or by too much, to be coded"))?;
         let codes = Arc::new(Codes::new(codec));
@@ -171,11 +171,12 @@ impl Index {
     }
 
     /// Live vectors of a view, evenly: they stay as they are while the caller is inside.
-    fn live_sample<'v>(&self, View { store, scoring, .. }: &'v View) -> Sample<'v> {
+    fn live_sample<'v>(&self, View { store, scoring, .. }: &'v View, coding: Coding) -> Sample<'v> {
         let dimensions = self.config.dimensions as usize;
-        let step = (store.live() / Sample::size(dimensions) as u64).max(1) as usize;
+        let size = Sample::size(dimensions, Some(coding));
+        let step = (store.live() / size as u64).max(1) as usize;
         let live = (0..store.slots()).filter(|&slot| store.state(slot) == LIVE).step_by(step);
-        let vectors = live.take(Sample::size(dimensions)).map(|slot| store.vector_slice(slot)).collect();
+        let vectors = live.take(size).map(|slot| store.vector_slice(slot)).collect();
         Sample { metric: scoring.metric, element: scoring.element, dimensions, vectors }
     }
 

@@ -7,7 +7,7 @@
 use crate::distance::{Element, Metric};
 use crate::graph;
 use crate::index::config::{Config, Kind, Options, Quantizer};
-use crate::quant::{Reducer, Width, blob_bytes, is_code};
+use crate::quant::{Coding, Reducer, blob_bytes, is_code};
 use crate::store::{Held, MAX_SLOTS, padded};
 use crate::util::error::{Error, Result, Status};
 use crate::util::memory::LINE;
@@ -18,7 +18,8 @@ pub(crate) const FORMAT: u32 = 9;
 /// The format that an index is written in: the oldest that can hold it, so that older versions of kith read what they can.
 pub(crate) fn format_for(config: &Config, held: Held) -> u32 {
     match (config.kind, config.quantizer) {
-        (Kind::Flat, quantizer) if quantizer.width().is_some() => 9,
+        (_, Quantizer::Product | Quantizer::Signs) => 9,
+        (Kind::Flat, quantizer) if quantizer.coding().is_some() => 9,
         (Kind::Auto, _) => 8,
         (_, Quantizer::Projected2 | Quantizer::Projected1) => 7,
         (_, quantizer) if matches!(held, Held::I8 | Held::U8) && quantizer != Quantizer::Auto => 7,
@@ -184,7 +185,7 @@ impl Header {
         held: Held,
         slots: Counts,
         upper_rows: u64,
-        code: Option<(Width, usize)>,
+        code: Option<(Coding, usize)>,
     ) -> Self {
         let mut sections = known_sections((config, held), slots.all, upper_rows, code);
         let blocks: u64 = sections.iter().map(Section::blocks).sum();
@@ -410,7 +411,7 @@ fn known_sections(
     (config, held): (&Config, Held),
     slots: u64,
     upper_rows: u64,
-    code: Option<(Width, usize)>,
+    code: Option<(Coding, usize)>,
 ) -> Vec<Section> {
     let mut sections = vec![
         Section::of(SectionKind::VECTORS, slots, padded(held.bytes_of(config.vector_bytes()))),
@@ -461,7 +462,7 @@ fn decode_sections(
     let lines =
         stated.find(|section| section.kind == SectionKind::CODES).map(|codes| codes.record_bytes as usize / LINE);
     // Sections of codes where there cannot be any are then known, but not expected.
-    let code = config.quantizer.width().zip(lines.filter(|&lines| is_code(lines)));
+    let code = config.quantizer.coding().zip(lines.filter(|&lines| is_code(lines)));
     let mut expected = known_sections((config, held), slots, upper_rows.unwrap_or(0).min(most), code);
     let mut sections: Vec<Section> = Vec::with_capacity(count);
     let (mut end, mut blocks) = (PAGE as u64, 0);

@@ -8,7 +8,7 @@ use crate::disk::Source;
 use crate::distance::{Element, Metric};
 use crate::graph::{Entry, Graph, KEEP};
 use crate::index::config::{Config, Kind, OpenFlags, Options, Quantizer};
-use crate::quant::{self, Codes, Reducer, Width, Workspace};
+use crate::quant::{self, Codes, Coding, Reducer, Width, Workspace};
 use crate::store::{EMPTY, Held, LIVE, Store};
 use crate::util::epoch::Epochs;
 use crate::util::error::{Result, Status};
@@ -166,16 +166,17 @@ impl Sample {
     }
 
     /// The same with codes. The vectors are not empty.
-    pub(super) fn coded(mut self, width: Width) -> Self {
-        if self.store.held() == Held::AsGiven || width != Width::Four {
-            self.config.quantizer = Quantizer::of_width(width);
+    pub(super) fn coded(mut self, coding: impl Into<Coding>) -> Self {
+        let coding = coding.into();
+        if self.store.held() == Held::AsGiven || coding != Width::Four.into() {
+            self.config.quantizer = Quantizer::of_coding(coding);
         }
         let Config { metric, element, dimensions, .. } = self.config;
         let slots = 0..self.store.slots();
         let vectors = slots.clone().map(|slot| self.store.vector_slice(slot)).collect();
         let element = if self.store.held() == Held::U8 { Element::U8 } else { element };
         let sample = quant::Sample { metric, element, dimensions: dimensions as usize, vectors };
-        let codec = quant::train(width, &sample, 1, &Hands::quiet(&Pool::default(), 1))
+        let codec = quant::train(coding, &sample, 1, &Hands::quiet(&Pool::default(), 1))
             .expect("memory for a codec")
             .expect("vectors that vary");
         let codes = Codes::new(codec);
@@ -225,6 +226,14 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         Sample::new(Element::I8, Metric::Cosine, 460, 40)
             .linked(3, &mut Random::new(14))
             .coded(Width::One)
+            .bytes(Keep::All),
+        Sample::new(Element::F32, Metric::Cosine, 20, 40)
+            .linked(3, &mut Random::new(17))
+            .coded(Coding::Product)
+            .bytes(Keep::All),
+        Sample::new(Element::F32, Metric::InnerProduct, 450, 40)
+            .linked(3, &mut Random::new(18))
+            .coded(Coding::Signs)
             .bytes(Keep::All),
         Sample::new(Element::F32, Metric::L2, 60, 40)
             .linked(3, &mut Random::new(7))

@@ -206,7 +206,7 @@ fn info_of(header: &Header) -> Info {
         bytes: header.file_bytes(),
         quantizer: match (header.section(SectionKind::REDUCER), header.section(SectionKind::CODES)) {
             (Some(_), _) => header.config.quantizer,
-            (None, Some(_)) => header.config.quantizer.width().map_or(Quantizer::None, Quantizer::of_width),
+            (None, Some(_)) => header.config.quantizer.coding().map_or(Quantizer::None, Quantizer::of_coding),
             (None, None) => Quantizer::None,
         },
         held: header.element(),

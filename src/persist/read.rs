@@ -187,10 +187,10 @@ impl CodeArrays {
         let blob = read_lines(&self.codec, required(header, SectionKind::CODEC)?)?;
         let config = &header.config;
         let lines = required(header, SectionKind::CODES)?.record_bytes as usize / LINE;
-        let Some(width) = config.quantizer.width() else {
-            return Err(Error::internal("a header with codes and no width of codes was believed"));
+        let Some(coding) = config.quantizer.coding() else {
+            return Err(Error::internal("a header with codes and no kind of codes was believed"));
         };
-        let codec = Codec::from_blob(config.metric, config.dimensions as usize, (width, lines), &blob)?;
+        let codec = Codec::from_blob(config.metric, config.dimensions as usize, (coding, lines), &blob)?;
         Ok(Codes::from_parts(codec, self.codes))
     }
 }

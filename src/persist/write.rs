@@ -69,7 +69,7 @@ impl Serializer {
             Keep::All => Counts { all: image.states.len() as u64, live, removed },
         };
         let upper_rows = if image.graph.is_some() { links::upper_rows(image.config, slots.all) } else { 0 };
-        let code = image.codes.map(|codes| (codes.codec.width(), codes.codec.lines()));
+        let code = image.codes.map(|codes| (codes.codec.coding(), codes.codec.lines()));
         let header = Header::plan(image.config, image.store.held(), slots, upper_rows, code);
         let checksum_bytes = header.section(SectionKind::CHECKSUMS).map_or(0, |section| section.bytes) as usize;
         Ok(Self {

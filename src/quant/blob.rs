@@ -1,7 +1,10 @@
 //! How is a codec written down? FORMAT.md has the bytes.
 
+use super::Codec;
+use super::coding::{Coding, Rule};
+use super::product::Product;
+use super::signs::Angles;
 use super::train::LINES;
-use super::{Codec, Width};
 use crate::distance::{Metric, padded_bytes};
 use crate::simd::detect;
 use crate::util::error::{Error, Result};
@@ -10,9 +13,10 @@ use crate::util::memory::{LINE, Lines};
 /// Bytes before the mean.
 const HEAD: usize = 16;
 
-/// Bytes of a codec for vectors of so many dimensions, with codes of this width and so many lines: a multiple of a line.
-pub(crate) fn blob_bytes(dimensions: usize, (width, lines): (Width, usize)) -> usize {
-    (HEAD + 4 * dimensions + width.directions(lines) * padded_bytes(dimensions)).next_multiple_of(LINE)
+/// Bytes of a codec for vectors of so many dimensions, with codes of this kind and so many lines: a multiple of a line.
+pub(crate) fn blob_bytes(dimensions: usize, (coding, lines): (Coding, usize)) -> usize {
+    let matrix = coding.rows(dimensions, lines) * padded_bytes(dimensions);
+    (HEAD + 4 * dimensions + matrix + coding.rule_bytes(dimensions, lines)).next_multiple_of(LINE)
 }
 
 /// Whether there are codes of so many lines.
@@ -26,14 +30,21 @@ impl Codec {
     }
 
     pub(crate) fn to_blob(&self) -> Vec<u8> {
-        let mut blob = Vec::with_capacity(blob_bytes(self.dimensions, (self.width, self.lines)));
+        let bytes = blob_bytes(self.dimensions, (self.coding(), self.lines));
+        let mut blob = Vec::with_capacity(bytes);
         blob.extend_from_slice(&(self.lines as u32).to_le_bytes());
         blob.extend_from_slice(&(self.dimensions as u32).to_le_bytes());
         blob.extend_from_slice(&self.unit.to_le_bytes());
+        if let Rule::Product(product) = &self.rule {
+            blob.extend_from_slice(&product.step.to_le_bytes());
+        }
         blob.resize(HEAD, 0);
         self.mean.iter().for_each(|value| blob.extend_from_slice(&value.to_le_bytes()));
         blob.extend_from_slice(&self.matrix.bytes()[..self.directions() * self.row_bytes()]);
-        blob.resize(blob_bytes(self.dimensions, (self.width, self.lines)), 0);
+        if let Rule::Product(product) = &self.rule {
+            product.to_blob(&mut blob);
+        }
+        blob.resize(bytes, 0);
         blob
     }
 
@@ -41,11 +52,11 @@ impl Codec {
     pub(crate) fn from_blob(
         metric: Metric,
         dimensions: usize,
-        (width, lines): (Width, usize),
+        (coding, lines): (Coding, usize),
         blob: &[u8],
     ) -> Result<Self> {
         let bad = |what: &str| Error::corrupt(format!("section codec: {what}"));
-        if blob.len() != blob_bytes(dimensions, (width, lines)) {
+        if blob.len() != blob_bytes(dimensions, (coding, lines)) {
             return Err(bad("its length fits no codec for these vectors"));
         }
         let word = |at: usize| [blob[at], blob[at + 1], blob[at + 2], blob[at + 3]];
@@ -61,15 +72,25 @@ impl Codec {
             return Err(bad(&format!("component {i} of its mean is not finite")));
         }
         let mut matrix = Lines::default();
-        let bytes = width.directions(lines) * padded_bytes(dimensions);
+        let directions = coding.rows(dimensions, lines);
+        let bytes = directions * padded_bytes(dimensions);
         matrix.reset(bytes);
         let (rows, rest) = blob[HEAD + 4 * dimensions..].split_at(bytes);
         matrix.bytes_mut()[..bytes].copy_from_slice(rows);
         let row = padded_bytes(dimensions);
         let gaps = rows.chunks_exact(row).flat_map(|row| &row[dimensions..]);
-        if blob[12..HEAD].iter().chain(gaps).chain(rest).any(|&byte| byte != 0) {
+        let (rest, rule, spare) = match coding {
+            Coding::Rounded(width) => (rest, Rule::Rounded(width), &blob[12..HEAD]),
+            Coding::Signs => (rest, Rule::Signs(Angles::new(dimensions, lines)), &blob[12..HEAD]),
+            Coding::Product => {
+                let (learnt, rest) = rest.split_at(coding.rule_bytes(dimensions, lines));
+                let product = Product::from_blob(directions, lines, f32::from_le_bytes(word(12)), learnt, detect())?;
+                (rest, Rule::Product(Box::new(product)), &blob[..0])
+            }
+        };
+        if spare.iter().chain(gaps).chain(rest).any(|&byte| byte != 0) {
             return Err(bad("it has bytes that no save writes"));
         }
-        Ok(Self { metric, dimensions, width, lines, mean, matrix, unit, level: detect() })
+        Ok(Self { metric, dimensions, rule, lines, mean, matrix, unit, level: detect() })
     }
 }

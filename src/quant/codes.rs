@@ -1,7 +1,8 @@
 //! Where do the codes of an index lie, and what does one say about a query?
 
+use super::coding::{Rule, code_bytes};
 use super::{Codec, FACTORS, Query, Width, Workspace};
-use crate::distance::{Element, Nibbles, Packing, Quarters, Singles, product, product4};
+use crate::distance::{Element, Nibbles, Packing, Quarters, Signs, Singles, looked_up, product, product4};
 use crate::simd::Simd;
 use crate::util::error::{Error, Result};
 use crate::util::memory::Segments;
@@ -128,10 +129,14 @@ impl Estimator<'_> {
         let (query, lines) = (self.query.weights.bytes().as_ptr(), self.codes.codec.lines);
         // SAFETY: the caller's promise; codes and query have as many lines as the codec says, packed as its width says.
         unsafe {
-            let product = match self.codes.codec.width {
-                Width::Four => product::<S, Nibbles>(s, query, row, lines),
-                Width::Two => product::<S, Quarters>(s, query, row, lines),
-                Width::One => product::<S, Singles>(s, query, row, lines),
+            let product = match &self.codes.codec.rule {
+                Rule::Rounded(Width::Four) => product::<S, Nibbles>(s, query, row, lines),
+                Rule::Rounded(Width::Two) => product::<S, Quarters>(s, query, row, lines),
+                Rule::Rounded(Width::One) => product::<S, Singles>(s, query, row, lines),
+                Rule::Product(_) => looked_up(query, [row], code_bytes(lines))[0],
+                Rule::Signs(angles) => {
+                    angles.cosine(product::<S, Signs>(s, query, row, lines) - self.bits_of_factors(row))
+                }
             };
             self.estimate(row, product)
         }
@@ -144,10 +149,22 @@ impl Estimator<'_> {
         let rows = [self.address(slots[0]), self.address(slots[1]), self.address(slots[2]), self.address(slots[3])];
         // SAFETY: as in `one`.
         unsafe {
-            match self.codes.codec.width {
-                Width::Four => self.packed::<S, Nibbles>(s, rows),
-                Width::Two => self.packed::<S, Quarters>(s, rows),
-                Width::One => self.packed::<S, Singles>(s, rows),
+            match &self.codes.codec.rule {
+                Rule::Rounded(Width::Four) => self.packed::<S, Nibbles>(s, rows),
+                Rule::Rounded(Width::Two) => self.packed::<S, Quarters>(s, rows),
+                Rule::Rounded(Width::One) => self.packed::<S, Singles>(s, rows),
+                Rule::Product(_) => {
+                    let bytes = code_bytes(self.codes.codec.lines);
+                    self.estimates(rows, looked_up(self.query.weights.bytes().as_ptr(), rows, bytes))
+                }
+                Rule::Signs(angles) => {
+                    let query = self.query.weights.bytes().as_ptr();
+                    let mut cosines = product4::<S, Signs>(s, query, rows, self.codes.codec.lines);
+                    for (cosine, row) in cosines.iter_mut().zip(rows) {
+                        *cosine = angles.cosine(*cosine - self.bits_of_factors(row));
+                    }
+                    self.estimates(rows, cosines)
+                }
             }
         }
     }
@@ -159,6 +176,25 @@ impl Estimator<'_> {
         // SAFETY: the caller's promise; codes and query have as many lines as the codec says.
         unsafe {
             let products = product4::<S, P>(s, self.query.weights.bytes().as_ptr(), rows, self.codes.codec.lines);
+            self.estimates(rows, products)
+        }
+    }
+
+    /// Bits that are set in the last bytes of a code, which are no signs.
+    /// # Safety
+    /// - `row` is a written code.
+    #[inline(always)]
+    unsafe fn bits_of_factors(&self, row: *const u8) -> i32 {
+        // SAFETY: the last 8 bytes of a code are two floats.
+        unsafe { row.add(self.stride() - FACTORS).cast::<u64>().read_unaligned() }.count_ones() as i32
+    }
+
+    /// # Safety
+    /// - The rows are written codes.
+    #[inline(always)]
+    unsafe fn estimates(&self, rows: [*const u8; 4], products: [i32; 4]) -> [f32; 4] {
+        // SAFETY: the caller's promise.
+        unsafe {
             [
                 self.estimate(rows[0], products[0]),
                 self.estimate(rows[1], products[1]),

@@ -5,7 +5,7 @@
 //!
 //! 1. *Project.* Subtract the mean, keep the leading directions of a sample's covariance (as LeanVec does, arXiv 2312.16335), turned
 //!    among themselves so that each holds as much as the others. How many: as fill the fewest lines that keep [`train::ENOUGH`].
-//! 2. *Round* to 4, 2 or 1 bits a direction, on the grid whose angle to the projection is smallest, and keep two numbers that make the
+//! 2. *Round* to 4, 2 or 1 bits a direction (or let a byte stand for several of them: `product`; or keep the signs of all components and no more: `signs`), on the grid whose angle to the projection is smallest, and keep two numbers that make the
 //!    estimate of a product unbiased along the projection (extended RaBitQ, arXiv 2409.09913). They stand in the last 8 bytes of the code.
 //!
 //! A query is projected the same way and rounded to 8 bits, or beside codes of one bit to 4; a distance is one integer product and two
@@ -16,14 +16,25 @@
 //! turned at random, it is about normal with that divided by sqrt(directions - 1) as its deviation. What the directions leave out of vector and
 //! query adds a product of at most the lengths of the two. `bound_tests` holds the estimates against this.
 //!
-//! `width` is what follows from the number of bits; `subspace` finds directions, `train` makes a [`Codec`] from a sample, `codes` holds a code per slot, `blob` is a codec in a file. `reduce` is
+//! `coding` names the kinds of codes; `width` is what follows from the number of bits of rounded ones, `product` makes product codes from what `kmeans` learns; `subspace` finds directions, `train` makes a [`Codec`] from a sample, `codes` holds a code per slot, `blob` is a codec in a file. `reduce` is
 //! about something else: vectors of bytes that take the place of vectors, to save memory.
 
 mod blob;
 #[cfg(test)]
 mod bound_tests;
 mod codes;
+mod coding;
+mod kmeans;
+#[cfg(test)]
+mod kmeans_tests;
+#[cfg(any(test, feature = "test-hooks"))]
+mod measured;
+mod product;
+#[cfg(test)]
+mod product_tests;
 mod reduce;
+mod rounded;
+mod signs;
 mod subspace;
 #[cfg(test)]
 mod tests;
@@ -32,6 +43,9 @@ mod width;
 
 pub(crate) use blob::{blob_bytes, is_code};
 pub(crate) use codes::{Codes, Estimator, check_codes};
+pub(crate) use coding::{Coding, most_code_bytes};
+#[cfg(any(test, feature = "test-hooks"))]
+pub use measured::{ProductCodec, cluster_rows};
 pub(crate) use reduce::{Asked, Reducer, Reduction, train_reducer};
 pub(crate) use subspace::{Matrix, leading, spread};
 pub(crate) use train::{MOST_DIMENSIONS, Sample, is_possible, is_worth_it, train};
@@ -40,6 +54,7 @@ pub(crate) use width::Width;
 use crate::distance::{self, Element, KernelId, LevelJob, Metric, Panel};
 use crate::simd::{Level, Simd, detect};
 use crate::util::memory::{LINE, Lines};
+use coding::{Rule, code_bytes};
 use subspace::dot;
 
 /// The last bytes of a code hold two floats.
@@ -54,7 +69,8 @@ const SPIKE: f32 = 8.0;
 pub(crate) struct Codec {
     metric: Metric,
     dimensions: usize,
-    width: Width,
+    /// How a projection becomes a code.
+    rule: Rule,
     /// Cache lines of a code.
     lines: usize,
     mean: Vec<f32>,
@@ -91,6 +107,8 @@ pub(crate) struct Workspace {
     products: Vec<f32>,
     projected: Vec<f32>,
     query: Query,
+    /// A projection as bytes, part by part, for product codes.
+    parts: Vec<u32>,
     /// Components of a reduced vector before they are rounded.
     spelt: Vec<f32>,
     /// A reduced vector, and a query beside such.
@@ -103,23 +121,13 @@ impl Workspace {
         let floats =
             self.centred.capacity() + self.products.capacity() + self.projected.capacity() + self.spelt.capacity();
         4 * floats
+            + 4 * self.parts.capacity()
             + self.reduced.capacity()
             + self.asked.whole.capacity()
             + self.asked.rounded.capacity()
             + self.planes.capacity()
             + self.query.weights.capacity()
     }
-}
-
-/// The fewest and the most lines that a code of this width can have for vectors of so many dimensions.
-pub(crate) fn possible_lines(width: Width, dimensions: usize) -> (usize, usize) {
-    let all = train::LINES.into_iter().find(|&lines| width.directions(lines) >= dimensions);
-    (train::LINES[0], all.unwrap_or(train::LINES[train::LINES.len() - 1]))
-}
-
-/// The most bytes that a code of vectors of so many dimensions has: at the greatest width.
-pub(crate) fn most_code_bytes(dimensions: usize) -> usize {
-    possible_lines(Width::Four, dimensions).1 * LINE
 }
 
 impl Codec {
@@ -130,17 +138,17 @@ impl Codec {
 
     /// Directions kept.
     pub(crate) fn directions(&self) -> usize {
-        self.width.directions(self.lines)
+        self.coding().rows(self.dimensions, self.lines)
     }
 
-    /// Bits of a direction in a code.
-    pub(crate) fn width(&self) -> Width {
-        self.width
+    /// The kind of its codes.
+    pub(crate) fn coding(&self) -> Coding {
+        self.rule.coding()
     }
 
     /// Memory held.
     pub(crate) fn bytes(&self) -> usize {
-        self.mean.capacity() * 4 + self.matrix.capacity() + size_of::<Self>()
+        self.mean.capacity() * 4 + self.matrix.capacity() + self.rule.bytes() + size_of::<Self>()
     }
 
     /// Bytes from one row of the matrix to the next.
@@ -181,6 +189,10 @@ impl Codec {
     #[inline(always)]
     fn project(&self, work: &mut Workspace, most: f32, wide: Wide) {
         let Workspace { centred, planes, products, projected, .. } = work;
+        if let Rule::Signs(_) = self.rule {
+            projected.clone_from(centred);
+            return;
+        }
         let (row, rows) = (self.row_bytes(), self.directions());
         projected.resize(rows, 0.0);
         if most < f32::MIN_POSITIVE {
@@ -234,17 +246,26 @@ impl Codec {
             return;
         }
         self.project(work, largest(&work.centred), Wide::Sixteen);
-        let Workspace { projected: values, products: levels, .. } = work;
+        let Workspace { projected: values, products: levels, parts, .. } = work;
         let kept = dot(values, values);
         let own = if self.metric == Metric::InnerProduct { 0.0 } else { norm };
         if kept < f32::MIN_POSITIVE {
             self.set_factors(code, own, 0.0);
             return;
         }
-        let used = values.len().min(self.dimensions);
-        self.width.round(values, (kept / used as f32).sqrt(), levels);
-        let factor = -kept / dot(values, levels);
-        self.width.pack(levels, code);
+        let factor = match &self.rule {
+            Rule::Rounded(width) => {
+                let used = values.len().min(self.dimensions);
+                width.round(values, (kept / used as f32).sqrt(), levels);
+                width.pack(levels, code);
+                -kept / dot(values, levels)
+            }
+            Rule::Product(product) => -product.encode((values, kept), parts, levels, code),
+            Rule::Signs(_) => {
+                signs::write(values, code);
+                -kept.sqrt()
+            }
+        };
         self.set_factors(code, own, if self.metric == Metric::InnerProduct { factor } else { 2.0 * factor });
     }
 
@@ -300,12 +321,27 @@ impl Codec {
         let most = largest(&work.centred);
         let spiky = most * most * self.dimensions as f32 > SPIKE * SPIKE * norm;
         self.project(work, most, if spiky { Wide::Sixteen } else { Wide::Eight });
-        let Workspace { projected, products, query, .. } = work;
-        query.weights.reset(self.width.weights() * self.stride());
-        let (scale, sum) = self.width.spell(projected, self.dimensions, products, query.weights.bytes_mut());
+        let Workspace { projected, products, query, parts, .. } = work;
         query.add = add;
-        query.scale = scale;
-        query.offset = scale * self.width.centre() * sum as f32;
+        match &self.rule {
+            Rule::Rounded(width) => {
+                query.weights.reset(width.weights() * self.stride());
+                let (scale, sum) = width.spell(projected, self.dimensions, products, query.weights.bytes_mut());
+                query.scale = scale;
+                query.offset = scale * width.centre() * sum as f32;
+            }
+            Rule::Product(product) => {
+                query.weights.reset(product.table_bytes());
+                query.scale = product.tabulate(projected, parts, query.weights.bytes_mut());
+                query.offset = 0.0;
+            }
+            Rule::Signs(_) => {
+                query.weights.reset(self.stride());
+                signs::write(projected, query.weights.bytes_mut());
+                query.scale = norm.sqrt() / signs::WHOLE;
+                query.offset = 0.0;
+            }
+        }
         true
     }
 }
@@ -427,7 +463,7 @@ impl Codec {
         Self {
             metric,
             dimensions,
-            width: Width::Four,
+            rule: Rule::Rounded(Width::Four),
             lines: 0,
             mean,
             matrix: Lines::default(),
@@ -436,13 +472,13 @@ impl Codec {
         }
     }
 
-    /// A codec around trained parts. `matrix` has a row per direction a code of `lines` lines holds, fewer are filled up with zeros.
-    fn around(metric: Metric, (width, lines): (Width, usize), mean: Vec<f32>, rows: &subspace::Matrix) -> Self {
+    /// A codec around trained parts. `rows` has a row per direction a code of `lines` lines holds, fewer are filled up with zeros.
+    fn around(metric: Metric, (rule, lines): (Rule, usize), mean: Vec<f32>, rows: &subspace::Matrix) -> Self {
         let most = rows.data.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
         let mut codec = Self {
             metric,
             dimensions: mean.len(),
-            width,
+            rule,
             lines,
             mean,
             matrix: Lines::default(),

@@ -11,6 +11,7 @@
 //! The step is the one that loses least in a sample: a shorter one rounds less and clips more. Under cosine vectors have length 1 before, so
 //! that squared distances are twice the cosine's; for inner products nothing is subtracted.
 
+use super::rounded::{MOST, best_step, rounded};
 use super::train::{Centre, ENOUGH, learn, mean_of};
 use super::{Codec, Sample, Wide, Width, Workspace, blob_bytes, is_code, largest, round, subspace::dot};
 use crate::distance::{Element, Metric};
@@ -20,10 +21,6 @@ use crate::util::memory::LINE;
 
 /// Bytes for what a projection leaves out of a vector, and as many for what it leaves out of a query.
 const SPARE: usize = 8;
-/// The largest component of a reduced vector.
-const MOST: f32 = 127.0;
-/// Shares of the largest value of a sample at which values are clipped, of which the best is taken.
-const CLIPS: [f32; 10] = [1.0, 0.85, 0.7, 0.55, 0.45, 0.35, 0.25, 0.18, 0.12, 0.08];
 /// Vectors by which it is chosen.
 const CHOSEN_BY: usize = 1024;
 /// Share of the variance that directions must hold for [`Reduction::Fine`].
@@ -93,22 +90,6 @@ fn mean_of_sample(sample: &Sample<'_>, centre: Centre) -> Result<Vec<f32>> {
         Centre::Origin => Ok(vec![0.0; sample.dimensions]),
         Centre::Mean => Ok(mean_of(&sample.widened()?)),
     }
-}
-
-/// The step that loses least of these values.
-fn best_step(values: &[f32]) -> f32 {
-    let most = largest(values);
-    let loss = |step: f32| -> f64 {
-        let lost = |value: &f32| f64::from(value - rounded(*value, step) * step);
-        values.iter().map(|value| lost(value) * lost(value)).sum()
-    };
-    let steps = CLIPS.map(|clip| clip * most / MOST);
-    steps.into_iter().map(|step| (loss(step), step)).min_by(|a, b| a.0.total_cmp(&b.0)).map_or(0.0, |best| best.1)
-}
-
-fn rounded(value: f32, step: f32) -> f32 {
-    let scaled = value / step;
-    round(scaled.clamp(-MOST, MOST))
 }
 
 /// Whose components are spelt.
@@ -210,7 +191,7 @@ impl Reducer {
             Reduction::Leading | Reduction::Fine => {
                 let lines =
                     (1..=8).find(|&lines| is_code(lines) && SAME.directions(lines) + 2 * SPARE == components)?;
-                Some((HEAD + blob_bytes(dimensions, (SAME, lines))).next_multiple_of(LINE))
+                Some((HEAD + blob_bytes(dimensions, (SAME.into(), lines))).next_multiple_of(LINE))
             }
         }
     }
@@ -255,8 +236,8 @@ impl Reducer {
             }
             Reduction::Leading | Reduction::Fine => {
                 let lines = (components - 2 * SPARE).div_ceil(2 * LINE);
-                let end = HEAD + blob_bytes(dimensions, (SAME, lines));
-                (Codec::from_blob(metric, dimensions, (SAME, lines), &blob[HEAD..end])?, end)
+                let end = HEAD + blob_bytes(dimensions, (SAME.into(), lines));
+                (Codec::from_blob(metric, dimensions, (SAME.into(), lines), &blob[HEAD..end])?, end)
             }
         };
         if blob[4..HEAD].iter().chain(&blob[used..]).any(|&byte| byte != 0) {

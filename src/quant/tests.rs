@@ -40,16 +40,42 @@ pub(super) fn bytes(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-pub(super) fn trained(width: Width, metric: Metric, rows: &[Vec<u8>], dimensions: usize) -> Option<Codec> {
+pub(super) fn trained(coding: impl Into<Coding>, metric: Metric, rows: &[Vec<u8>], dimensions: usize) -> Option<Codec> {
     let sample =
         Sample { metric, element: Element::F32, dimensions, vectors: rows.iter().map(Vec::as_slice).collect() };
-    train(width, &sample, 5, &Hands::quiet(&Pool::default(), 1)).unwrap()
+    train(coding, &sample, 5, &Hands::quiet(&Pool::default(), 1)).unwrap()
+}
+
+/// The width of rounded codes.
+fn width_of(codec: &Codec) -> Width {
+    match codec.coding() {
+        Coding::Rounded(width) => width,
+        Coding::Product | Coding::Signs => panic!("such codes have no width"),
+    }
+}
+
+/// Every kind of codes, and by what part of the distances' spread its estimates are off at most.
+const CODINGS: [(Coding, f32); 5] = [
+    (Coding::Rounded(Width::Four), 0.06),
+    (Coding::Rounded(Width::Two), 0.14),
+    (Coding::Rounded(Width::One), 0.3),
+    (Coding::Product, 0.2),
+    (Coding::Signs, 0.6),
+];
+
+impl Codec {
+    fn use_level(&mut self, level: Level) {
+        self.level = level;
+        if let Rule::Product(product) = &mut self.rule {
+            product.use_level(level);
+        }
+    }
 }
 
 /// The weights of a query, by direction.
 pub(super) fn weights_of(codec: &Codec, query: &Query) -> Vec<i32> {
-    let (per_byte, bytes) = (8 / codec.width as usize, query.weights.bytes());
-    spread_out(codec, |line, part, b| match codec.width {
+    let (per_byte, bytes) = (8 / width_of(codec) as usize, query.weights.bytes());
+    spread_out(codec, |line, part, b| match width_of(codec) {
         Width::One => (0..4).map(|t| [1, 2, 4, -8][t] * i32::from(bytes[64 * (4 * line + t) + b] >> part & 1)).sum(),
         _ => i32::from(bytes[64 * (per_byte * line + part) + b].cast_signed()),
     })
@@ -57,15 +83,15 @@ pub(super) fn weights_of(codec: &Codec, query: &Query) -> Vec<i32> {
 
 /// What the parts of a code stand for, by direction, in steps.
 pub(super) fn levels_of(codec: &Codec, code: &[u8]) -> Vec<f32> {
-    let bits = codec.width as usize;
+    let bits = width_of(codec) as usize;
     let mask = ((1_u32 << bits) - 1) as u8;
     let parts = spread_out(codec, |line, part, b| i32::from(code[64 * line + b] >> (bits * part) & mask));
-    parts.into_iter().map(|part| part as f32 - codec.width.centre()).collect()
+    parts.into_iter().map(|part| part as f32 - width_of(codec).centre()).collect()
 }
 
 /// One number for each direction, from its line, its part of a byte, and that byte of the line.
 fn spread_out(codec: &Codec, number: impl Fn(usize, usize, usize) -> i32) -> Vec<i32> {
-    let per_byte = 8 / codec.width as usize;
+    let per_byte = 8 / width_of(codec) as usize;
     let mut all = Vec::new();
     for line in 0..codec.lines {
         let half = if line + 1 == codec.lines { 64 - FACTORS } else { 64 };
@@ -86,9 +112,24 @@ pub(super) fn factors_of(codec: &Codec, code: &[u8]) -> (f32, f32) {
 /// The estimate that a code and a query give, in the codec's unit.
 pub(super) fn estimate(codec: &Codec, query: &Query, code: &[u8]) -> f32 {
     // Whole numbers: weights times codes from 0 on, as the kernels compute it.
-    let (levels, weights) = (levels_of(codec, code), weights_of(codec, query));
-    let product: i32 =
-        levels.iter().zip(&weights).map(|(level, weight)| (level + codec.width.centre()) as i32 * weight).sum();
+    let product: i32 = match codec.coding() {
+        Coding::Rounded(width) => {
+            let (levels, weights) = (levels_of(codec, code), weights_of(codec, query));
+            levels.iter().zip(&weights).map(|(level, weight)| (level + width.centre()) as i32 * weight).sum()
+        }
+        Coding::Product => {
+            let entries = query.weights.bytes().as_chunks::<2>().0;
+            let entry =
+                |(part, &code): (usize, &u8)| i32::from(i16::from_ne_bytes(entries[256 * part + usize::from(code)]));
+            code[..codec.stride() - FACTORS].iter().enumerate().map(entry).sum()
+        }
+        Coding::Signs => {
+            let signs = code[..codec.stride() - FACTORS].iter().zip(query.weights.bytes());
+            let differ = signs.map(|(a, b)| (a ^ b).count_ones()).sum::<u32>();
+            let angle = std::f64::consts::PI * f64::from(differ) / codec.dimensions as f64;
+            (angle.cos() * 32_768.0).round() as i32
+        }
+    };
     let (own, factor) = factors_of(codec, code);
     query.add + own + factor * (query.scale * product as f32 - query.offset)
 }
@@ -110,8 +151,8 @@ fn estimates_are_near_the_distance() {
         [(Metric::L2, 128, 20), (Metric::Cosine, 384, 60), (Metric::InnerProduct, 200, 30), (Metric::L2, 61, 61)]
     {
         let rows: Vec<Vec<u8>> = vectors(1500, dimensions, rank).iter().map(|vector| bytes(vector)).collect();
-        for (width, most) in [(Width::Four, 0.06), (Width::Two, 0.14), (Width::One, 0.3)] {
-            let codec = trained(width, metric, &rows[..1000], dimensions).unwrap();
+        for (coding, most) in CODINGS {
+            let codec = trained(coding, metric, &rows[..1000], dimensions).unwrap();
             let pairs: Vec<(f32, f32)> =
                 (0..400).map(|i| compare(&codec, metric, &rows[1000 + i], &rows[(i * 7) % 1000])).collect();
             let mean = pairs.iter().map(|pair| pair.1).sum::<f32>() / 400.0;
@@ -119,7 +160,7 @@ fn estimates_are_near_the_distance() {
             let error = (pairs.iter().map(|pair| (pair.0 - pair.1).powi(2)).sum::<f32>() / 400.0).sqrt();
             assert!(
                 error < most * spread,
-                "{metric:?} {dimensions} {width:?}: error {error}, distances vary by {spread}"
+                "{metric:?} {dimensions} {coding:?}: error {error}, distances vary by {spread}"
             );
         }
     }
@@ -141,8 +182,8 @@ fn estimates_are_what_plain_arithmetic_gives() {
     }
     for dimensions in [48, 240, 700] {
         let rows: Vec<Vec<u8>> = vectors(600, dimensions, 400).iter().map(|vector| bytes(vector)).collect();
-        for width in Width::ALL {
-            let codes = Codes::new(trained(width, Metric::L2, &rows, dimensions).unwrap());
+        for (coding, _) in CODINGS {
+            let codes = Codes::new(trained(coding, Metric::L2, &rows, dimensions).unwrap());
             codes.grow(6).unwrap();
             let mut work = Workspace::default();
             (0..6).for_each(|slot| codes.write(slot, (Element::F32, &rows[slot as usize]), f32::NAN, &mut work));
@@ -150,7 +191,7 @@ fn estimates_are_what_plain_arithmetic_gives() {
             let wanted: Vec<f32> = (0..6).map(|slot| estimate(&codes.codec, query, codes.code(slot))).collect();
             for &level in available() {
                 let found = distance::run_on(level, Both(codes.estimator(query)));
-                assert_eq!(found[..], wanted[..], "{level:?} {width:?} {dimensions}");
+                assert_eq!(found[..], wanted[..], "{level:?} {coding:?} {dimensions}");
             }
         }
     }
@@ -159,24 +200,24 @@ fn estimates_are_what_plain_arithmetic_gives() {
 #[test]
 fn a_vector_is_near_itself() {
     let rows: Vec<Vec<u8>> = vectors(1200, 96, 16).iter().map(|vector| bytes(vector)).collect();
-    for width in Width::ALL {
-        let codec = trained(width, Metric::L2, &rows, 96).unwrap();
+    for (coding, _) in CODINGS {
+        let codec = trained(coding, Metric::L2, &rows, 96).unwrap();
         for i in 0..50 {
             let (own, _) = compare(&codec, Metric::L2, &rows[i], &rows[i]);
             let others = (1..20).map(|j| compare(&codec, Metric::L2, &rows[i], &rows[i + j]).0);
-            assert!(others.fold(f32::INFINITY, f32::min) > own.abs(), "{width:?} {i}: {own}");
+            assert!(others.fold(f32::INFINITY, f32::min) > own.abs(), "{coding:?} {i}: {own}");
         }
     }
 }
 
 #[test]
 fn codes_and_queries_have_the_same_bits_on_every_level() {
-    for (dimensions, width) in [48, 100, 384, 500].into_iter().flat_map(|d| Width::ALL.map(|width| (d, width))) {
+    for (dimensions, coding) in [48, 100, 384, 500].into_iter().flat_map(|d| CODINGS.map(|(coding, _)| (d, coding))) {
         let rows: Vec<Vec<u8>> = vectors(600, dimensions, 24).iter().map(|vector| bytes(vector)).collect();
-        let mut codec = trained(width, Metric::L2, &rows, dimensions).unwrap();
+        let mut codec = trained(coding, Metric::L2, &rows, dimensions).unwrap();
         let mut seen: Option<(Vec<u8>, Vec<u8>)> = None;
         for &level in available() {
-            codec.level = level;
+            codec.use_level(level);
             let mut work = Workspace::default();
             let mut codes = Vec::new();
             let mut queries = Vec::new();
@@ -189,7 +230,10 @@ fn codes_and_queries_have_the_same_bits_on_every_level() {
                 queries.extend([query.add, query.scale, query.offset].into_iter().flat_map(f32::to_le_bytes));
             }
             let now = (codes, queries);
-            assert!(seen.get_or_insert_with(|| now.clone()) == &now, "{level:?} at {dimensions} dimensions, {width:?}");
+            assert!(
+                seen.get_or_insert_with(|| now.clone()) == &now,
+                "{level:?} at {dimensions} dimensions, {coding:?}"
+            );
         }
     }
 }
@@ -208,11 +252,11 @@ fn hard_data_is_coded_or_refused() {
         }
     }
     let rows: Vec<Vec<u8>> = plain.iter().map(|vector| bytes(vector)).collect();
-    for width in Width::ALL {
-        assert!(trained(width, Metric::L2, &equal, dimensions).is_none(), "nothing varies");
-        assert!(trained(width, Metric::L2, &huge, dimensions).is_none(), "squares overflow");
-        let codec = trained(width, Metric::L2, &rows, dimensions).unwrap();
-        if width == Width::Four {
+    for (coding, _) in CODINGS {
+        assert!(trained(coding, Metric::L2, &equal, dimensions).is_none(), "nothing varies");
+        assert!(trained(coding, Metric::L2, &huge, dimensions).is_none(), "squares overflow");
+        let codec = trained(coding, Metric::L2, &rows, dimensions).unwrap();
+        if coding == Width::Four.into() {
             for i in (1..200).step_by(2) {
                 let (estimate, exact) = compare(&codec, Metric::L2, &rows[i], &rows[i + 100]);
                 assert!((estimate - exact).abs() <= 0.1 * exact + 1.0, "{i}: {estimate} for {exact}");
@@ -226,6 +270,6 @@ fn hard_data_is_coded_or_refused() {
         // A vector, and a query, at the mean: what is left of them has no directions.
         let mean = bytes(&codec.mean);
         let (estimate, _) = compare(&codec, Metric::L2, &mean, &mean);
-        assert!(estimate.abs() < 1e-3, "{width:?}: {estimate}");
+        assert!(estimate.abs() < 1e-3, "{coding:?}: {estimate}");
     }
 }

@@ -9,7 +9,7 @@ use super::nearest::Hit;
 use super::rank::{Estimates, Rank};
 use super::{Admit, Scoring, Scratch};
 use crate::distance::{LevelJob, run, run_on};
-use crate::quant::{Codes, Estimator, Width};
+use crate::quant::{Codes, Coding, Estimator, Width};
 use crate::simd::Simd;
 use crate::store::{LIVE, REMOVED, Store};
 use std::sync::atomic::Ordering;
@@ -24,11 +24,11 @@ const MORE_SPREADS: f32 = 1.5;
 const EXACT_SHARE: usize = 4;
 
 /// How many of the nearest by their codes a scan ranks that has a breadth of `ef`: estimates of fewer bits need more.
-pub(super) fn depth(width: Width, k: usize, ef: usize) -> usize {
-    let times = match width {
-        Width::Four => 1,
-        Width::Two => 2,
-        Width::One => 8,
+pub(super) fn depth(coding: Coding, k: usize, ef: usize) -> usize {
+    let times = match coding {
+        Coding::Rounded(Width::Four) => 1,
+        Coding::Rounded(Width::Two) | Coding::Product => 2,
+        Coding::Rounded(Width::One) | Coding::Signs => 8,
     };
     ef.max(k).saturating_mul(times)
 }
@@ -40,7 +40,7 @@ pub(super) fn scan(
     admit: &Admit<'_>,
     scratch: &mut Scratch,
 ) -> bool {
-    let depth = depth(codes.codec.width(), k, ef);
+    let depth = depth(codes.codec.coding(), k, ef);
     if depth > store.slots() as usize / EXACT_SHARE || !prepare(scoring, codes, scratch) {
         return false;
     }

@@ -54,7 +54,7 @@ pub(crate) type By<'a> = Option<(&'a Codes, usize)>;
 
 /// How many hits the buffers of a scan must hold for each query.
 pub(crate) fn kept(by: By<'_>, k: usize) -> usize {
-    by.map_or(k, |(codes, ef)| coded::depth(codes.codec.width(), k, ef))
+    by.map_or(k, |(codes, ef)| coded::depth(codes.codec.coding(), k, ef))
 }
 
 /// A scan for the k nearest.

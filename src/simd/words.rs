@@ -29,6 +29,8 @@ pub trait Words: Simd {
     fn sub(self, a: Self::I, b: Self::I) -> Self::I;
     /// `a * b`, the lower 32 bits.
     fn mul(self, a: Self::I, b: Self::I) -> Self::I;
+    /// `a * 512`, the lower 32 bits.
+    fn times_512(self, a: Self::I) -> Self::I;
     /// The lesser, unsigned.
     fn min(self, a: Self::I, b: Self::I) -> Self::I;
     /// The least of the lanes, unsigned.
@@ -149,6 +151,13 @@ impl Words for Portable {
         each(a, b, u32::wrapping_mul)
     }
     #[inline(always)]
+    fn times_512(self, a: Self::I) -> Self::I {
+        a.map(
+            #[inline(always)]
+            |a| a << 9,
+        )
+    }
+    #[inline(always)]
     fn min(self, a: Self::I, b: Self::I) -> Self::I {
         each(a, b, u32::min)
     }
@@ -252,6 +261,10 @@ mod x86 {
         #[inline(always)]
         fn mul(self, a: Self::I, b: Self::I) -> Self::I {
             op!(_mm512_mullo_epi32(a, b))
+        }
+        #[inline(always)]
+        fn times_512(self, a: Self::I) -> Self::I {
+            op!(_mm512_slli_epi32::<9>(a))
         }
         #[inline(always)]
         fn min(self, a: Self::I, b: Self::I) -> Self::I {
@@ -391,6 +404,10 @@ mod x86 {
             op!(_mm256_mullo_epi32(a, b))
         }
         #[inline(always)]
+        fn times_512(self, a: Self::I) -> Self::I {
+            op!(_mm256_slli_epi32::<9>(a))
+        }
+        #[inline(always)]
         fn min(self, a: Self::I, b: Self::I) -> Self::I {
             op!(_mm256_min_epu32(a, b))
         }
@@ -519,6 +536,10 @@ mod arm {
         #[inline(always)]
         fn mul(self, a: Self::I, b: Self::I) -> Self::I {
             op!(vmulq_u32(a, b))
+        }
+        #[inline(always)]
+        fn times_512(self, a: Self::I) -> Self::I {
+            op!(vshlq_n_u32::<9>(a))
         }
         #[inline(always)]
         fn min(self, a: Self::I, b: Self::I) -> Self::I {

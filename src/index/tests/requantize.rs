@@ -89,7 +89,8 @@ fn codes_fit(index: &Index) -> bool {
 
 #[test]
 fn every_quantizer_becomes_every_other() {
-    let base = vectors(1, 3000);
+    // Enough for product codes, too.
+    let base = vectors(1, 4200);
     let queries = vectors(2, 60);
     let ways = [Quantizer::Auto, Quantizer::Projected2, Quantizer::None, Quantizer::Projected1, Quantizer::Projected4];
     let index = filled(Quantizer::Auto, &base);
@@ -103,8 +104,9 @@ fn every_quantizer_becomes_every_other() {
         assert!(recall(&index, &queries) > plain - 0.06, "{from:?} to {to:?}");
     }
     // As good as if it had been so from the start, and so it is saved.
-    for quantizer in [Quantizer::Projected2, Quantizer::None, Quantizer::Auto] {
+    for quantizer in [Quantizer::Projected2, Quantizer::Product, Quantizer::Signs, Quantizer::None, Quantizer::Auto] {
         index.requantize(quantizer, &BuildOptions::default()).unwrap();
+        assert!(codes_fit(&index), "{quantizer:?}");
         let (mut one, mut other) = (Vec::new(), Vec::new());
         index.save_to(&mut one).unwrap();
         filled(quantizer, &base).save_to(&mut other).unwrap();

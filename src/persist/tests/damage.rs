@@ -96,7 +96,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
     type Change = fn(&mut Vec<u8>);
     let cases: &[(&str, Status, Change)] = &[
         ("not a kith file", Status::Corrupt, |file| file[0] = b'P'),
-        ("format 9", Status::Version, |file| put_u32(file, at::FORMAT, 9)),
+        ("format 10", Status::Version, |file| put_u32(file, at::FORMAT, 10)),
         ("an index of this kind has 8", Status::Corrupt, |file| {
             put_u32(file, at::KIND, 0);
             put_u64(file, at::GRAPH_FROM, 5000);
@@ -148,7 +148,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
             put_u32(file, at::FLAGS, 3);
             put_u64(file, at::CAPACITY, 1000);
         }),
-        ("quantizer is 8", Status::Version, |file| put_u32(file, at::QUANTIZER, 8)),
+        ("quantizer is 10", Status::Version, |file| put_u32(file, at::QUANTIZER, 10)),
         ("m is 1", Status::Corrupt, |file| put_u32(file, at::M, 1)),
         ("no save writes", Status::Corrupt, |file| put_u32(file, at::M, 0)),
         ("ef_search", Status::Corrupt, |file| put_u32(file, at::EF_SEARCH, u32::MAX)),
