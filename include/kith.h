@@ -275,7 +275,7 @@ enum {
      */
     KITH_KIND_AUTO = 0,
     /**
-     * Exact: a search looks at every vector. With one of KITH_QUANTIZER_PROJECTED4, 2 and 1 (never by the library's choice) it looks at every code
+     * Exact: a search looks at every vector. With one of KITH_QUANTIZER_PROJECTED4, 2 and 1, _PRODUCT and _SIGNS (never by the library's choice) it looks at every code
      * and ranks the nearest by exact distances: several times faster, and nearly exact; see `ef`.
      */
     KITH_KIND_FLAT = 1,
@@ -566,7 +566,7 @@ typedef struct kith_search_options {
     uint32_t size;
     /**
      * Breadth of a graph search: up to 1,048,576; 0 means the index's ef_search. Raised to k. A flat index with codes ranks that many
-     * of the nearest by their codes, with 2 bits twice and with 1 bit eight times as many, and is exact where that is more than a quarter of all. Other
+     * of the nearest by their codes, with 2 bits and product codes twice, with 1 bit and signs eight times as many, and is exact where that is more than a quarter of all. Other
      * flat indexes ignore it.
      */
     uint32_t ef;

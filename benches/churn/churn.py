@@ -198,6 +198,20 @@ def fresh(make, keys: np.ndarray, vectors: np.ndarray, queries: np.ndarray, exac
     return seen, held, health
 
 
+def rates(make, engine, keys: np.ndarray, vectors: np.ndarray, queries: np.ndarray, exact: np.ndarray, args) -> None:
+    """The best rate of several looks at the shrunken index and at a fresh one of the same vectors, in turns."""
+    other = make()
+    other.build_keys(keys, vectors, args.threads)
+    best: dict = {}
+    for _ in range(7):
+        for who, it in (("shrunken", engine), ("fresh", other)):
+            for ef, (_, rate) in look(it, queries, exact, args.ef).items():
+                best[who, ef] = max(rate, best.get((who, ef), 0))
+    shares = "  ".join(f"ef {ef}: {best['shrunken', ef] / best['fresh', ef]:.3f}" for ef in args.ef)
+    print(f"{engine.name:8} rate of a fresh build's, best of 7 in turns: {shares}", flush=True)
+    other.free()
+
+
 def stream(make, base: np.ndarray, queries: np.ndarray, args) -> None:
     """A window of `--count` vectors over the base, from end to end and round again."""
     piece, engine, seen, took = args.count // 10, make(), [], []
@@ -274,6 +288,7 @@ def run(make, base: np.ndarray, queries: np.ndarray, args) -> None:
         left = engine.maintain()
         tell(engine.name, "maintained", look(engine, queries, exact, args.ef),
              f"{time.process_time() - used:.1f} s CPU, {left} left; {engine.health()}")
+        rates(make, engine, keys, base[keys], queries, exact, args)
         used = time.process_time()
         engine.compact()
         tell(engine.name, "compacted", look(engine, queries, exact, args.ef), f"{time.process_time() - used:.1f} s CPU; {engine.health()}")

@@ -111,7 +111,7 @@ pub enum kith_kind_values {
     /// kith_describe() says KITH_KIND_FLAT until the graph is in force. Where there are quantizers KITH_QUANTIZER_BYTES and _LEADING8: a graph from
     /// the start. kith_clear() begins anew.
     KITH_KIND_AUTO = 0,
-    /// Exact: a search looks at every vector. With one of KITH_QUANTIZER_PROJECTED4, 2 and 1 (never by the library's choice) it looks at every code
+    /// Exact: a search looks at every vector. With one of KITH_QUANTIZER_PROJECTED4, 2 and 1, _PRODUCT and _SIGNS (never by the library's choice) it looks at every code
     /// and ranks the nearest by exact distances: several times faster, and nearly exact; see `ef`.
     KITH_KIND_FLAT = 1,
     /// HNSW graph: a search looks at few vectors and may miss some of the nearest. It looks at all while its breadth (see `ef`) is
@@ -347,7 +347,7 @@ pub struct kith_search_options {
     /// sizeof(kith_search_options).
     pub size: u32,
     /// Breadth of a graph search: up to 1,048,576; 0 means the index's ef_search. Raised to k. A flat index with codes ranks that many
-    /// of the nearest by their codes, with 2 bits twice and with 1 bit eight times as many, and is exact where that is more than a quarter of all. Other
+    /// of the nearest by their codes, with 2 bits and product codes twice, with 1 bit and signs eight times as many, and is exact where that is more than a quarter of all. Other
     /// flat indexes ignore it.
     pub ef: u32,
     /// kith_search(): 0 or 1 means the calling thread, more means up to that many for a flat scan. kith_search_batch(): 0 means
