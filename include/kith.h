@@ -880,7 +880,7 @@ KITH_API kith_status kith_upsert(kith_index *index,
  * the graph had no more than four times as many (and m is at most 32). While that lasts it takes about 1 KB of memory per vector
  * plus a byte per component, and searches find nothing of the batch. From the same vectors in the same order, into an empty index
  * of the same options, any number of threads on any machine makes the same graph. A batch of at least 1,000 into a graph of up to sixteen times as many
- * is appended as a whole, with the same memory, unless many of its vectors equal others; any number of threads makes the same of it. Bring such batches one after the other, with all threads: of two at the
+ * is appended as a whole, with the same memory, unless many of its vectors equal others or the metric is KITH_INNER_PRODUCT; any number of threads makes the same of it. Bring such batches one after the other, with all threads: of two at the
  * same time, the one that is done later links the vectors of the other one by one, while inserts wait.
  *
  * One bad or present key, or one bad vector, refuses the whole batch; the text names its place. Searches beside

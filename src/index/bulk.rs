@@ -4,6 +4,7 @@ use super::config::BuildOptions;
 use super::holding::View;
 use super::{Core, Index};
 use crate::build::bulk::{self, Pile, Team};
+use crate::distance::Metric;
 use crate::graph::Graph;
 use crate::store::Run;
 use crate::util::error::Result;
@@ -43,7 +44,8 @@ impl Index {
     pub(super) fn is_appended(&self, core: &Core, total: usize, guard: &Guard) -> bool {
         let store = core.store(guard);
         let there = store.live() + store.removed();
-        !self.is_custom()
+        // For inner products what leaves find is worse than what walks find, and here the rest of the graph does not make up for it.
+        !matches!(self.config.metric, Metric::Custom | Metric::InnerProduct)
             && core.graph().is_some_and(|graph| graph.m() <= bulk::MOST_M)
             && total >= FROM
             && there <= (total * FAR_LARGER) as u64

@@ -65,7 +65,7 @@ pub(crate) fn append(
 ) -> Result<Option<Appended>> {
     let left = team.total - team.done.get();
     let share = |percent: usize| left * percent / 100;
-    let codes = guard::codes(pile, team, share(10))?;
+    let codes = guard::codes(pile, team, share(9))?;
     let count = codes.len() as u32;
     let (slot, is_new) = (|place: u32| pile.slots[place as usize], |place: u32| new(pile.slots[place as usize]));
     let twins = Twins::find(&codes, gather(0..count)?, team)?;
@@ -74,7 +74,8 @@ pub(crate) fn append(
     if late.len() * TWINS > late.capacity() {
         return Ok(None);
     }
-    let sketches = sketch::sketches(&codes, &twins.distinct, graph.seed(), team, share(5))?;
+    let codes = &guard::narrow(codes, pile, graph.seed(), team, share(1))?;
+    let sketches = sketch::sketches(codes, &twins.distinct, graph.seed(), team, share(5))?;
     let firsts = || twins.distinct.iter().copied().filter(|&place| is_new(place));
     let height = |place: u32| graph.level(slot(place));
     let Some(highest) = firsts().max_by_key(|&place| (height(place), u32::MAX - place)) else { return Ok(None) };
@@ -84,7 +85,7 @@ pub(crate) fn append(
         let mut members = roomy(twins.distinct.iter().filter(there).count())?;
         members.extend(twins.distinct.iter().filter(there));
         let sticky = vec![false; members.len()];
-        let layer = Layer { codes: &codes, sketches: &sketches, members: &members, sticky: &sticky };
+        let layer = Layer { codes, sketches: &sketches, members: &members, sticky: &sticky };
         let carving =
             Carving { copies: effort.copies, seed: mix(graph.seed() ^ u64::from(level) ^ u64::from(count) << 8) };
         let share = share(if level == 0 { 70 } else { 3 });

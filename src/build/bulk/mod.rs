@@ -32,6 +32,7 @@ mod narrow;
 mod prune;
 mod reach;
 #[cfg(test)]
+#[path = "tests/reference.rs"]
 mod reference;
 mod reservoir;
 mod sketch;

@@ -10,8 +10,8 @@ use super::{codes::Codes, reservoir::Sketch};
 use crate::distance::Metric;
 use crate::graph::NONE;
 use crate::index::bulk::tests::{bytes, options, surface};
+use crate::index::{Index, Rows as Given, config::Kind};
 use crate::util::pool::Pool;
-use crate::{Index, Kind, Rows as Given};
 use proptest::prelude::*;
 use std::cell::Cell;
 
