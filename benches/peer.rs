@@ -6,7 +6,7 @@
 //! time again (`[]`: all), until standard input ends.
 //!
 //! Further options: `--m 16 --efc 200 --kind graph|flat --element f32|u8 --insert batch|single --fast no|yes --build-threads N --efs 10,20,.. --quantizer N` (as in kith.h), and
-//! `--callers N`: queries per second are those of N host threads that make single calls, instead of one call for all queries.
+//! `--there N`: so many are in the index already, in a batch of their own, when the time begins; `--pieces N`: the others come in batches of so many; `--callers N`: queries per second are those of N host threads that make single calls, instead of one call for all queries.
 //! `--open loaded|vectors|mapped`: before it is searched the index is saved and opened again, with nothing, the vectors or all of it left in the file.
 //! `held_bytes` of the first line are those in memory, `mapped_bytes` those in the file; then the line at the end of a round says by how much the
 //! process grew since just before opening, `own_bytes` in memory of its own, `file_bytes` of pages of files (which the system may drop).
@@ -86,18 +86,25 @@ fn main() {
         ..Default::default()
     })
     .unwrap();
+    let bytes = index.vector_bytes();
+    let keys: Vec<u64> = (0..count as u64).collect();
+    let there = number("there", 0).min(count);
+    let rows = |range: std::ops::Range<usize>| Rows::packed(&vectors[range.start * bytes..range.end * bytes], bytes);
+    index.insert_batch(&keys[..there], rows(0..there), &BuildOptions::default()).unwrap();
     let (anonymous, resident) = (status("RssAnon"), status("VmRSS"));
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let build_threads =
         number("build-threads", threads.max(std::thread::available_parallelism().map_or(1, usize::from)));
-    let bytes = index.vector_bytes();
     if option("insert", "batch") == "batch" {
-        let keys: Vec<u64> = (0..count as u64).collect();
         let fast = option("fast", "no") == "yes";
         let build = BuildOptions { threads: build_threads as u32, fast, ..Default::default() };
-        index.insert_batch(&keys, Rows::packed(&vectors, bytes), &build).unwrap();
+        let pieces = number("pieces", count);
+        for start in (there..count).step_by(pieces) {
+            let end = (start + pieces).min(count);
+            index.insert_batch(&keys[start..end], rows(start..end), &build).unwrap();
+        }
     } else {
-        let next = std::sync::atomic::AtomicUsize::new(0);
+        let next = std::sync::atomic::AtomicUsize::new(there);
         std::thread::scope(|scope| {
             for _ in 0..build_threads {
                 scope.spawn(|| {
@@ -156,6 +163,7 @@ fn main() {
             .split(',')
             .map(|ef| ef.parse().unwrap())
             .collect();
+    let is_exact = kind == Kind::Flat && info.quantizer == Quantizer::None;
     let mut wanted = own.clone();
     let staying = option("once", "") != "yes";
     let mut input = std::io::stdin().lock().lines();
@@ -166,7 +174,7 @@ fn main() {
                 line.trim().trim_matches(['[', ']']).split(',').filter_map(|part| part.trim().parse().ok()).collect();
             wanted = if listed.is_empty() { own.clone() } else { listed };
         }
-        for &ef in if kind == Kind::Flat { &[0][..] } else { &wanted } {
+        for &ef in if is_exact { &[0][..] } else { &wanted } {
             measure(&index, &queries, bytes, ef, k, threads, callers);
         }
         let grown = |field: &str, before: usize| status(field).saturating_sub(before);

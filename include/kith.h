@@ -274,7 +274,10 @@ enum {
      * the start. kith_clear() begins anew.
      */
     KITH_KIND_AUTO = 0,
-    /** Exact: a search looks at every vector. */
+    /**
+     * Exact: a search looks at every vector. With one of KITH_QUANTIZER_PROJECTED4, 2 and 1 (never by the library's choice) it looks at every code
+     * and ranks the nearest by exact distances: several times faster, and nearly exact; see `ef`.
+     */
     KITH_KIND_FLAT = 1,
     /**
      * HNSW graph: a search looks at few vectors and may miss some of the nearest. It looks at all while its breadth (see `ef`) is
@@ -302,13 +305,13 @@ enum {
     /** Plain vectors. */
     KITH_QUANTIZER_NONE = 1,
     /**
-     * For graphs: beside each vector a code of 64, 128, 192, 256 or 512 bytes. It holds 4 bits for each of the leading directions of a
+     * For graphs and, where it is asked for, flat indexes: beside each vector a code of 64, 128, 192, 256 or 512 bytes. It holds 4 bits for each of the leading directions of a
      * sample of the vectors: 112, 240, 368, 496 or 1,008, the fewest that hold 95 % of the variance, or 1,008 if none do. Searches walk
      * by the codes and rank what they find by exact distances; so distances are exact, and only which vectors are looked at depends on
      * the codes. They are learnt once, in the first insertion that finds 256 vectors there (2,048 with KITH_QUANTIZER_AUTO), or brings
      * them in a batch. It takes longer by that: with 2,048 vectors and one core 20 ms at 128 dimensions and 0.3 s at 1,024, more where
      * the variance is spread over many directions. With other metrics than L2, inner product and cosine, with more than 4,096
-     * dimensions or with KITH_KIND_FLAT: KITH_ERROR_UNSUPPORTED.
+     * dimensions: KITH_ERROR_UNSUPPORTED.
      */
     KITH_QUANTIZER_PROJECTED4 = 2,
     /**
@@ -460,9 +463,9 @@ typedef struct kith_estimate_result {
 } kith_estimate_result;
 
 /**
- * How far is a batch? Called now and then with vectors done and vectors in all; done never goes back, and the last call of a
- * batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
- * before. See "Callbacks" above.
+ * How far is a batch? Called now and then with vectors done and vectors in all; done never goes back, stands still while codes are learnt,
+ * and the last call of a batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
+ * before. While codes are learnt other threads' changes wait for it. See "Callbacks" above.
  */
 typedef int (*kith_progress_fn)(void *ctx, uint64_t done, uint64_t total);
 
@@ -479,6 +482,14 @@ typedef struct kith_build_options {
     /** 0 or a sum of KITH_UPSERT and KITH_BUILD_FAST. */
     uint64_t flags;
 } kith_build_options;
+
+/**
+ * Brings vectors: fills `keys` with `count` keys and `vectors` with as many vectors of the index's element type, one behind the other, at a multiple
+ * of 64. They are those at positions `first` to `first + count - 1` of all that the call was promised; what of them stays unwritten is refused like a
+ * bad vector, where that can be told. Called with `first` 0, then with what follows, each position once; `count` may differ from call to call. 0 goes on; anything else cancels: the call
+ * returns KITH_ERROR_CANCELLED and the index is as it was before. See "Callbacks" above.
+ */
+typedef int (*kith_read_fn)(void *ctx, size_t first, size_t count, uint64_t *keys, void *vectors);
 
 /** What kith_check() found, or kith_repair() left. The caller sets `size` before the call; the rest is written. Of a flat index all numbers of the graph, which come first, are 0. */
 typedef struct kith_health {
@@ -553,7 +564,11 @@ typedef struct kith_search_stats {
 typedef struct kith_search_options {
     /** sizeof(kith_search_options). */
     uint32_t size;
-    /** Breadth of a graph search: up to 1,048,576; 0 means the index's ef_search. Raised to k. Flat indexes ignore it. */
+    /**
+     * Breadth of a graph search: up to 1,048,576; 0 means the index's ef_search. Raised to k. A flat index with codes ranks that many
+     * of the nearest by their codes, with 2 bits twice and with 1 bit eight times as many, and is exact where that is more than a quarter of all. Other
+     * flat indexes ignore it.
+     */
     uint32_t ef;
     /**
      * kith_search(): 0 or 1 means the calling thread, more means up to that many for a flat scan. kith_search_batch(): 0 means
@@ -565,7 +580,7 @@ typedef struct kith_search_options {
      * broad. Then ef is the most breadth that a search may take, 0 meaning any. The breadth comes from what kith_calibrate() measured
      * and, in any case, from what searches learn: every 64th of those that ask for a recall, or up to every 4th while the target is missed,
      * is done again eight times as broad (so answers may change a little from call to call). Searches that ask for no recall are left alone.
-     * Flat indexes, which are exact, ignore it.
+     * Flat indexes ignore it.
      */
     float recall;
     /** Which keys may be returned; may be NULL. There are always min(k, keys that pass) hits. */
@@ -864,7 +879,9 @@ KITH_API kith_status kith_upsert(kith_index *index,
  * A graph is built as a whole, many times as fast as vector by vector, if it was empty, or if there are at least 1,000 vectors and
  * the graph had no more than four times as many (and m is at most 32). While that lasts it takes about 1 KB of memory per vector
  * plus a byte per component, and searches find nothing of the batch. From the same vectors in the same order, into an empty index
- * of the same options, any number of threads on any machine makes the same graph.
+ * of the same options, any number of threads on any machine makes the same graph. A batch of at least 1,000 into a graph of up to sixteen times as many
+ * is appended as a whole, with the same memory, unless many of its vectors equal others; any number of threads makes the same of it. Bring such batches one after the other, with all threads: of two at the
+ * same time, the one that is done later links the vectors of the other one by one, while inserts wait.
  *
  * One bad or present key, or one bad vector, refuses the whole batch; the text names its place. Searches beside
  * the call may find some of the vectors before it returns.
@@ -889,6 +906,44 @@ KITH_API kith_status kith_insert_batch(kith_index *index,
                                        const void *vectors,
                                        size_t stride,
                                        const kith_build_options *options);
+
+/**
+ * Adds many vectors that need not be in memory together, on several threads, all of them or none: a function of yours brings them
+ * piece by piece, a few MiB at a time, from a file, a socket or a generator.
+ *
+ * - index: the index
+ * - count: number of vectors that read will bring; 0 succeeds, and read is not called
+ * - read: called on this thread until all are there; may read the index, must not change it
+ * - ctx: handed to read; may be NULL
+ * - options: as for kith_insert_batch(); may be NULL
+ *
+ * All that is said of kith_insert_batch() holds here: the graph is built as a whole from the same number on, takes as much memory while that lasts, and the same
+ * vectors in the same order make the same graph. Beside the index there is memory for a piece of 4 MiB (or 64 vectors, if those are more), and for all keys. What
+ * an index learns before it holds anything (KITH_QUANTIZER_BYTES, KITH_QUANTIZER_LEADING8 and KITH_QUANTIZER_LEADING8_FINE) it learns from the first piece, which
+ * then has at least 4,096 vectors: where those are not like the rest, call kith_train() before. Places of removed vectors are not used again while read
+ * is awaited.
+ *
+ * A kith_clear() beside the call takes the vectors along, even those that are yet to come.
+ *
+ * Errors: those of kith_insert_batch(), and
+ * - KITH_ERROR_ARGUMENT: read is NULL; a key or a component was not written
+ * - KITH_ERROR_CANCELLED: read, or progress, returned non-zero
+ * - KITH_ERROR_UNSUPPORTED: the index is a durable directory and holds reduced vectors in place of those that are given, which its
+ *   log would have to tell
+ *
+ * ```c
+ * static int next(void *ctx, size_t first, size_t count, uint64_t *keys, void *vectors) {
+ *     for (size_t i = 0; i < count; i++) keys[i] = first + i;
+ *     return fread(vectors, DIMENSIONS * sizeof(float), count, ctx) != count;
+ * }
+ * if (kith_insert_from(index, n, next, file, NULL)) fprintf(stderr, "%s\n", kith_last_error());
+ * ```
+ */
+KITH_API kith_status kith_insert_from(kith_index *index,
+                                      size_t count,
+                                      kith_read_fn read,
+                                      void *ctx,
+                                      const kith_build_options *options);
 
 /**
  * Removes the vector of a key. A search that starts after this returned does not find it.
@@ -1128,7 +1183,7 @@ KITH_API kith_status kith_optimize(kith_index *index,
  *
  * Errors:
  * - KITH_ERROR_CANCELLED: progress returned non-zero; the codes are as they were
- * - KITH_ERROR_UNSUPPORTED: KITH_QUANTIZER_BYTES or one of _LEADING8, here or when the index was made: these replace the vectors; an index of KITH_KIND_FLAT; metric or
+ * - KITH_ERROR_UNSUPPORTED: KITH_QUANTIZER_BYTES or one of _LEADING8, here or when the index was made: these replace the vectors; metric or
  *   dimensions as for kith_create(); an unknown quantizer, flag, or options of a newer version
  * - KITH_ERROR_ARGUMENT: index is NULL; the vectors do not vary, or by too much to be coded
  * - KITH_ERROR_BUSY: another such call is under way, or the index was cleared meanwhile

@@ -144,6 +144,12 @@ public:
         call.finish(kith_insert_batch(handle(), count, std::data(keys), first, 0, call.raw()));
     }
 
+    /// kith_insert_from(): `read(std::size_t first, std::size_t count, std::uint64_t *keys, void *vectors)` brings the vectors, piece by piece, and says whether to go on.
+    template <class Read> void insert_from(std::size_t count, Read &&read, const build_options &options = {}) {
+        detail::read_call<Read> call(read, options, distance_.get());
+        call.finish(kith_insert_from(handle(), count, call.fill, &call, call.raw()));
+    }
+
     /// kith_remove(); false if the key is not there.
     bool remove(std::uint64_t key) {
         return present_in(kith_remove(handle(), key));

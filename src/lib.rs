@@ -25,7 +25,7 @@ pub use distance::Custom;
 #[doc(hidden)]
 pub use graph::Audit;
 pub use index::config::{BuildOptions, Counters, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
-pub use index::{Check, Format, Health, Index, LogInfo, LogOptions, Observer, Opaque, Query, Rows, SyncPolicy};
+pub use index::{Check, Format, Health, Index, LogInfo, LogOptions, Observer, Opaque, Query, Read, Rows, SyncPolicy};
 #[cfg(any(test, feature = "test-hooks"))]
 #[doc(hidden)]
 pub use quant::{ProductCodec, cluster_rows};

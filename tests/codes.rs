@@ -89,6 +89,104 @@ fn recall_with_codes_is_that_of_plain_vectors_and_distances_are_exact() {
     }
 }
 
+/// A flat index that goes by codes.
+fn flat(metric: Metric, dimensions: u32, quantizer: Quantizer) -> Options {
+    Options { kind: Kind::Flat, ..options(metric, dimensions, quantizer) }
+}
+
+#[test]
+fn a_scan_by_codes_finds_nearly_all_at_exact_distances() {
+    for (metric, dimensions, rank) in [(Metric::L2, 96, 12), (Metric::Cosine, 160, 16), (Metric::InnerProduct, 64, 10)]
+    {
+        let base = vectors(1, 6000, dimensions, rank);
+        let all = bytes(&base);
+        let queries = bytes(&vectors(2, 100, dimensions, rank));
+        let queries: Vec<&[u8]> = queries.chunks_exact(4 * dimensions).collect();
+        let truths: Vec<Vec<u64>> = queries.iter().map(|query| truth(metric, &all, query)).collect();
+        for quantizer in [Quantizer::Projected4, Quantizer::Projected2, Quantizer::Projected1] {
+            let index = filled(&flat(metric, dimensions as u32, quantizer), &base);
+            assert_eq!((index.describe().quantizer, index.describe().kind), (quantizer, Kind::Flat));
+            let mut found = 0;
+            for (query, truth) in queries.iter().zip(&truths) {
+                let hits = search(&index, query, 10, 0);
+                for &(key, distance) in &hits {
+                    let row = bytes(std::slice::from_ref(&base[key as usize]));
+                    let wanted = exact(metric, Element::F32, dimensions as u32, query, &row).unwrap();
+                    assert!((distance - wanted).abs() <= 1e-4 * wanted.abs().max(1.0));
+                }
+                found += hits.iter().filter(|hit| truth.contains(&hit.0)).count();
+                // Broad enough it is exact.
+                assert_eq!(search(&index, query, 10, 2000).iter().map(|hit| hit.0).collect::<Vec<_>>(), *truth);
+            }
+            assert!(found >= 998, "{metric:?} {quantizer:?}: {found} of 1000");
+            in_every_way_the_same(&index, &queries);
+        }
+    }
+}
+
+/// One by one, in a batch, on several threads and through a filter that passes all.
+fn in_every_way_the_same(index: &Index, queries: &[&[u8]]) {
+    let (count, k) = (queries.len(), 10);
+    let (mut keys, mut distances) = (vec![0; count * k], vec![0.0; count * k]);
+    let packed = queries.concat();
+    let rows = Rows::packed(&packed, index.vector_bytes());
+    index
+        .search_batch(
+            rows,
+            k,
+            &mut keys,
+            Some(&mut distances),
+            None,
+            &SearchOptions { threads: 2, ..Default::default() },
+        )
+        .unwrap();
+    let every = |_: u64| true;
+    for (i, query) in queries.iter().enumerate() {
+        let alone = search(index, query, k, 0);
+        let together: Vec<(u64, f32)> =
+            keys[i * k..][..k].iter().copied().zip(distances[i * k..][..k].iter().copied()).collect();
+        assert_eq!(alone, together);
+        let options = SearchOptions { filter: Some(kith::Filter::Caller(&every)), ..SearchOptions::default() };
+        let mut passed = vec![0; k];
+        index.search(query, &mut passed, None, &options).unwrap();
+        assert!(alone.iter().map(|hit| hit.0).eq(passed));
+    }
+}
+
+#[test]
+fn a_flat_index_with_codes_changes_is_saved_and_changes_its_codes() {
+    let dimensions = 96;
+    let base = vectors(3, 2000, dimensions, 12);
+    let index = filled(&flat(Metric::Cosine, dimensions as u32, Quantizer::Projected2), &base);
+    let one = |i: usize| bytes(std::slice::from_ref(&base[i]));
+    for i in (0..2000).step_by(3) {
+        index.remove(i as u64).unwrap();
+    }
+    for i in (0..2000).step_by(9) {
+        index.upsert(i as u64, &one(i + 1)).unwrap();
+    }
+    let near = |index: &Index| -> Vec<Vec<(u64, f32)>> {
+        (0..2000).step_by(7).map(|i| search(index, &one(i), 5, 32)).collect()
+    };
+    for i in 0..2000 {
+        let hits = search(&index, &one(i), 2, 0);
+        let wanted: &[u64] = match (i % 3, i % 9) {
+            (0, _) => &[],
+            (1, 1) => &[i as u64 - 1, i as u64],
+            _ => &[i as u64],
+        };
+        let found: Vec<u64> = hits.iter().filter(|hit| hit.1.abs() < 1e-6).map(|hit| hit.0).collect();
+        assert_eq!(found, wanted, "{i}");
+    }
+    a_save_keeps(&index, (9, Quantizer::Projected2), dimensions, near, &near(&index));
+    index.compact(&BuildOptions::default()).unwrap();
+    for quantizer in [Quantizer::Projected4, Quantizer::None, Quantizer::Projected1] {
+        index.requantize(quantizer, &BuildOptions::default()).unwrap();
+        assert_eq!(index.describe().quantizer, quantizer);
+        assert!((1..2000).step_by(3).all(|i| search(&index, &one(i), 1, 0)[0].1.abs() < 1e-6));
+    }
+}
+
 #[test]
 fn codes_come_with_the_vectors_that_are_enough_and_stay() {
     let dimensions = 64;
@@ -219,7 +317,7 @@ fn codes_that_cannot_be_are_refused_when_the_index_is_made() {
         [Quantizer::Projected4, Quantizer::Projected2, Quantizer::Projected1, Quantizer::Product, Quantizer::Signs]
     {
         assert!(refused(&options(Metric::L1, 64, quantizer)) && refused(&options(Metric::L2, 5000, quantizer)));
-        assert!(refused(&Options { kind: Kind::Flat, ..options(Metric::L2, 64, quantizer) }));
+        assert!(refused(&Options { kind: Kind::Flat, ..options(Metric::L1, 64, quantizer) }));
     }
     assert_eq!(
         filled(&options(Metric::L1, 64, Quantizer::Auto), &vectors(7, 2500, 64, 8)).describe().quantizer,

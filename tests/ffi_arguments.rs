@@ -18,7 +18,7 @@ fn bytes<T>(values: &[T]) -> *const c_void {
 }
 
 /// Every function and pointer argument that may be NULL; all others are in the table of the test below.
-const MAY_BE_NULL: [(&str, &str); 24] = [
+const MAY_BE_NULL: [(&str, &str); 26] = [
     ("kith_compact", "options"),
     ("kith_maintain", "pending"),
     ("kith_optimize", "options"),
@@ -39,6 +39,8 @@ const MAY_BE_NULL: [(&str, &str); 24] = [
     ("kith_save_to", "ctx"),
     ("kith_free", "index"),
     ("kith_insert_batch", "options"),
+    ("kith_insert_from", "ctx"),
+    ("kith_insert_from", "options"),
     ("kith_search", "options"),
     ("kith_search", "distances"),
     ("kith_search_batch", "options"),
@@ -97,6 +99,7 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
         call!(kith_insert_batch, "index", null_mut(), 1, keys, vector, 0, null()),
         call!(kith_insert_batch, "keys", index, 1, null(), vector, 0, null()),
         call!(kith_insert_batch, "vectors", index, 1, keys, null(), 0, null()),
+        call!(kith_insert_from, "index", null_mut(), 1, None, null_mut(), null()),
         call!(kith_remove, "index", null_mut(), 1),
         call!(kith_remove_batch, "index", null_mut(), 1, keys, count),
         call!(kith_remove_batch, "keys", index, 1, null(), count),

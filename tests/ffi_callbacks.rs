@@ -178,6 +178,46 @@ fn progress_tries_everything(kind: u32) {
     assert_eq!(index.contents().1.len(), 5001);
 }
 
+unsafe extern "C-unwind" fn read(
+    ctx: *mut c_void,
+    first: usize,
+    count: usize,
+    keys: *mut u64,
+    vectors: *mut c_void,
+) -> c_int {
+    let scene = unsafe { &mut *ctx.cast::<Scene>() };
+    scene.try_everything();
+    scene.seen.push((first as u64, count as u64));
+    for i in 0..count {
+        unsafe {
+            *keys.add(i) = (100 + first + i) as u64;
+            *vectors.cast::<[f32; 2]>().add(i) = [first as f32, i as f32];
+        }
+    }
+    0
+}
+
+#[test]
+fn a_function_that_brings_vectors_is_called_on_the_calling_thread_and_may_not_change_the_index() {
+    for kind in KINDS {
+        let (index, other) = (Handle::of_kind(kind, [1]), Handle::with_keys([]));
+        let mut scene = Scene::new(&index, &other);
+        let options = kith_build_options { threads: 2, ..build_options() };
+        let ctx = (&raw mut scene).cast();
+        let status = unsafe { kith_insert_from(index.0, 3_000, Some(read), ctx, &raw const options) };
+        assert_eq!(status, 0, "{}", last_error());
+        assert_eq!((&scene.statuses[..], &scene.reads[..]), (&[BUSY; 7][..], &[0; 6][..]));
+        let me = std::thread::current().id();
+        assert!(scene.threads.iter().all(|thread| *thread == me));
+        let end = scene.seen.iter().fold(0, |end, &(first, count)| {
+            assert_eq!(first, end);
+            end + count
+        });
+        assert!(end == 3_000 && scene.seen.len() == 1, "{:?}", scene.seen);
+        assert_eq!(index.contents().1.len(), 3_001);
+    }
+}
+
 #[test]
 fn a_cancelled_batch_leaves_the_index_as_it_was() {
     KINDS.into_iter().for_each(cancelled_batch);

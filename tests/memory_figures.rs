@@ -236,6 +236,61 @@ fn what_an_index_says_is_what_it_takes() {
     }
 }
 
+/// By how much the pages of this process grow at most while an index is made, above what it says it takes in the end.
+fn most_above(make: impl FnOnce() -> Index) -> isize {
+    let pages = |field: &str| {
+        let text = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = text.lines().find(|line| line.starts_with(field)).unwrap();
+        line.split_ascii_whitespace().nth(1).unwrap().parse::<isize>().unwrap() * 1024
+    };
+    // SAFETY: gives back what the allocator does not use.
+    unsafe { libc::malloc_trim(0) };
+    // From here on the kernel notes the most anew.
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    let before = pages("VmRSS");
+    let index = make();
+    pages("VmHWM") - before - index.describe().bytes as isize
+}
+
+#[test]
+fn vectors_in_pieces_are_never_there_together() {
+    let _turn = TURN.lock().unwrap();
+    let graph = |quantizer| Options { dimensions: 512, kind: Kind::Graph, quantizer, ..Options::default() };
+    let flat = Options { kind: Kind::Flat, ..graph(Quantizer::Auto) };
+    for (name, options, whole) in [
+        ("flat f32", flat, false),
+        ("graph of f32 with codes", graph(Quantizer::Auto), false),
+        ("graph held as bytes", graph(Quantizer::Auto), true),
+        ("graph of reduced vectors", graph(Quantizer::Bytes), false),
+    ] {
+        const COUNT: usize = 20_000;
+        let size = 4 * 512;
+        let data = vectors(COUNT, 512, Element::F32, whole);
+        let keys: Vec<u64> = (0..COUNT as u64).collect();
+        let build = BuildOptions { threads: 1, ..Default::default() };
+        let pieces = most_above(|| {
+            let index = Index::create(&options).unwrap();
+            let mut read = |first: usize, places: &mut [u64], vectors: &mut [u8]| {
+                places.copy_from_slice(&keys[first..][..places.len()]);
+                vectors.copy_from_slice(&data[first * size..][..vectors.len()]);
+                false
+            };
+            index.insert_from(COUNT, &mut read, &build).unwrap();
+            index
+        });
+        // The vectors of a batch are the caller's: what it takes above the index is the builder's.
+        let batch = most_above(|| {
+            let index = Index::create(&options).unwrap();
+            index.insert_batch(&keys, Rows::packed(&data, size), &build).unwrap();
+            index
+        });
+        // A piece of as many vectors as learning looks at, the keys, and what a page more here or there comes to.
+        let more = (4_096 * size + 8 * COUNT + (6 << 20)) as isize;
+        assert!(more < data.len() as isize / 2);
+        assert!(pieces <= batch + more, "{name}: {pieces} bytes above the index in pieces, {batch} as a batch");
+    }
+}
+
 #[test]
 fn a_batch_takes_no_more_than_the_limit_that_lets_it_in() {
     let _turn = TURN.lock().unwrap();

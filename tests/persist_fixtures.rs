@@ -28,7 +28,7 @@ struct Fixture {
     nearest: [u64; 4],
 }
 
-const FIXTURES: [Fixture; 12] = [
+const FIXTURES: [Fixture; 13] = [
     Fixture {
         name: "format1-f32-cosine",
         format: 1,
@@ -200,6 +200,21 @@ const FIXTURES: [Fixture; 12] = [
         dimensions: 20,
         vectors: 300,
         quantizer: Quantizer::Product,
+        held: Element::U8,
+        capacity: None,
+        nearest: [17, 69, 43, 147],
+    },
+    // A flat index that goes by codes.
+    Fixture {
+        name: "format9-u8-l2-flat-codes",
+        format: 9,
+        kind: Kind::Flat,
+        m: 12,
+        element: Element::U8,
+        metric: Metric::L2,
+        dimensions: 20,
+        vectors: 300,
+        quantizer: Quantizer::Projected4,
         held: Element::U8,
         capacity: None,
         nearest: [17, 69, 43, 147],

@@ -188,6 +188,19 @@ private:
     kith_build_options raw_;
 };
 
+/// As build_call, for vectors that a callable brings, which says whether to go on.
+template <class Read> class read_call : public build_call {
+public:
+    read_call(Read &read, const build_options &options, own_distance *distance) : build_call(options, distance), read_(read) {}
+    static int fill(void *ctx, std::size_t first, std::size_t count, std::uint64_t *keys, void *vectors) noexcept {
+        read_call &own = *static_cast<read_call *>(ctx);
+        return own.run(1, [&] { return own.read_(first, count, keys, vectors) ? 0 : 1; });
+    }
+
+private:
+    Read &read_;
+};
+
 /// A search that an observer watches, and the hits at its end.
 class observed_call : public search_call {
 public:

@@ -243,6 +243,16 @@ fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal
     }
 }
 
+/// Makes a slot that is linked to nothing for good the child of another, unless that has no room.
+pub(crate) fn hang(field: Field<'_>, parent: u32, child: u32, linker: &mut Linker) -> bool {
+    let row = field.graph.lock(parent);
+    let has_room = row.kept(0) <= field.graph.m() && !row.is_leaving();
+    if has_room {
+        tie(field, &row, parent, child, linker, &mut NoJournal);
+    }
+    has_room
+}
+
 /// As `adopt`, for a slot with everything below it that lost its parent: only what is `reached` may be the new one.
 pub(crate) fn adopt_again(field: Field<'_>, slot: u32, entry: Entry, reached: &[bool], linker: &mut Linker) {
     choose(field, slot, entry, field.graph.degree(0), linker);
@@ -272,13 +282,35 @@ fn wander(row: &Locked<'_>, came_from: u32, choice: u32, links: &mut Vec<u32>) -
 
 /// Puts a link into a locked row, pruning the row if it is full.
 pub(crate) fn connect(field: Field<'_>, row: &Locked<'_>, owner: u32, link: u32, level: u32, linker: &mut Linker) {
-    if row.append(level, link) {
-        return;
+    if !row.append(level, link) {
+        replace(field, row, owner, &[link], level, linker);
     }
+}
+
+/// As [`connect`], for many links at a time: the row is pruned once.
+pub(crate) fn connect_all(
+    field: Field<'_>,
+    row: &Locked<'_>,
+    owner: u32,
+    all: &[u32],
+    level: u32,
+    linker: &mut Linker,
+) {
+    // Those that fit, or are there; what is left makes room for itself.
+    let rest = all.iter().position(|&link| !row.append(level, link));
+    let mut rest = rest.map_or(Vec::new(), |first| all[first..].to_vec());
+    rest.retain(|&link| !row.has(level, link));
+    if !rest.is_empty() {
+        replace(field, row, owner, &rest, level, linker);
+    }
+}
+
+/// Chooses a full row anew from what it holds and others.
+fn replace(field: Field<'_>, row: &Locked<'_>, owner: u32, more: &[u32], level: u32, linker: &mut Linker) {
     let Linker { links, distances, ranked, pruned, .. } = linker;
     row.links(level, links);
+    links.extend(more);
     links.retain(|&other| !field.graph.is_leaving(other & !KEEP));
-    links.push(link);
     if links.len() <= field.graph.degree(level) {
         return row.set(level, links);
     }

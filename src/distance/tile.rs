@@ -50,6 +50,23 @@ pub struct Point<'a> {
     pub lift: u32,
 }
 
+impl<'a> Point<'a> {
+    /// A code of signed bytes, for `Squares`.
+    #[must_use]
+    #[inline(always)]
+    pub fn of_bytes(words: &'a [u32]) -> Self {
+        let (mut norm, mut sum) = (0_u32, 0_i32);
+        for word in words {
+            for byte in word.to_ne_bytes() {
+                let value = i32::from(byte.cast_signed());
+                norm += (value * value).cast_unsigned();
+                sum += value;
+            }
+        }
+        Self { words, norm, sum: sum.cast_unsigned(), lift: 0 }
+    }
+}
+
 /// One word of the vectors of a group.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -352,14 +369,19 @@ unsafe fn block<S: Words, F: Shape<S>, const R: usize, const C: usize>(
     }
 }
 
-/// Distances of up to `R` points from all columns; see [`block`].
+/// Distances of `R` points from the columns from `from` on, a multiple of 32; see [`block`].
 ///
 /// # Safety
 /// - Every point has `side.words` words, and there are `R`; `out` is writable for `R` strides of the side.
 #[inline(always)]
-unsafe fn band<S: Words, F: Shape<S>, const R: usize>(s: S, points: &[Point<'_>], side: &Side, out: *mut u32) {
+unsafe fn band<S: Words, F: Shape<S>, const R: usize>(
+    s: S,
+    points: &[Point<'_>],
+    (side, from): (&Side, usize),
+    out: *mut u32,
+) {
     let stride = side.stride();
-    let mut column = 0;
+    let mut column = from;
     // SAFETY (all blocks): the caller's promise; the columns of each step lie within the stride, which is a multiple of 32.
     if S::LANES == 16 && R == 1 {
         while column + 64 <= stride {
@@ -382,13 +404,13 @@ unsafe fn band<S: Words, F: Shape<S>, const R: usize>(s: S, points: &[Point<'_>]
     for (r, point) in points[..R].iter().enumerate() {
         // SAFETY: the row was just written.
         let row = unsafe { std::slice::from_raw_parts_mut(out.add(r * stride), side.count) };
-        F::after(point, &side.norms, row);
+        F::after(point, &side.norms[from..], &mut row[from..]);
     }
 }
 
-/// Distances of the first points of a slice from all columns; says of how many.
+/// Distances of the first points of a slice from the columns from `from` on, a multiple of 32; says of how many.
 #[inline(always)]
-fn some<S: Words, F: Shape<S>>(s: S, points: &[Point<'_>], side: &Side, out: &mut [u32]) -> usize {
+fn some<S: Words, F: Shape<S>>(s: S, points: &[Point<'_>], (side, from): (&Side, usize), out: &mut [u32]) -> usize {
     let many = match S::LANES {
         16 => 8,
         8 => 4,
@@ -396,33 +418,39 @@ fn some<S: Words, F: Shape<S>>(s: S, points: &[Point<'_>], side: &Side, out: &mu
     };
     let points = &points[..many.min(points.len())];
     assert!(points.iter().all(|point| point.words.len() == side.words), "codes of one length");
-    assert!(out.len() >= points.len() * side.stride());
+    assert!(out.len() >= points.len() * side.stride() && from.is_multiple_of(COLUMNS) && from <= side.count);
     let out = out.as_mut_ptr();
     // SAFETY (all arms): lengths were just compared.
     match points.len() {
         0 => 0,
         8 => {
             // SAFETY: as above.
-            unsafe { band::<S, F, 8>(s, points, side, out) };
+            unsafe { band::<S, F, 8>(s, points, (side, from), out) };
             8
         }
         4..8 => {
             // SAFETY: as above.
-            unsafe { band::<S, F, 4>(s, points, side, out) };
+            unsafe { band::<S, F, 4>(s, points, (side, from), out) };
             4
         }
         2 if S::LANES == 4 => {
             // SAFETY: as above.
-            unsafe { band::<S, F, 2>(s, points, side, out) };
+            unsafe { band::<S, F, 2>(s, points, (side, from), out) };
             2
         }
         _ => {
             // SAFETY: as above.
-            unsafe { band::<S, F, 1>(s, points, side, out) };
+            unsafe { band::<S, F, 1>(s, points, (side, from), out) };
             1
         }
     }
 }
+
+mod choose;
+mod nearest;
+
+pub use choose::{Choice, choose};
+pub use nearest::{Own, Selection, nearest};
 
 struct Distances<'a> {
     form: Form,
@@ -439,7 +467,7 @@ impl LevelJob for Distances<'_> {
         by_form!(form, F => {
             let mut done = 0;
             while done < points.len() {
-                done += some::<S, F>(s, &points[done..], side, &mut out[done * side.stride()..]);
+                done += some::<S, F>(s, &points[done..], (side, 0), &mut out[done * side.stride()..]);
             }
         });
     }
@@ -454,139 +482,6 @@ pub fn distances(level: Level, form: Form, points: &[Point<'_>], side: &Side, ou
     if side.count > 0 {
         run_on(level, Distances { form, points, side, out });
     }
-}
-
-/// Buffers of [`nearest`].
-#[derive(Debug, Default)]
-pub struct Selection {
-    rows: Vec<u32>,
-    values: Vec<u32>,
-    columns: Vec<u32>,
-    keys: Vec<u64>,
-}
-
-/// Which code a point must not find: that with its own number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Own {
-    /// Point `i` is code `i` of the side, and is left out.
-    LeftOut,
-    /// Points are none of the codes.
-    Other,
-}
-
-struct Nearest<'a> {
-    form: Form,
-    points: &'a [Point<'a>],
-    side: &'a Side,
-    count: usize,
-    own: Own,
-    selection: &'a mut Selection,
-    out: &'a mut [u64],
-}
-
-impl LevelJob for Nearest<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Words>(self, s: S) {
-        let Self { form, points, side, count, own, selection, out } = self;
-        by_form!(form, F => nearest_by::<S, F>(s, points, side, count, own, selection, out));
-    }
-}
-
-#[inline(always)]
-fn nearest_by<S: Words, F: Shape<S>>(
-    s: S,
-    points: &[Point<'_>],
-    side: &Side,
-    count: usize,
-    own: Own,
-    selection: &mut Selection,
-    out: &mut [u64],
-) {
-    let stride = side.stride();
-    let mut done = 0;
-    while done < points.len() {
-        let rows = some::<S, F>(s, &points[done..], side, &mut selection.rows);
-        for row in 0..rows {
-            let line = row * stride;
-            selection.rows[line + side.count..line + stride].fill(NOWHERE);
-            if own == Own::LeftOut {
-                selection.rows[line + done + row] = NOWHERE;
-            }
-            let found = &mut out[(done + row) * count..][..count];
-            select::<S>(s, line..line + stride, count, selection, found);
-        }
-        done += rows;
-    }
-}
-
-/// The `count` least of a row, in order: without a branch that depends on a distance until few are left. The least of every 16th
-/// column are 16 numbers; the `count`-th of these is not below the `count`-th of all, so what is above it is out.
-#[inline(always)]
-fn select<S: Words>(s: S, row: std::ops::Range<usize>, count: usize, selection: &mut Selection, found: &mut [u64]) {
-    let Selection { rows, values, columns, keys } = selection;
-    let row = &rows[row];
-    let registers = GROUP / S::LANES;
-    let all = s.splat(NOWHERE);
-    let mut least = [all; 4];
-    for group in row.chunks_exact(GROUP) {
-        for (r, least) in least.iter_mut().enumerate().take(registers) {
-            // SAFETY: a group has 16 words.
-            *least = s.min(*least, unsafe { s.load(group.as_ptr().add(r * S::LANES)) });
-        }
-    }
-    let mut bound = NOWHERE;
-    // With more than 16 there is no bound.
-    for _ in 0..if count <= GROUP { count } else { 0 } {
-        bound = (0..registers).fold(NOWHERE, |bound, r| bound.min(s.least(least[r])));
-        let known = s.splat(bound);
-        for least in least.iter_mut().take(registers) {
-            *least = s.without(*least, known);
-        }
-    }
-    let bound = s.splat(bound);
-    let mut kept = 0;
-    for column in (0..row.len()).step_by(S::LANES) {
-        assert!(kept + GROUP <= values.len() && kept + GROUP <= columns.len());
-        // SAFETY: rows are multiples of every register; at most `column` words are kept so far, and there is room for 16 more.
-        kept += unsafe {
-            let lanes = s.load(row.as_ptr().add(column));
-            s.keep(lanes, bound, column as u32, values.as_mut_ptr().add(kept), columns.as_mut_ptr().add(kept))
-        };
-    }
-    keys.clear();
-    let kept = values[..kept].iter().zip(&columns[..kept]).filter(|(value, _)| **value != NOWHERE);
-    keys.extend(kept.map(|(&value, &column)| u64::from(value) << 32 | u64::from(column)));
-    if keys.len() > 4 * count {
-        keys.select_nth_unstable(count - 1);
-        keys.truncate(count);
-    }
-    keys.sort_unstable();
-    for (i, found) in found.iter_mut().enumerate() {
-        *found = keys.get(i).copied().unwrap_or(u64::MAX);
-    }
-}
-
-/// The `count` codes that are nearest to each point (quick up to 16): those of point `p` are `out[p * count..][..count]`, nearest
-/// first, each its distance times 2^32 plus its number; `u64::MAX` where there are fewer.
-///
-/// # Panics
-/// If codes differ in length, `out` is too short or `count` is 0.
-pub fn nearest(
-    level: Level,
-    form: Form,
-    points: &[Point<'_>],
-    side: &Side,
-    (count, own): (usize, Own),
-    selection: &mut Selection,
-    out: &mut [u64],
-) {
-    assert!(count > 0 && out.len() >= points.len() * count);
-    assert!(own == Own::Other || points.len() <= side.count);
-    selection.rows.resize(selection.rows.len().max(8 * side.stride()), 0);
-    selection.values.resize(selection.values.len().max(side.stride() + GROUP), 0);
-    selection.columns.resize(selection.values.len(), 0);
-    run_on(level, Nearest { form, points, side, count, own, selection, out });
 }
 
 #[cfg(test)]

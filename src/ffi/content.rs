@@ -3,7 +3,8 @@
 use super::arguments::{borrow, output, rows, slice, vector as one_vector};
 use super::enter::{change, enter};
 use super::options::with_build_options;
-use super::types::{kith_build_options, kith_index, kith_status};
+use super::types::{kith_build_options, kith_index, kith_read_fn, kith_status};
+use crate::util::error::Error;
 use std::ffi::c_void;
 
 /// Adds one vector under a new key.
@@ -52,7 +53,9 @@ pub unsafe extern "C" fn kith_upsert(index: *mut kith_index, key: u64, vector: *
 /// A graph is built as a whole, many times as fast as vector by vector, if it was empty, or if there are at least 1,000 vectors and
 /// the graph had no more than four times as many (and m is at most 32). While that lasts it takes about 1 KB of memory per vector
 /// plus a byte per component, and searches find nothing of the batch. From the same vectors in the same order, into an empty index
-/// of the same options, any number of threads on any machine makes the same graph.
+/// of the same options, any number of threads on any machine makes the same graph. A batch of at least 1,000 into a graph of up to sixteen times as many
+/// is appended as a whole, with the same memory, unless many of its vectors equal others; any number of threads makes the same of it. Bring such batches one after the other, with all threads: of two at the
+/// same time, the one that is done later links the vectors of the other one by one, while inserts wait.
 ///
 /// One bad or present key, or one bad vector, refuses the whole batch; the text names its place. Searches beside
 /// the call may find some of the vectors before it returns.
@@ -85,6 +88,57 @@ pub unsafe extern "C" fn kith_insert_batch(
             let keys = slice(keys, count, "keys")?;
             let vectors = rows(vectors, count, stride, index.vector_bytes(), "vectors")?;
             with_build_options(options, |options| index.insert_batch(keys, vectors, options))
+        })
+    }
+}
+
+/// Adds many vectors that need not be in memory together, on several threads, all of them or none: a function of yours brings them
+/// piece by piece, a few MiB at a time, from a file, a socket or a generator.
+///
+/// - index: the index
+/// - count: number of vectors that read will bring; 0 succeeds, and read is not called
+/// - read: called on this thread until all are there; may read the index, must not change it
+/// - ctx: handed to read; may be NULL
+/// - options: as for kith_insert_batch(); may be NULL
+///
+/// All that is said of kith_insert_batch() holds here: the graph is built as a whole from the same number on, takes as much memory while that lasts, and the same
+/// vectors in the same order make the same graph. Beside the index there is memory for a piece of 4 MiB (or 64 vectors, if those are more), and for all keys. What
+/// an index learns before it holds anything (KITH_QUANTIZER_BYTES, KITH_QUANTIZER_LEADING8 and KITH_QUANTIZER_LEADING8_FINE) it learns from the first piece, which
+/// then has at least 4,096 vectors: where those are not like the rest, call kith_train() before. Places of removed vectors are not used again while read
+/// is awaited.
+///
+/// A kith_clear() beside the call takes the vectors along, even those that are yet to come.
+///
+/// Errors: those of kith_insert_batch(), and
+/// - KITH_ERROR_ARGUMENT: read is NULL; a key or a component was not written
+/// - KITH_ERROR_CANCELLED: read, or progress, returned non-zero
+/// - KITH_ERROR_UNSUPPORTED: the index is a durable directory and holds reduced vectors in place of those that are given, which its
+///   log would have to tell
+///
+/// ```c
+/// static int next(void *ctx, size_t first, size_t count, uint64_t *keys, void *vectors) {
+///     for (size_t i = 0; i < count; i++) keys[i] = first + i;
+///     return fread(vectors, DIMENSIONS * sizeof(float), count, ctx) != count;
+/// }
+/// if (kith_insert_from(index, n, next, file, NULL)) fprintf(stderr, "%s\n", kith_last_error());
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_insert_from(
+    index: *mut kith_index,
+    count: usize,
+    read: kith_read_fn,
+    ctx: *mut c_void,
+    options: *const kith_build_options,
+) -> kith_status {
+    // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.
+    unsafe {
+        change("kith_insert_from", index, |index| {
+            let Some(read) = read else { return Err(Error::argument("read is NULL")) };
+            let mut fill = |first: usize, keys: &mut [u64], vectors: &mut [u8]| {
+                // read and ctx belong together and may be used until this returns, by promise; both places are as long as the type says.
+                read(ctx, first, keys.len(), keys.as_mut_ptr(), vectors.as_mut_ptr().cast()) != 0
+            };
+            with_build_options(options, |options| index.insert_from(count, &mut fill, options))
         })
     }
 }

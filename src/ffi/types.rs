@@ -111,7 +111,8 @@ pub enum kith_kind_values {
     /// kith_describe() says KITH_KIND_FLAT until the graph is in force. Where there are quantizers KITH_QUANTIZER_BYTES and _LEADING8: a graph from
     /// the start. kith_clear() begins anew.
     KITH_KIND_AUTO = 0,
-    /// Exact: a search looks at every vector.
+    /// Exact: a search looks at every vector. With one of KITH_QUANTIZER_PROJECTED4, 2 and 1 (never by the library's choice) it looks at every code
+    /// and ranks the nearest by exact distances: several times faster, and nearly exact; see `ef`.
     KITH_KIND_FLAT = 1,
     /// HNSW graph: a search looks at few vectors and may miss some of the nearest. It looks at all while its breadth (see `ef`) is
     /// more than a quarter of them.
@@ -134,13 +135,13 @@ pub enum kith_quantizer_values {
     KITH_QUANTIZER_AUTO = 0,
     /// Plain vectors.
     KITH_QUANTIZER_NONE = 1,
-    /// For graphs: beside each vector a code of 64, 128, 192, 256 or 512 bytes. It holds 4 bits for each of the leading directions of a
+    /// For graphs and, where it is asked for, flat indexes: beside each vector a code of 64, 128, 192, 256 or 512 bytes. It holds 4 bits for each of the leading directions of a
     /// sample of the vectors: 112, 240, 368, 496 or 1,008, the fewest that hold 95 % of the variance, or 1,008 if none do. Searches walk
     /// by the codes and rank what they find by exact distances; so distances are exact, and only which vectors are looked at depends on
     /// the codes. They are learnt once, in the first insertion that finds 256 vectors there (2,048 with KITH_QUANTIZER_AUTO), or brings
     /// them in a batch. It takes longer by that: with 2,048 vectors and one core 20 ms at 128 dimensions and 0.3 s at 1,024, more where
     /// the variance is spread over many directions. With other metrics than L2, inner product and cosine, with more than 4,096
-    /// dimensions or with KITH_KIND_FLAT: KITH_ERROR_UNSUPPORTED.
+    /// dimensions: KITH_ERROR_UNSUPPORTED.
     KITH_QUANTIZER_PROJECTED4 = 2,
     /// For graphs of f32 under L2, inner product or cosine: a byte per component in place of the vectors, a quarter of their memory. The first
     /// insertion that finds 256 vectors, or brings them in a batch, learns from a sample where the components of each dimension lie and one
@@ -247,10 +248,24 @@ pub type kith_distance_fn =
 /// order; the same key must get the same answer during one search. See "Callbacks" above.
 pub type kith_filter_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, key: u64) -> c_int>;
 
-/// How far is a batch? Called now and then with vectors done and vectors in all; done never goes back, and the last call of a
-/// batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
-/// before. See "Callbacks" above.
+/// How far is a batch? Called now and then with vectors done and vectors in all; done never goes back, stands still while codes are learnt,
+/// and the last call of a batch that succeeds has done equal to total. Non-zero cancels: the call returns KITH_ERROR_CANCELLED and the index is as it was
+/// before. While codes are learnt other threads' changes wait for it. See "Callbacks" above.
 pub type kith_progress_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, done: u64, total: u64) -> c_int>;
+
+/// Brings vectors: fills `keys` with `count` keys and `vectors` with as many vectors of the index's element type, one behind the other, at a multiple
+/// of 64. They are those at positions `first` to `first + count - 1` of all that the call was promised; what of them stays unwritten is refused like a
+/// bad vector, where that can be told. Called with `first` 0, then with what follows, each position once; `count` may differ from call to call. 0 goes on; anything else cancels: the call
+/// returns KITH_ERROR_CANCELLED and the index is as it was before. See "Callbacks" above.
+pub type kith_read_fn = Option<
+    unsafe extern "C-unwind" fn(
+        ctx: *mut c_void,
+        first: usize,
+        count: usize,
+        keys: *mut u64,
+        vectors: *mut c_void,
+    ) -> c_int,
+>;
 
 /// Takes the bytes of a file, one piece after the other: `count` bytes, 1 to 1,048,576, which may be read until this returns. 0 goes
 /// on; anything else ends the call with KITH_ERROR_IO. See "Callbacks" above.
@@ -331,7 +346,9 @@ pub struct kith_export_options {
 pub struct kith_search_options {
     /// sizeof(kith_search_options).
     pub size: u32,
-    /// Breadth of a graph search: up to 1,048,576; 0 means the index's ef_search. Raised to k. Flat indexes ignore it.
+    /// Breadth of a graph search: up to 1,048,576; 0 means the index's ef_search. Raised to k. A flat index with codes ranks that many
+    /// of the nearest by their codes, with 2 bits twice and with 1 bit eight times as many, and is exact where that is more than a quarter of all. Other
+    /// flat indexes ignore it.
     pub ef: u32,
     /// kith_search(): 0 or 1 means the calling thread, more means up to that many for a flat scan. kith_search_batch(): 0 means
     /// all cores. A filter keeps all work on the calling thread unless KITH_FILTER_ANY_THREAD is set.
@@ -340,7 +357,7 @@ pub struct kith_search_options {
     /// broad. Then ef is the most breadth that a search may take, 0 meaning any. The breadth comes from what kith_calibrate() measured
     /// and, in any case, from what searches learn: every 64th of those that ask for a recall, or up to every 4th while the target is missed,
     /// is done again eight times as broad (so answers may change a little from call to call). Searches that ask for no recall are left alone.
-    /// Flat indexes, which are exact, ignore it.
+    /// Flat indexes ignore it.
     pub recall: f32,
     /// Which keys may be returned; may be NULL. There are always min(k, keys that pass) hits.
     pub filter: kith_filter_fn,

@@ -101,7 +101,7 @@ pub unsafe extern "C" fn kith_optimize(index: *mut kith_index, options: *const k
 ///
 /// Errors:
 /// - KITH_ERROR_CANCELLED: progress returned non-zero; the codes are as they were
-/// - KITH_ERROR_UNSUPPORTED: KITH_QUANTIZER_BYTES or one of _LEADING8, here or when the index was made: these replace the vectors; an index of KITH_KIND_FLAT; metric or
+/// - KITH_ERROR_UNSUPPORTED: KITH_QUANTIZER_BYTES or one of _LEADING8, here or when the index was made: these replace the vectors; metric or
 ///   dimensions as for kith_create(); an unknown quantizer, flag, or options of a newer version
 /// - KITH_ERROR_ARGUMENT: index is NULL; the vectors do not vary, or by too much to be coded
 /// - KITH_ERROR_BUSY: another such call is under way, or the index was cleared meanwhile

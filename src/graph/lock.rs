@@ -47,6 +47,11 @@ impl<'a> Locked<'a> {
         self.graph.is_leaving(link & !KEEP) || row::append(self.graph.row(self.slot, level), link)
     }
 
+    /// Whether a row links to a slot.
+    pub(crate) fn has(&self, level: u32, link: u32) -> bool {
+        row::own(self.graph.row(self.slot, level)).any(|other| other & !KEEP == link & !KEEP)
+    }
+
     /// Nothing may be linked to the slot from now on, until it is prepared anew.
     pub(crate) fn leave(&self) {
         row::leave(self.byte);

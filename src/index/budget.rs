@@ -7,7 +7,7 @@
 //! Searches are never refused; the buffers that they leave for the next ones count as held. So does nothing that readers still hold of what was
 //! replaced, nor the stacks of helping threads.
 
-use super::config::Quantizer;
+use super::config::{Config, Quantizer};
 use super::{Core, Index};
 use crate::build::bulk;
 use crate::quant::{self, Reduction};
@@ -96,7 +96,13 @@ impl Index {
     pub(super) fn afford_batch(&self, count: usize, threads: usize) -> Result<Option<Grant<'_>>> {
         self.afford(count, |core, guard| {
             let bulk = self.links(core, count, guard) && self.is_bulk(core, count, guard);
-            let work = if bulk { self.building(core, count, guard) } else { self.undoing(core, count, guard) };
+            let appended = self.links(core, count, guard) && self.is_appended(core, count, guard);
+            let work = match (bulk, appended) {
+                (true, _) => self.building(core, count, guard),
+                // It may still turn out that they are linked one by one.
+                (false, true) => self.appending(core, count, guard).max(self.undoing(core, count, guard)),
+                (false, false) => self.undoing(core, count, guard),
+            };
             work.max(self.learning(core, count, guard)) + self.buffers(core, count, threads, guard)
         })
     }
@@ -183,7 +189,7 @@ impl Index {
         let config = &self.config;
         let slots = core.store(guard).slots() as usize + count;
         let auto = self.quantizer() == Quantizer::Auto;
-        let learns = self.links(core, count, guard)
+        let learns = (core.graph.is_none() || self.links(core, count, guard))
             && self.quantizer() != Quantizer::None
             && core.codes(guard).is_none()
             && slots >= core.codes_from.load(Ordering::Relaxed) as usize
@@ -214,6 +220,13 @@ impl Index {
     fn building(&self, core: &Core, more: usize, guard: &Guard) -> usize {
         let all = core.store(guard).slots() as usize + more;
         bulk::memory(all, self.config.element, self.config.dimensions as usize, self.config.m as usize)
+    }
+
+    /// Memory for appending so many to the graph of what is there as a whole.
+    fn appending(&self, core: &Core, more: usize, guard: &Guard) -> usize {
+        let all = core.store(guard).slots() as usize + more;
+        let Config { element, dimensions, m, .. } = self.config;
+        bulk::memory_of_appending(all, more, element, dimensions as usize, m as usize)
     }
 
     /// Buffers of threads that insert so many more, beyond those that lie idle.

@@ -1,11 +1,10 @@
 //! When is a batch built into the graph as a whole, and how does it get in?
 
-use super::changes::Batch;
 use super::config::BuildOptions;
-use super::durable::Turn;
 use super::holding::View;
 use super::{Core, Index};
 use crate::build::bulk::{self, Pile, Team};
+use crate::graph::Graph;
 use crate::store::Run;
 use crate::util::error::Result;
 use crate::util::memory::make_room;
@@ -19,6 +18,9 @@ pub(super) const FROM: usize = 1000;
 /// So many times as many vectors may be in the graph already: all are linked anew, which costs a small part of linking the batch one by
 /// one.
 const LARGER: usize = 4;
+
+/// Up to so many times as many vectors in the graph their rows stay, and the batch is appended as a whole; with more it costs more than one by one.
+const FAR_LARGER: usize = 16;
 
 /// Of the vectors of a batch for a graph, as many as its filling counts for.
 pub(super) fn filling(total: usize) -> usize {
@@ -37,17 +39,99 @@ impl Index {
             && (there == 0 || total >= FROM && there <= (total * LARGER) as u64)
     }
 
+    /// Whether a batch that is not built with all that is there is appended as a whole.
+    pub(super) fn is_appended(&self, core: &Core, total: usize, guard: &Guard) -> bool {
+        let store = core.store(guard);
+        let there = store.live() + store.removed();
+        !self.is_custom()
+            && core.graph().is_some_and(|graph| graph.m() <= bulk::MOST_M)
+            && total >= FROM
+            && there <= (total * FAR_LARGER) as u64
+    }
+
+    /// Appends a batch to the graph as a whole and logs it. `false`: nothing was done, because its vectors are better linked one by one. An error leaves the
+    /// graph as it was.
+    pub(super) fn append(
+        &self,
+        (core, run, graph): (&Core, &Run, &Graph),
+        options: &BuildOptions<'_>,
+        log: &mut dyn FnMut() -> Result<()>,
+        guard: &Guard,
+    ) -> Result<bool> {
+        // Nothing leaves the graph meanwhile.
+        let _building = core.tending.building();
+        let View { store, scoring, .. } = core.view(guard);
+        let slots = self.linked_or(core, run, graph, guard)?;
+        let pile = Pile { store, scoring, slots: &slots };
+        let afford = |more| self.afford(0, |_, _| more).map(drop);
+        let team = self.team(options, run.len(), Cell::new(filling(run.len())), &afford);
+        let effort = if options.fast { bulk::FAST } else { bulk::FULL };
+        let appended = reentry::calling_back(self.name(), || {
+            let appended = bulk::append(pile, &|slot| run.contains(slot), graph, effort, &team)?;
+            if appended.is_some() {
+                team.tell_all()?;
+            }
+            Ok(appended)
+        })?;
+        let Some(appended) = appended else { return Ok(false) };
+        let mut reached: Vec<bool> = Vec::new();
+        make_room(&mut reached, store.slots() as usize + store.slots() as usize / 8)?;
+        let mut linker = self.linkers.take();
+        let ready = self.make_linking_room(core, graph, &mut linker, guard).and_then(|()| log());
+        if ready.is_ok() {
+            let _coding = core.coding.read();
+            let _alone = core.linking.write();
+            reached.resize(store.slots() as usize, false);
+            slots.iter().for_each(|&slot| reached[slot as usize] = !run.contains(slot));
+            let field = core.field(graph, guard);
+            let ef = self.config.ef_construction as usize;
+            let silent = Team { progress: None, ..team };
+            bulk::install_new(&appended, pile, (field, ef, &mut linker), (&mut reached, &silent))?;
+        }
+        self.linkers.give(linker);
+        ready.map(|()| true)
+    }
+
+    /// The slots of a batch and all that are linked: what others have published is, and stays.
+    fn linked_or(&self, core: &Core, run: &Run, graph: &Graph, guard: &Guard) -> Result<Vec<u32>> {
+        let store = core.store(guard);
+        let kept = store.kept_slots();
+        let linked = |slot: u32| core.belongs(slot, &kept, guard) && !graph.is_leaving(slot);
+        let mut slots: Vec<u32> = Vec::new();
+        make_room(&mut slots, store.slots() as usize)?;
+        slots.extend((0..store.slots()).filter(|&slot| run.contains(slot) || linked(slot)));
+        Ok(slots)
+    }
+
+    fn team<'a>(
+        &'a self,
+        options: &BuildOptions<'a>,
+        total: usize,
+        done: Cell<usize>,
+        afford: &'a dyn Fn(usize) -> Result<()>,
+    ) -> Team<'a> {
+        let threads = threads_or_cores(options.threads);
+        Team { pool: &self.pool, threads, progress: options.progress, total, done, afford }
+    }
+
     /// Builds the graph of a batch, with all that is there, logs the batch and puts the graph in place. An error leaves the graph as it was.
     pub(super) fn link_in_bulk(
         &self,
-        batch: &Batch<'_>,
+        (core, run): (&Core, &Run),
         options: &BuildOptions<'_>,
-        turn: &mut Turn<'_>,
+        log: &mut dyn FnMut() -> Result<()>,
         guard: &Guard,
     ) -> Result<()> {
-        let total = batch.keys.len();
-        let work = Relinking { total, done: filling(total), options };
-        self.relink(batch.core, batch.run, &work, &mut || turn.put(batch.keys, |i| batch.vectors.row(i)), guard)
+        let work = Relinking { total: run.len(), done: filling(run.len()), options };
+        self.relink(core, run, &work, log, guard)
+    }
+
+    /// Some slots of an index that rests, as the builder sees them.
+    #[cfg(test)]
+    pub(crate) fn with_pile<T>(&self, slots: &[u32], look: impl FnOnce(Pile<'_>) -> T) -> T {
+        let pin = self.pin();
+        let View { store, scoring, .. } = self.core(&pin).view(&pin);
+        look(Pile { store, scoring, slots })
     }
 
     /// Builds the graph of all that is there, and of the slots of `run`, calls `ready` and puts the graph in place. An error leaves the
@@ -68,11 +152,7 @@ impl Index {
         // What others have published is linked, and stays; what they have linked only is linked anew in the end.
         // Vectors say the same however they are held, so the pile may keep the view that it began with.
         let View { store, scoring, .. } = core.view(guard);
-        let kept = store.kept_slots();
-        let linked = |slot: u32| core.belongs(slot, &kept, guard) && !graph.is_leaving(slot);
-        let mut slots: Vec<u32> = Vec::new();
-        make_room(&mut slots, store.slots() as usize)?;
-        slots.extend((0..store.slots()).filter(|&slot| run.contains(slot) || linked(slot)));
+        let slots = self.linked_or(core, run, graph, guard)?;
         if slots.is_empty() {
             return ready();
         }
@@ -81,14 +161,8 @@ impl Index {
             late.copied().try_for_each(|slot| graph.prepare(slot))?;
         }
         let pile = Pile { store, scoring, slots: &slots };
-        let team = Team {
-            pool: &self.pool,
-            threads: threads_or_cores(options.threads),
-            progress: options.progress,
-            total: work.total,
-            done: Cell::new(work.done),
-            afford: &|more| self.afford(0, |_, _| more).map(drop),
-        };
+        let afford = |more| self.afford(0, |_, _| more).map(drop);
+        let team = self.team(options, work.total, Cell::new(work.done), &afford);
         let effort = if options.fast { bulk::FAST } else { bulk::FULL };
         let built = reentry::calling_back(self.name(), || {
             let built = bulk::build(pile, graph, effort, &team)?;
@@ -121,5 +195,8 @@ pub(super) struct Relinking<'a> {
 }
 
 #[cfg(test)]
+#[path = "tests/append.rs"]
+mod append_tests;
+#[cfg(test)]
 #[path = "tests/bulk.rs"]
-mod tests;
+pub(crate) mod tests;

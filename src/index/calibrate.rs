@@ -3,7 +3,7 @@
 use super::config::BuildOptions;
 use super::tuning::{BREADTHS, DEPTHS, Table};
 use super::{Index, Rows};
-use crate::search::flat::{self, Span};
+use crate::search::flat::{Scan, Span};
 use crate::search::nearest::Hit;
 use crate::search::{Admit, Scratch};
 use crate::store::LIVE;
@@ -121,7 +121,8 @@ impl Index {
             let query = (&asked.vector[..], scale);
             let view = core.view(&pin);
             let scoring = view.ask(&self.scoring, query, scratch);
-            flat::scan(scoring, &view.store, Span::all(&view.store), most, &Admit::All, scratch, &pin);
+            let store = &*view.store;
+            Scan { scoring, store, by: None, span: Span::all(store), k: most }.run(&Admit::All, scratch, &pin);
             scratch.finish(0, scoring, &view.store);
             let truth: Vec<Hit> = scratch.hits.iter().filter(|hit| Some(hit.key) != asked.own).copied().collect();
             for (depth, &k) in DEPTHS.iter().enumerate() {

@@ -10,7 +10,6 @@ use super::{Core, Index, Rows};
 use crate::build::insert::{self, Linker, NoJournal};
 use crate::build::undo::Undo;
 use crate::graph::Graph;
-use crate::index::durable::Turn;
 use crate::journal::Keys;
 use crate::store::{Held, Run};
 use crate::util::error::{Error, Result, Status};
@@ -49,15 +48,28 @@ pub(super) enum Published {
     Cleared,
 }
 
-/// A batch on its way in.
+/// A batch on its way in, or a part of one.
 pub(super) struct Batch<'a> {
     pub(super) core: &'a Core,
+    /// The slots of all of it.
     pub(super) run: &'a Run,
+    /// The position of the first vector that is here, and the keys and vectors from there on.
+    pub(super) first: usize,
     pub(super) keys: &'a [u64],
     pub(super) vectors: Rows<'a>,
     pub(super) intent: Intent<'a>,
     /// What its vectors are linked into, if they are.
     pub(super) graph: Option<&'a Graph>,
+}
+
+/// How a batch gets into the graph, if there is one.
+pub(super) struct Linking<'a> {
+    pub(super) graph: Option<&'a Graph>,
+    pub(super) options: &'a BuildOptions<'a>,
+    /// Whether it is built as a whole.
+    pub(super) is_bulk: bool,
+    /// Codes that the batch brought.
+    pub(super) coded: Coded,
 }
 
 impl Index {
@@ -90,7 +102,7 @@ impl Index {
             let core = self.core(&pin);
             let unlinked = core.growth.stay_flat();
             if unlinked.is_none() {
-                self.code_if_due(core, 1, &pin)?;
+                self.code_if_due(core, &self.alone(), &pin)?;
             }
             let coding = self.filling(core, |held| held.fits(vector), &pin)?;
             let store = core.store(&pin);
@@ -110,7 +122,7 @@ impl Index {
             }
             let coded = core.write_code(slot, &mut linker.work, &pin);
             let prepared = coded.and_then(|()| graph.map_or(Ok(()), |graph| graph.prepare(slot)));
-            let ready = prepared.and_then(|()| turn.put(&[key], |_| vector));
+            let ready = prepared.and_then(|()| turn.put(&[key], |_, out| out.extend_from_slice(vector)));
             if let Err(error) = ready {
                 store.release(slot, &pin);
                 store.give_back_seen(Run::one(slot), &pin);
@@ -133,7 +145,13 @@ impl Index {
     }
 
     /// Makes room for linking a slot, and some that come at the same time.
-    fn make_linking_room(&self, core: &Core, graph: &Graph, linker: &mut Linker, guard: &Guard) -> Result<()> {
+    pub(super) fn make_linking_room(
+        &self,
+        core: &Core,
+        graph: &Graph,
+        linker: &mut Linker,
+        guard: &Guard,
+    ) -> Result<()> {
         linker.make_room(graph, core.store(guard).slots() as usize + PIECE, self.config.ef_construction as usize)
     }
 
@@ -167,15 +185,8 @@ impl Index {
         if keys.is_empty() {
             return Ok(());
         }
-        let Some(count) = u32::try_from(keys.len()).ok().filter(|&count| u64::from(count) <= crate::store::MAX_SLOTS)
-        else {
-            return Err(Error::argument(format!(
-                "count is {}, an index holds {}",
-                keys.len(),
-                crate::store::MAX_SLOTS
-            )));
-        };
-        let present = if options.upsert { Present::Replace } else { Present::Refuse };
+        let count = check_count(keys.len())?;
+        let intent = Intent::Put(if options.upsert { Present::Replace } else { Present::Refuse });
         let mut turn = self.turn(Keys::Many(keys))?;
         let _room = self.make_room(keys)?;
         let threads = threads_or_cores(options.threads);
@@ -185,53 +196,102 @@ impl Index {
             let core = self.core(&pin);
             let unlinked = self.stay_flat(core, keys.len(), &pin);
             let graph = core.graph.as_ref().filter(|_| unlinked.is_none());
+            let before = core.held_while_empty(&pin);
             if unlinked.is_none() {
-                self.hold_batch(core, (0..keys.len()).map(|i| vectors.row(i)), threads, &pin)?;
+                let hands = self.hands(options, 0, keys.len());
+                self.hold_batch(core, vectors.iter(), &hands, &pin)?;
             }
             let run = core.store(&pin).take(count)?;
-            let batch = Batch { core, run: &run, keys, vectors, intent: Intent::Put(present), graph };
-            let mut coded = Coded::BeforeOrNot;
-            let is_bulk = graph.is_some() && self.is_bulk(core, keys.len(), &pin);
-            if graph.is_some() && !is_bulk {
-                // Others came meanwhile, so that it is not large any more beside what is there.
-                core.growth.start();
-            }
+            let batch = Batch { core, run: &run, first: 0, keys, vectors, intent, graph };
+            let mut linking = Linking {
+                graph,
+                options,
+                is_bulk: self.begin_linking(core, graph, keys.len(), &pin),
+                coded: Coded::BeforeOrNot,
+            };
+            let mut log = || turn.put(keys, |i, out| out.extend_from_slice(vectors.row(i)));
             let done = self
                 .fill(&batch, options)
-                .and_then(|()| {
-                    if unlinked.is_none() {
-                        coded = self.code_if_due(core, threads, &pin)?;
-                    }
-                    Ok(())
-                })
-                .and_then(|()| match is_bulk {
-                    true => self.link_in_bulk(&batch, options, &mut turn, &pin),
-                    false => self.link_batch(&batch, options, &mut turn, &pin),
-                });
+                .and_then(|()| self.code_and_link((core, &run), &mut linking, &mut log, &pin));
             if let Err(error) = done {
-                self.forget_codes(core, coded, &pin);
-                run.iter().for_each(|slot| core.store(&pin).release(slot, &pin));
-                core.store(&pin).give_back_seen(run, &pin);
+                self.forget_codes(core, linking.coded, &pin);
+                self.give_back_batch(core, run, &pin);
                 drop(unlinked);
                 drop(pin);
-                // Where no reader is inside, the slots are free when the call returns.
-                self.sweep();
-                self.release_behind();
+                self.clean_up_after(before);
                 return Err(error);
             }
-            if self.publish(core, &run, batch.intent, &pin) == Published::Yes {
+            if self.publish(core, &run, intent, &pin) == Published::Yes {
                 drop(unlinked);
-                if is_bulk {
-                    // All that was there is linked: what is left to do is little. What it needs and does not get, a later call will.
-                    drop(self.grow_up(core, &pin));
-                }
-                self.tend_a_share(core, run.len(), &pin);
+                self.end_batch(core, &run, linking.is_bulk, &pin);
                 drop(pin);
-                if keys.len() >= PIECE {
-                    self.sweep();
-                }
+                self.sweep_after(keys.len());
                 return Ok(());
             }
+        }
+    }
+
+    /// Whether a batch will be built as a whole. One that will not makes a flat index move, if it links.
+    pub(super) fn begin_linking(&self, core: &Core, graph: Option<&Graph>, vectors: usize, guard: &Guard) -> bool {
+        let is_bulk = graph.is_some() && self.is_bulk(core, vectors, guard);
+        if graph.is_some() && !is_bulk {
+            // Others came meanwhile, so that it is not large any more beside what is there.
+            core.growth.start();
+        }
+        is_bulk
+    }
+
+    /// Gives the filled slots of a batch codes, if it is time, and links, and logs it.
+    pub(super) fn code_and_link(
+        &self,
+        (core, run): (&Core, &Run),
+        linking: &mut Linking<'_>,
+        log: &mut dyn FnMut() -> Result<()>,
+        guard: &Guard,
+    ) -> Result<()> {
+        let Some(graph) = linking.graph else { return log() };
+        let hands = self.hands(linking.options, filling(run.len()), run.len());
+        linking.coded = self.code_if_due(core, &hands, guard)?;
+        match linking.is_bulk {
+            true => self.link_in_bulk((core, run), linking.options, log, guard),
+            false
+                if self.is_appended(core, run.len(), guard)
+                    && self.append((core, run, graph), linking.options, log, guard)? =>
+            {
+                Ok(())
+            }
+            false => self.link_batch((core, run, graph), linking.options, log, guard),
+        }
+    }
+
+    /// Takes back slots that a batch took and may have claimed.
+    pub(super) fn give_back_batch(&self, core: &Core, run: Run, guard: &Guard) {
+        run.iter().for_each(|slot| core.store(guard).release(slot, guard));
+        core.store(guard).give_back_seen(run, guard);
+    }
+
+    /// Where no reader is inside, the slots of a batch that was given back are free when the call returns.
+    pub(super) fn clean_up_after(&self, before: Option<Held>) {
+        self.sweep();
+        self.release_behind();
+        if let Some(held) = before {
+            self.begin_anew(held);
+        }
+    }
+
+    /// The work that a batch leaves when it is published.
+    pub(super) fn end_batch(&self, core: &Core, run: &Run, is_bulk: bool, guard: &Guard) {
+        if is_bulk {
+            // All that was there is linked: what is left to do is little. What it needs and does not get, a later call will.
+            drop(self.grow_up(core, guard));
+        }
+        self.tend_a_share(core, run.len(), guard);
+    }
+
+    /// As [`Index::sweep`], after a batch that is not too small for it.
+    pub(super) fn sweep_after(&self, vectors: usize) {
+        if vectors >= PIECE {
+            self.sweep();
         }
     }
 
@@ -253,7 +313,12 @@ impl Index {
     }
 
     /// Leave to bring so many vectors without linking them, if they do not make the index a graph, or only just.
-    fn stay_flat<'a>(&self, core: &'a Core, vectors: usize, guard: &Guard) -> Option<RwLockReadGuard<'a, ()>> {
+    pub(super) fn stay_flat<'a>(
+        &self,
+        core: &'a Core,
+        vectors: usize,
+        guard: &Guard,
+    ) -> Option<RwLockReadGuard<'a, ()>> {
         let unlinked = core.growth.stay_flat()?;
         if vectors < super::bulk::FROM || !core.growth.is_enough(core.store(guard).live() + vectors as u64) {
             return Some(unlinked);
@@ -280,7 +345,8 @@ impl Index {
             };
             for i in piece.clone() {
                 if let Err(error) = self.fill_one(batch, i, linker, guard) {
-                    return work.fail(i, Error::new(error.status(), format!("at position {i}: {}", error.text())));
+                    let text = format!("at position {}: {}", batch.first + i, error.text());
+                    return work.fail(i, Error::new(error.status(), text));
                 }
             }
             work.done(piece.len());
@@ -319,29 +385,27 @@ impl Index {
     /// Links the slots of a batch, in an order that spreads runs of similar vectors over the whole batch, and logs it.
     pub(super) fn link_batch(
         &self,
-        batch: &Batch<'_>,
+        (core, run, graph): (&Core, &Run, &Graph),
         options: &BuildOptions<'_>,
-        turn: &mut Turn<'_>,
+        log: &mut dyn FnMut() -> Result<()>,
         guard: &Guard,
     ) -> Result<()> {
-        let mut log = || turn.put(batch.keys, |i| batch.vectors.row(i));
-        let Some(graph) = batch.graph else { return log() };
-        let total = batch.keys.len();
+        let total = run.len();
         let step = spread(total);
         let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
         let work = Work::new(total, PIECE);
-        let undo = Undo::new(graph, batch.run.clone(), batch.core.store(guard).slots())?;
+        let undo = Undo::new(graph, run.clone(), core.store(guard).slots())?;
         let link_piece = |piece: std::ops::Range<usize>, linker: &mut Linker, guard: &Guard| {
-            let _coding = batch.core.coding.read();
-            let field = batch.core.field(graph, guard);
-            let _linking = batch.core.linking.read();
-            let room = self.make_linking_room(batch.core, graph, linker, guard);
+            let _coding = core.coding.read();
+            let field = core.field(graph, guard);
+            let _linking = core.linking.read();
+            let room = self.make_linking_room(core, graph, linker, guard);
             if let Err(error) = room.and_then(|()| undo.expect(graph, piece.len())) {
                 return work.fail(piece.start, error);
             }
             for i in piece.clone() {
                 let place = (i as u64 * step % total as u64) as usize;
-                insert::link(field, batch.run.slot(place), self.config.ef_construction as usize, linker, &mut &undo);
+                insert::link(field, run.slot(place), self.config.ef_construction as usize, linker, &mut &undo);
             }
             undo.expected(piece.len());
             work.done(piece.len());
@@ -375,10 +439,10 @@ impl Index {
             .and_then(|()| reentry::calling_back(self.name(), || meter.tell_all()))
             .and_then(|()| log());
         if done.is_err() {
-            let _coding = batch.core.coding.read();
-            let _alone = batch.core.linking.write();
+            let _coding = core.coding.read();
+            let _alone = core.linking.write();
             let mut linker = self.linkers.take();
-            undo.undo(batch.core.field(graph, guard), &mut linker);
+            undo.undo(core.field(graph, guard), &mut linker);
             self.linkers.give(linker);
         }
         done
@@ -390,7 +454,7 @@ impl Index {
             Intent::Move(from) => return self.copy_one(batch, i, from[i], linker, guard),
         };
         let (key, vector) = (batch.keys[i], batch.vectors.row(i));
-        let (store, slot) = (batch.core.store(guard), batch.run.slot(i));
+        let (store, slot) = (batch.core.store(guard), batch.run.slot(batch.first + i));
         check_key(key)?;
         let scale = self.scoring.check("vector", vector)?;
         batch.core.view(guard).write(&self.scoring, (slot, key), (vector, scale), &mut linker.work);
@@ -490,7 +554,7 @@ impl Index {
         self.check_change()?;
         let mut turn = self.turn(Keys::All)?;
         turn.clear()?;
-        self.replace_core(&self.pin())?;
+        self.replace_core(|_| true, &self.pin())?;
         self.sweep();
         Ok(())
     }
@@ -523,6 +587,13 @@ pub(super) fn spread(total: usize) -> u64 {
 
 fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The number of a batch's vectors, if an index can hold so many.
+pub(super) fn check_count(count: usize) -> Result<u32> {
+    let most = crate::store::MAX_SLOTS;
+    let fits = u32::try_from(count).ok().filter(|&count| u64::from(count) <= most);
+    fits.ok_or_else(|| Error::argument(format!("count is {count}, an index holds {most}")))
 }
 
 fn check_key(key: u64) -> Result<()> {

@@ -4,12 +4,13 @@
 //! that brings them, before its vectors are linked. From then on whoever fills a slot writes its code, too. Searches find the codes by one
 //! pointer, or none.
 
-use super::config::Quantizer;
+use super::config::{BuildOptions, Quantizer};
 use super::holding::View;
 use super::{Core, Index};
 use crate::quant::{self, Codes, Sample, Workspace};
 use crate::util::error::Result;
-use crate::util::progress::Work;
+use crate::util::hands::Hands;
+use crate::util::pool::threads_or_cores;
 use crossbeam_epoch::{Guard, Owned, Shared};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,8 +104,19 @@ impl OlderCodes {
 }
 
 impl Index {
-    /// Gives the index codes if it is time. The caller holds nothing.
-    pub(super) fn code_if_due(&self, core: &Core, threads: usize, guard: &Guard) -> Result<Coded> {
+    /// The threads of a call that learns while `done` of `total` is done of what its host waits for.
+    pub(super) fn hands<'a>(&'a self, options: &BuildOptions<'a>, done: usize, total: usize) -> Hands<'a> {
+        let threads = threads_or_cores(options.threads);
+        Hands::watched(&self.pool, threads, self.name(), options.progress, (done, total))
+    }
+
+    /// The calling thread, for learning that the host hears nothing of.
+    pub(super) fn alone(&self) -> Hands<'_> {
+        Hands::quiet(&self.pool, 1)
+    }
+
+    /// Gives the index codes if it is time. The caller holds nothing. An error leaves it without.
+    pub(super) fn code_if_due(&self, core: &Core, hands: &Hands<'_>, guard: &Guard) -> Result<Coded> {
         let due = |core: &Core| {
             self.quantizer() != Quantizer::None
                 && core.codes.load(Ordering::Relaxed, guard).is_null()
@@ -121,15 +133,15 @@ impl Index {
         if let Some(reduction) = self.quantizer().reduction() {
             let store = core.store(guard);
             let vectors = (0..store.slots()).map(|slot| store.vector_slice(slot));
-            self.reduce(core, reduction, vectors, threads, guard)?;
+            self.reduce(core, reduction, vectors, hands, guard)?;
             return Ok(Coded::BeforeOrNot);
         }
-        self.hold_as_bytes(core, threads, guard)?;
-        self.learn_codes(core, threads, guard)
+        self.hold_as_bytes(core, hands, guard)?;
+        self.learn_codes(core, hands, guard)
     }
 
     /// Learns codes from what is there and gives each slot its own. The caller has `coding` alone.
-    pub(super) fn learn_codes(&self, core: &Core, threads: usize, guard: &Guard) -> Result<Coded> {
+    pub(super) fn learn_codes(&self, core: &Core, hands: &Hands<'_>, guard: &Guard) -> Result<Coded> {
         let dimensions = self.config.dimensions as usize;
         let View { store, scoring, .. } = core.view(guard);
         let (metric, element, slots) = (scoring.metric, scoring.element, store.slots());
@@ -143,27 +155,19 @@ impl Index {
         let step = (u64::from(slots) / wanted).max(1);
         let vectors = (0..wanted.min(u64::from(slots))).map(|i| store.vector_slice((i * step) as u32)).collect();
         let sample = Sample { metric, element, dimensions, vectors };
-        let learnt = quant::train(coding, &sample, self.config.seed, (threads, &self.pool), &|_, _| false)?;
-        let Some(codec) = learnt else {
+        let Some(codec) = quant::train(coding, &sample, self.config.seed, hands)? else {
             // Asked again when there is twice as much to learn from.
             core.codes_from.store(slots.saturating_mul(2), Ordering::Relaxed);
             return Ok(Coded::BeforeOrNot);
         };
         let codes = Arc::new(Codes::new(codec));
         codes.grow(slots as usize)?;
-        let work = Work::new(slots as usize, PIECE);
-        let run = || {
-            let mut workspace = Workspace::default();
-            while let Some(piece) = work.take() {
-                for slot in piece {
-                    let slot = slot as u32;
-                    codes.write(slot, (element, store.vector_slice(slot)), store.scale(slot), &mut workspace);
-                }
+        hands.run(slots as usize, PIECE, |piece, workspace: &mut Workspace| {
+            for slot in piece {
+                let slot = slot as u32;
+                codes.write(slot, (element, store.vector_slice(slot)), store.scale(slot), workspace);
             }
-        };
-        if self.pool.run(threads, |_| run(), run).is_err() {
-            run();
-        }
+        })?;
         core.replace_codes(Some(Arc::clone(&codes)), guard);
         Ok(Coded::Now(codes))
     }

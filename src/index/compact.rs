@@ -118,10 +118,12 @@ impl Index {
         let vectors = Rows::packed(&[], bytes);
         let unlinked = core.growth.stay_flat();
         let graph = core.graph.as_ref().filter(|_| unlinked.is_none());
-        let batch = Batch { core, run, keys: &keys, vectors, intent: Intent::Move(from), graph };
+        let batch = Batch { core, run, first: 0, keys: &keys, vectors, intent: Intent::Move(from), graph };
         let quiet = BuildOptions { threads: threads_or_cores(options.threads) as u32, ..BuildOptions::default() };
         self.fill(&batch, &quiet)?;
-        self.link_batch(&batch, &quiet, &mut self.unlogged(), guard)?;
+        if let Some(graph) = graph {
+            self.link_batch((core, run, graph), &quiet, &mut || Ok(()), guard)?;
+        }
         // A core that is cleared meanwhile takes its slots along.
         let _ = self.publish(core, run, batch.intent, guard);
         Ok(())

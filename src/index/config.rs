@@ -329,28 +329,29 @@ pub(crate) fn check_quantizer(
     (metric, element, dimensions): (Metric, Element, u32),
     asked: Quantizer,
 ) -> Result<Quantizer> {
-    let walks_by_codes = !matches!(asked, Quantizer::Auto) && asked.coding().is_some();
+    let has_codes = asked != Quantizer::Auto && asked.coding().is_some();
     let held = asked.coding().is_none_or(|coding| coding.holds(dimensions as usize));
-    match kind {
-        Kind::Graph if walks_by_codes && !(held && quant::is_possible(metric, dimensions as usize)) => {
-            Err(Error::unsupported(format!(
-                "quantizer is {} (codes for walks) with metric {} and dimensions {dimensions}: it needs L2, inner product or cosine and at most \
-                 {} dimensions, for 9 (signs) 4032",
-                asked as u32,
-                metric.name(),
-                quant::MOST_DIMENSIONS
-            )))
-        }
-        Kind::Graph if asked == Quantizer::Auto && !quant::is_worth_it(metric, element, dimensions as usize) => {
-            Ok(Quantizer::None)
-        }
-        Kind::Graph => Ok(asked),
-        _ if walks_by_codes => Err(Error::unsupported(format!(
-            "quantizer is {} (codes for walks) with kind flat, which is exact",
-            asked as u32
-        ))),
-        _ => Ok(Quantizer::None),
+    if has_codes && !(held && quant::is_possible(metric, dimensions as usize)) {
+        return Err(Error::unsupported(format!(
+            "quantizer is {} (codes) with metric {} and dimensions {dimensions}: it needs L2, inner product or cosine and at most {} dimensions, 9 \
+             (signs) 4032",
+            asked as u32,
+            metric.name(),
+            quant::MOST_DIMENSIONS
+        )));
     }
+    if kind == Kind::Flat && matches!(asked, Quantizer::Product | Quantizer::Signs) {
+        return Err(Error::unsupported(format!(
+            "quantizer is {} with kind flat, which can go by 2, 6 and 7 (projected) only",
+            asked as u32
+        )));
+    }
+    let by_choice = asked == Quantizer::Auto;
+    if by_choice && (kind == Kind::Flat || !quant::is_worth_it(metric, element, dimensions as usize)) {
+        // A flat index is exact unless it is asked to go by codes.
+        return Ok(Quantizer::None);
+    }
+    Ok(asked)
 }
 
 /// Checks that vectors of these options can be reduced.

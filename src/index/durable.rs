@@ -37,8 +37,8 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Logs that keys get vectors. When this returns the change lasts as the policy says, so it must take place.
-    pub(super) fn put<'v>(&mut self, keys: &[u64], vector: impl Fn(usize) -> &'v [u8]) -> Result<()> {
+    /// Logs that keys get vectors, whose bytes `vector` appends. When this returns the change lasts as the policy says, so it must take place.
+    pub(super) fn put(&mut self, keys: &[u64], vector: impl Fn(usize, &mut Vec<u8>)) -> Result<()> {
         self.turn.as_mut().map_or(Ok(()), |turn| turn.put(keys, vector))
     }
 
@@ -78,7 +78,7 @@ impl Index {
         Ok(Turn { index: self, turn })
     }
 
-    /// A turn of a change that the log need not know of.
+    /// A turn of a change that has no keys yet.
     pub(super) fn unlogged(&self) -> Turn<'_> {
         Turn { index: self, turn: None }
     }

@@ -78,9 +78,7 @@ impl Learnt {
             (Some(Reduction::Every), _) => Self::Bytes,
             (Some(Reduction::Leading | Reduction::Fine), _) => Self::Directions(lines(Width::Four.into())),
             // A flat index that is to become a graph learns then.
-            (None, Some(coding))
-                if config.kind == Kind::Graph && config.graph_from.is_none_or(|from| count >= from) =>
-            {
+            (None, Some(coding)) if config.graph_from.is_none_or(|from| count >= from) => {
                 Self::Codes(coding, lines(coding))
             }
             (None, _) => Self::Nothing,

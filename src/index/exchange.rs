@@ -47,7 +47,7 @@ impl Index {
                 guard: &pin,
             };
             foreign::fill(target, &*found.elements)?;
-            index.code_if_due(core, 1, &pin)?;
+            index.code_if_due(core, &index.alone(), &pin)?;
         }
         let capacity =
             if options.fixed_capacity { options.capacity.max(index.describe().count) } else { options.capacity };

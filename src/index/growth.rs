@@ -214,7 +214,7 @@ impl Index {
         } else {
             None
         };
-        self.code_if_due(core, 1, guard)?;
+        self.code_if_due(core, &self.alone(), guard)?;
         let mut done = 0;
         while growth.is_moving() {
             if done >= units {

@@ -17,7 +17,7 @@ use crate::search::walk::Field;
 use crate::search::{Scoring, Scratch};
 use crate::store::{Held, Store};
 use crate::util::error::Result;
-use crate::util::progress::Work;
+use crate::util::hands::Hands;
 use crossbeam_epoch::{Guard, Owned};
 use parking_lot::RwLockReadGuard;
 use std::sync::Arc;
@@ -140,6 +140,12 @@ impl Core {
         Field { scoring, store, graph, codes: self.codes(guard) }
     }
 
+    /// How vectors will be held, if there is none.
+    pub(super) fn held_while_empty(&self, guard: &Guard) -> Option<Held> {
+        let store = self.store(guard);
+        (store.slots() == 0).then(|| store.held())
+    }
+
     /// Whether a view is the one in force.
     pub(super) fn is_in_force(&self, view: &View, guard: &Guard) -> bool {
         std::ptr::eq(view, self.view(guard))
@@ -148,14 +154,14 @@ impl Core {
 
 impl Index {
     /// Holds all vectors as bytes if they fit. The caller has `coding` alone.
-    pub(super) fn hold_as_bytes(&self, core: &Core, threads: usize, guard: &Guard) -> Result<()> {
+    pub(super) fn hold_as_bytes(&self, core: &Core, hands: &Hands<'_>, guard: &Guard) -> Result<()> {
         let store = core.store(guard);
         if !self.may_narrow(core) || store.held() != Held::AsGiven {
             return Ok(());
         }
         let fits = |held: Held| (0..store.slots()).all(|slot| held.fits(store.vector_slice(slot)));
         match [Held::U8, Held::I8].into_iter().find(|held| fits(*held)) {
-            Some(held) => self.hold(core, held, None, threads, guard),
+            Some(held) => self.hold(core, held, None, hands, guard),
             None => {
                 core.as_given.store(true, Ordering::Relaxed);
                 Ok(())
@@ -168,7 +174,7 @@ impl Index {
         &self,
         core: &Core,
         vectors: impl ExactSizeIterator<Item = &'v [u8]> + Clone,
-        threads: usize,
+        hands: &Hands<'_>,
         guard: &Guard,
     ) -> Result<()> {
         let empty = || core.store(guard).slots() == 0 && core.store(guard).held() == Held::AsGiven;
@@ -177,7 +183,7 @@ impl Index {
                 return Ok(());
             }
             let _alone = core.coding.write();
-            return if empty() { self.reduce(core, reduction, vectors, threads, guard) } else { Ok(()) };
+            return if empty() { self.reduce(core, reduction, vectors, hands, guard) } else { Ok(()) };
         }
         if !self.may_narrow(core) || !empty() {
             return Ok(());
@@ -187,21 +193,21 @@ impl Index {
         if let Some(held) = [Held::U8, Held::I8].into_iter().find(|held| fits(*held)) {
             let _alone = core.coding.write();
             if self.may_narrow(core) && empty() {
-                return self.hold(core, held, None, threads, guard);
+                return self.hold(core, held, None, hands, guard);
             }
         }
         Ok(())
     }
 
     /// Holds vectors as they are given, from now on.
-    pub(super) fn hold_as_given(&self, core: &Core, threads: usize, guard: &Guard) -> Result<()> {
+    pub(super) fn hold_as_given(&self, core: &Core, guard: &Guard) -> Result<()> {
         if !self.config.may_be_bytes() || (core.as_given.load(Ordering::Acquire) && self.is_as_given(core, guard)) {
             return Ok(());
         }
         let _alone = core.coding.write();
         if !self.is_as_given(core, guard) {
             let _grant = self.afford_holding(core, Held::AsGiven, guard)?;
-            self.hold(core, Held::AsGiven, None, threads, guard)?;
+            self.hold(core, Held::AsGiven, None, &self.alone(), guard)?;
         }
         core.as_given.store(true, Ordering::Release);
         Ok(())
@@ -229,7 +235,7 @@ impl Index {
                 return Ok(coding);
             }
             drop(coding);
-            self.hold_as_given(core, 1, guard)?;
+            self.hold_as_given(core, guard)?;
         }
     }
 
@@ -239,7 +245,7 @@ impl Index {
         core: &Core,
         reduction: Reduction,
         vectors: impl ExactSizeIterator<Item = &'v [u8]>,
-        threads: usize,
+        hands: &Hands<'_>,
         guard: &Guard,
     ) -> Result<()> {
         let dimensions = self.config.dimensions as usize;
@@ -250,8 +256,8 @@ impl Index {
         let vectors = vectors.step_by(step).take(Sample::size(dimensions, None)).filter(sound).collect();
         let Config { metric, element, seed, .. } = self.config;
         let sample = Sample { metric, element, dimensions, vectors };
-        match train_reducer(reduction, &sample, seed, threads, &self.pool)? {
-            Some(reducer) => self.hold_reduced(core, Arc::new(reducer), threads, guard),
+        match train_reducer(reduction, &sample, seed, hands)? {
+            Some(reducer) => self.hold_reduced(core, Arc::new(reducer), hands, guard),
             None => {
                 // Asked again when there is twice as much to learn from.
                 core.codes_from.store((all as u32).saturating_mul(2), Ordering::Relaxed);
@@ -261,8 +267,8 @@ impl Index {
     }
 
     /// Holds all reduced. The caller has `coding` alone.
-    pub(super) fn hold_reduced(&self, core: &Core, by: Arc<Reducer>, threads: usize, guard: &Guard) -> Result<()> {
-        self.hold(core, Held::Reduced(by.components() as u32), Some(by), threads, guard)?;
+    pub(super) fn hold_reduced(&self, core: &Core, by: Arc<Reducer>, hands: &Hands<'_>, guard: &Guard) -> Result<()> {
+        self.hold(core, Held::Reduced(by.components() as u32), Some(by), hands, guard)?;
         core.codes_from.store(u32::MAX, Ordering::Relaxed);
         Ok(())
     }
@@ -273,31 +279,25 @@ impl Index {
         core: &Core,
         held: Held,
         reducer: Option<Arc<Reducer>>,
-        threads: usize,
+        hands: &Hands<'_>,
         guard: &Guard,
     ) -> Result<()> {
         let from = &core.view(guard).store;
         let store = from.held_as(held)?;
-        let work = Work::new(store.slots() as usize, PIECE);
-        let run = || {
-            let (mut given, mut reduced, mut workspace) = (Vec::new(), Vec::new(), Workspace::default());
-            while let Some(piece) = work.take() {
-                for slot in piece {
-                    let slot = slot as u32;
-                    from.unpack(slot, &mut given);
-                    let Some(reducer) = &reducer else {
-                        store.put_vector(slot, &given);
-                        continue;
-                    };
-                    let scale = from.own_scale(slot);
-                    reducer.reduce(self.config.element, &given, scale, &mut workspace, &mut reduced);
-                    store.put_vector(slot, &reduced);
-                }
+        type Buffers = (Vec<u8>, Vec<u8>, Workspace);
+        hands.run(store.slots() as usize, PIECE, |piece, (given, reduced, workspace): &mut Buffers| {
+            for slot in piece {
+                let slot = slot as u32;
+                from.unpack(slot, given);
+                let Some(reducer) = &reducer else {
+                    store.put_vector(slot, given);
+                    continue;
+                };
+                let scale = from.own_scale(slot);
+                reducer.reduce(self.config.element, given, scale, workspace, reduced);
+                store.put_vector(slot, reduced);
             }
-        };
-        if self.pool.run(threads, |_| run(), run).is_err() {
-            run();
-        }
+        })?;
         let fresh = Owned::new(View::new(&self.scoring, Arc::clone(&store), reducer.clone())?);
         // What is learnt depends on how vectors are held.
         core.codes_from.store(super::coding::codes_from(self.quantizer()), Ordering::Relaxed);

@@ -9,7 +9,6 @@ use crate::distance::Metric;
 use crate::quant::{self, Codec, Codes, Coding, Reducer, Sample};
 use crate::store::Held;
 use crate::util::error::{Error, Result, Status};
-use crate::util::pool::threads_or_cores;
 use crossbeam_epoch::{Guard, Owned};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,7 +30,7 @@ impl Index {
     ///
     /// # Errors
     /// `Unsupported` if such an index learns nothing; `Exists` if it holds vectors or has learnt; `Argument` for vectors that an insertion would refuse,
-    /// fewer than 256, or all alike; `Memory`, `ReadOnly`, `Busy`, `Internal`.
+    /// fewer than 256, or all alike; `Cancelled` if the progress callback asked for it; `Memory`, `ReadOnly`, `Busy`, `Internal`.
     pub fn train(&self, vectors: Rows<'_>, options: &BuildOptions<'_>) -> Result<()> {
         self.check_learning()?;
         let quantizer = self.quantizer();
@@ -56,16 +55,11 @@ impl Index {
             dimensions,
             vectors: taken.iter().map(|&i| vectors.row(i)).collect(),
         };
-        let threads = threads_or_cores(options.threads);
-        let (seed, pool) = (self.config.seed, &self.pool);
-        let watch = |done, all| {
-            options.progress.is_some_and(|progress| {
-                crate::util::reentry::calling_back(self.name(), || progress(done as u64, all as u64))
-            })
-        };
+        let seed = self.config.seed;
+        let hands = self.hands(options, 0, taken.len());
         let learnt = match (quantizer.reduction(), quantizer.coding()) {
-            (Some(reduction), _) => quant::train_reducer(reduction, &sample, seed, threads, pool)?.map(Learnt::Reducer),
-            (None, Some(coding)) => quant::train(coding, &sample, seed, (threads, pool), &watch)?.map(Learnt::Codec),
+            (Some(reduction), _) => quant::train_reducer(reduction, &sample, seed, &hands)?.map(Learnt::Reducer),
+            (None, Some(coding)) => quant::train(coding, &sample, seed, &hands)?.map(Learnt::Codec),
             (None, None) => return Err(Error::internal("an index without codes was to learn some")),
         };
         self.know(learnt.ok_or_else(|| Error::argument("the vectors do not vary, or by too much"))?)
@@ -182,7 +176,7 @@ impl Index {
                 core.codes.store(Owned::new(Arc::new(Codes::new(codec))), Ordering::Release);
                 Ok(())
             }
-            Learnt::Reducer(reducer) => self.hold_reduced(core, Arc::new(reducer), 1, &pin),
+            Learnt::Reducer(reducer) => self.hold_reduced(core, Arc::new(reducer), &self.alone(), &pin),
         }
     }
 

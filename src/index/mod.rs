@@ -5,7 +5,7 @@
 //! writers; only `clear` (a new core) and the instant of a snapshot hold it alone, both for microseconds.
 
 mod budget;
-mod bulk;
+pub(crate) mod bulk;
 mod calibrate;
 mod changes;
 mod checkpoint;
@@ -25,6 +25,7 @@ mod maintain;
 mod observed;
 mod opaque;
 mod optimize;
+mod pieces;
 mod reading;
 mod repair;
 mod requantize;
@@ -39,7 +40,7 @@ use crate::distance::{Element, Metric};
 use crate::graph::Graph;
 use crate::quant::Codes;
 use crate::search::{Scoring, Scratches};
-use crate::store::Store;
+use crate::store::{Held, Store};
 use crate::util::epoch::{Epochs, Pin};
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::Pool;
@@ -66,6 +67,7 @@ pub use crate::search::observed::Observer;
 pub use estimate::Estimate;
 pub use health::Health;
 pub use observed::Query;
+pub use pieces::Read;
 pub use rows::{Opaque, Rows};
 
 /// What `clear` replaces: everything that depends on the vectors.
@@ -234,11 +236,24 @@ impl Index {
         unsafe { core.deref() }
     }
 
-    /// Puts an empty core in place of the current one.
-    fn replace_core(&self, guard: &Guard) -> Result<()> {
+    /// Forgets what an index that holds nothing learnt from a batch that is not to be; before, vectors were to be held as it is told.
+    fn begin_anew(&self, before: Held) {
+        let pin = self.pin();
+        let differs = |core: &Core| core.store(&pin).slots() == 0 && core.store(&pin).held() != before;
+        if differs(self.core(&pin)) {
+            // Where memory is refused for that, the next vectors are held as these would have been.
+            drop(self.replace_core(differs, &pin));
+        }
+    }
+
+    /// Puts an empty core in place of the current one, if it is still such.
+    fn replace_core(&self, is_such: impl FnOnce(&Core) -> bool, guard: &Guard) -> Result<()> {
         let config = Config { quantizer: self.quantizer(), ..self.config.clone() };
         let fresh = Owned::new(Core::empty(&config, &self.scoring)?);
         let _alone = self.gate.write();
+        if !is_such(self.core(guard)) {
+            return Ok(());
+        }
         fresh.codes_from.store(coding::codes_from(self.quantizer()), Ordering::Relaxed);
         let old = self.core.swap(fresh, Ordering::AcqRel, guard);
         // SAFETY: just unlinked, once; readers that still use it are pinned in the same collector.

@@ -33,7 +33,7 @@ impl Index {
         }
         let alone = core.coding.write();
         if core.codes(&pin).is_some() {
-            self.learn_codes(core, threads_or_cores(options.threads), &pin)?;
+            self.learn_codes(core, &self.hands(options, 0, core.store(&pin).slots() as usize), &pin)?;
         }
         drop(alone);
         if core.graph.as_ref().is_some_and(|graph| graph.m() > bulk::MOST_M) {

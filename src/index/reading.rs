@@ -6,7 +6,7 @@ use super::room::Room;
 use super::tuning::{Aim, WIDER};
 use super::{Core, Index, Opaque, Rows};
 use crate::persist::format_for;
-use crate::search::flat::{self, Span};
+use crate::search::flat::{self, Scan, Span};
 use crate::search::lives::{each_live, newest};
 use crate::search::nearest::Hit;
 use crate::search::walk::Field;
@@ -108,7 +108,8 @@ impl Index {
             scratch.set_queries(&self.scoring, std::iter::once(query));
             let store = &*view.store;
             let before = store.replacements();
-            self.scan_shared(store, k, threads, admit, scratch, &pin)?;
+            let by = self.scan_by(core, self.breadth(options), &pin);
+            self.scan_shared((store, by), k, threads, admit, scratch, &pin)?;
             if store.undisturbed(before) && core.is_in_force(view, &pin) {
                 return Ok(scratch.hits.len());
             }
@@ -116,6 +117,11 @@ impl Index {
         }
         self.search_here(core, query, (k, self.breadth(options)), admit, scratch, &pin);
         Ok(scratch.hits.len())
+    }
+
+    /// What a scan goes by. An index that is about to become a graph may have codes already, but is exact until then.
+    fn scan_by<'g>(&self, core: &Core, breadth: usize, guard: &'g Guard) -> flat::By<'g> {
+        core.codes(guard).filter(|_| self.config.kind == Kind::Flat).map(|codes| (codes, breadth))
     }
 
     /// Makes room for what a search needs that grows with the index or with what is asked for.
@@ -128,8 +134,11 @@ impl Index {
         guard: &Guard,
     ) -> Result<()> {
         let slots = core.store(guard).slots() as usize;
-        let ef = if core.graph().is_some() { breadth.max(k) } else { 0 };
-        scratch.make_room((queries, self.scoring.query_stride), (k, ef), slots)
+        let (kept, ef) = match core.graph() {
+            Some(_) => (k, breadth.max(k)),
+            None => (flat::kept(self.scan_by(core, breadth, guard), k), 0),
+        };
+        scratch.make_room((queries, self.scoring.query_stride), (kept, ef), slots)
     }
 
     /// Searches a graph for one query, with the breadth or for the recall that is asked for, and leaves its hits in `scratch`.
@@ -178,7 +187,10 @@ impl Index {
                         let field = Field { scoring, store, graph, codes: core.codes(guard) };
                         search::graph::search(field, k, ef, admit, scratch, guard);
                     }
-                    None => flat::scan(scoring, store, Span::all(store), k, admit, scratch, guard),
+                    None => {
+                        let by = self.scan_by(core, ef, guard);
+                        Scan { scoring, store, by, span: Span::all(store), k }.run(admit, scratch, guard);
+                    }
                 }
                 scratch.finish(0, scoring, store);
             });
@@ -191,7 +203,7 @@ impl Index {
     /// One query on several threads, each scanning spans of slots.
     fn scan_shared(
         &self,
-        store: &Store,
+        (store, by): (&Store, flat::By<'_>),
         k: usize,
         threads: usize,
         admit: &Admit<'_>,
@@ -208,7 +220,7 @@ impl Index {
             let mut hits = Vec::new();
             while let Some(piece) = work.take() {
                 let span = Span { start: piece.start as u32, end: piece.end as u32, open: false };
-                flat::scan(&self.scoring, store, span, k, &admit.admit(), scratch, pin);
+                Scan { scoring: &self.scoring, store, by, span, k }.run(&admit.admit(), scratch, pin);
                 scratch.finish(0, &self.scoring, store);
                 hits.append(&mut scratch.hits);
             }
@@ -315,7 +327,8 @@ impl Index {
             // All queries of the piece pass over each block of vectors together.
             scratch.set_queries(&self.scoring, piece.clone().map(|i| queries.get(i)));
             let before = store.replacements();
-            flat::scan(&self.scoring, store, Span::all(store), k, admit, scratch, &pin);
+            let by = self.scan_by(core, breadth, &pin);
+            Scan { scoring: &self.scoring, store, by, span: Span::all(store), k }.run(admit, scratch, &pin);
             if store.undisturbed(before) && core.is_in_force(view, &pin) {
                 for (place, i) in piece.enumerate() {
                     scratch.finish(place, &self.scoring, store);
@@ -418,7 +431,7 @@ impl Index {
             .find(key, &pin)
             .or_else(|| store.find_removed(key))
             .ok_or_else(|| Error::new(Status::NotFound, format!("key is {key}, which the index does not hold")))?;
-        self.hold_as_given(core, 1, &pin)?;
+        self.hold_as_given(core, &pin)?;
         Ok(core.store(&pin).vector(slot))
     }
 

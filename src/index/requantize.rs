@@ -6,7 +6,7 @@
 //!
 //! A call that fails or is cancelled has changed nothing but that.
 
-use super::config::{BuildOptions, Config, Kind, Quantizer};
+use super::config::{BuildOptions, Config, Quantizer};
 use super::holding::View;
 use super::{Core, Index};
 use crate::quant::{self, Codes, Coding, Sample, Workspace};
@@ -115,11 +115,8 @@ impl Index {
                 )));
             }
         }
-        if self.config.kind != Kind::Graph {
-            return Err(Error::unsupported("a flat index has no codes"));
-        }
-        let Config { metric, element, dimensions, .. } = self.config;
-        super::config::check_quantizer(Kind::Graph, (metric, element, dimensions), quantizer)
+        let Config { kind, metric, element, dimensions, .. } = self.config;
+        super::config::check_quantizer(kind, (metric, element, dimensions), quantizer)
     }
 
     /// Whether vectors as they are held gain by codes.
@@ -151,8 +148,9 @@ impl Index {
         let threads = threads_or_cores(options.threads);
         let codec = {
             let view = core.view(guard);
+            let slots = view.store.slots() as usize;
             let sample = self.live_sample(view, coding);
-            quant::train(coding, &sample, self.config.seed, (threads, &self.pool), &|_, _| false)?
+            quant::train(coding, &sample, self.config.seed, &self.hands(options, 0, slots))?
         };
         let codec = codec.ok_or_else(|| Error::argument("the vectors do not vary, or by too much, to be coded"))?;
         let codes = Arc::new(Codes::new(codec));

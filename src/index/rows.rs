@@ -35,6 +35,11 @@ impl<'a> Rows<'a> {
         self.count
     }
 
+    /// One after the other.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
+        (0..self.count).map(move |i| self.row(i))
+    }
+
     /// Vector `i`.
     ///
     /// # Panics

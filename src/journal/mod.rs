@@ -233,12 +233,12 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Logs that keys get vectors; returns when that is as durable as the policy asks.
-    pub(crate) fn put<'v>(&mut self, keys: &[u64], vector: impl Fn(usize) -> &'v [u8]) -> Result<()> {
+    /// Logs that keys get vectors, whose bytes `vector` appends; returns when that is as durable as the policy asks.
+    pub(crate) fn put(&mut self, keys: &[u64], vector: impl Fn(usize, &mut Vec<u8>)) -> Result<()> {
         let each = 8 + self.journal.shape.vector_bytes;
         self.log(Kind::Put, keys, each, |from, keys, out| {
             keys.iter().for_each(|key| out.extend_from_slice(&key.to_le_bytes()));
-            (from..from + keys.len()).for_each(|i| out.extend_from_slice(vector(i)));
+            (from..from + keys.len()).for_each(|i| vector(i, out));
         })
     }
 

@@ -19,6 +19,7 @@ pub(crate) const FORMAT: u32 = 9;
 pub(crate) fn format_for(config: &Config, held: Held) -> u32 {
     match (config.kind, config.quantizer) {
         (_, Quantizer::Product | Quantizer::Signs) => 9,
+        (Kind::Flat, quantizer) if quantizer.coding().is_some() => 9,
         (Kind::Auto, _) => 8,
         (_, Quantizer::Projected2 | Quantizer::Projected1) => 7,
         (_, quantizer) if matches!(held, Held::I8 | Held::U8) && quantizer != Quantizer::Auto => 7,
@@ -461,8 +462,7 @@ fn decode_sections(
     let lines =
         stated.find(|section| section.kind == SectionKind::CODES).map(|codes| codes.record_bytes as usize / LINE);
     // Sections of codes where there cannot be any are then known, but not expected.
-    let coding = config.quantizer.coding().filter(|_| config.kind != Kind::Flat);
-    let code = coding.zip(lines.filter(|&lines| is_code(lines)));
+    let code = config.quantizer.coding().zip(lines.filter(|&lines| is_code(lines)));
     let mut expected = known_sections((config, held), slots, upper_rows.unwrap_or(0).min(most), code);
     let mut sections: Vec<Section> = Vec::with_capacity(count);
     let (mut end, mut blocks) = (PAGE as u64, 0);

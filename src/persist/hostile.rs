@@ -12,6 +12,7 @@ use crate::quant::{self, Codes, Coding, Reducer, Width, Workspace};
 use crate::store::{EMPTY, Held, LIVE, Store};
 use crate::util::epoch::Epochs;
 use crate::util::error::{Result, Status};
+use crate::util::hands::Hands;
 use crate::util::memory::Foreign;
 use crate::util::pool::Pool;
 use std::sync::Arc;
@@ -151,7 +152,8 @@ impl Sample {
         let vectors = slots.clone().map(|slot| self.store.vector_slice(slot)).collect();
         let sample = quant::Sample { metric, element, dimensions: dimensions as usize, vectors };
         let reduction = quantizer.reduction().expect("a quantizer that reduces");
-        let reducer = quant::train_reducer(reduction, &sample, 1, 1, &Pool::default()).expect("memory for a reducer");
+        let reducer = quant::train_reducer(reduction, &sample, 1, &Hands::quiet(&Pool::default(), 1))
+            .expect("memory for a reducer");
         let reducer = reducer.expect("vectors that vary");
         let held = self.store.held_as(Held::Reduced(reducer.components() as u32)).expect("memory for a sample");
         let (mut work, mut reduced) = (Workspace::default(), Vec::new());
@@ -174,7 +176,7 @@ impl Sample {
         let vectors = slots.clone().map(|slot| self.store.vector_slice(slot)).collect();
         let element = if self.store.held() == Held::U8 { Element::U8 } else { element };
         let sample = quant::Sample { metric, element, dimensions: dimensions as usize, vectors };
-        let codec = quant::train(coding, &sample, 1, (1, &Pool::default()), &|_, _| false)
+        let codec = quant::train(coding, &sample, 1, &Hands::quiet(&Pool::default(), 1))
             .expect("memory for a codec")
             .expect("vectors that vary");
         let codes = Codes::new(codec);

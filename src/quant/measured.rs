@@ -5,6 +5,7 @@ use super::rounded::Rounded;
 use super::{Codec, Coding, Sample, Workspace, train};
 use crate::distance::{Element, Metric};
 use crate::util::error::Result;
+use crate::util::hands::Hands;
 use crate::util::pool::Pool;
 use crate::util::progress::Work;
 use parking_lot::Mutex;
@@ -43,7 +44,7 @@ impl ProductCodec {
         let every = (vectors.len() / size).max(1);
         let vectors = vectors.into_iter().step_by(every).take(size).collect();
         let sample = Sample { metric: Metric::L2, element: Element::F32, dimensions: columns, vectors };
-        let learnt = train(Coding::Product, &sample, 1, (threads, &Pool::default()), &|_, _| false)?;
+        let learnt = train(Coding::Product, &sample, 1, &Hands::quiet(&Pool::default(), threads))?;
         Ok(learnt.map(Self))
     }
 

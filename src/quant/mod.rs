@@ -47,6 +47,7 @@ pub(crate) use coding::{Coding, most_code_bytes};
 #[cfg(any(test, feature = "test-hooks"))]
 pub use measured::{ProductCodec, cluster_rows};
 pub(crate) use reduce::{Asked, Reducer, Reduction, train_reducer};
+pub(crate) use subspace::{Matrix, leading, spread};
 pub(crate) use train::{MOST_DIMENSIONS, Sample, is_possible, is_worth_it, train};
 pub(crate) use width::Width;
 
@@ -88,6 +89,13 @@ pub(crate) struct Query {
     add: f32,
     scale: f32,
     offset: f32,
+}
+
+impl Query {
+    /// Memory held.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.weights.capacity()
+    }
 }
 
 /// Room for the steps between vector and code.
@@ -277,6 +285,21 @@ impl Codec {
     ) -> Option<&'w Query> {
         distance::run_on(self.level, Prepare { codec: self, vector: (element, vector), scale, work })
             .then_some(&work.query)
+    }
+
+    /// As [`Codec::prepare`], into a place of the caller's; says whether the query has estimates.
+    pub(crate) fn prepare_into(
+        &self,
+        element: Element,
+        vector: &[u8],
+        scale: f32,
+        work: &mut Workspace,
+        query: &mut Query,
+    ) -> bool {
+        std::mem::swap(&mut work.query, query);
+        let prepared = self.prepare(element, vector, scale, work).is_some();
+        std::mem::swap(&mut work.query, query);
+        prepared
     }
 
     #[inline(always)]

@@ -11,14 +11,14 @@
 //! Projections are rounded to bytes, with a step of the codec's: places, too, are bytes, so that encoding and the tables are exact integers, and a
 //! code is the same on every level.
 
-use super::kmeans::{Clusters, Plan, Seeding, Watch, cluster};
+use super::kmeans::{Clusters, Plan, Seeding, cluster};
 use super::rounded::{MOST, Rounded, best_step, point_of};
 use super::{code_bytes, largest, whole};
 use crate::distance::closest::{self, Book};
 use crate::simd::Level;
 use crate::util::error::{Error, Result};
+use crate::util::hands::Hands;
 use crate::util::pool::Pool;
-use crate::util::progress::Work;
 use parking_lot::Mutex;
 
 /// Directions of a part, at most.
@@ -106,8 +106,7 @@ impl Product {
     pub(super) fn learn(
         (projections, weights): (&[f32], &[f32]),
         (lines, seed, level): (usize, u64, Level),
-        (threads, pool): (usize, &Pool),
-        watch: Watch<'_>,
+        hands: &Hands<'_>,
     ) -> Result<Option<Self>> {
         let (directions, parts) = (weights.len(), parts(lines));
         let step = best_step(projections);
@@ -122,7 +121,7 @@ impl Product {
             spell(projection, 1.0 / step, &stands, parts * words, &mut spelt);
             rows.row_mut(i).copy_from_slice(&spelt);
         }
-        let found = cluster_parts(&rows, (parts, words, seed), (threads, pool), watch)?;
+        let found = cluster_parts(&rows, (parts, words, seed), hands)?;
         let places = found.into_iter().flat_map(|found| found.words).collect();
         Ok(Some(Self::from_parts((stands, places), (words, step), level)))
     }
@@ -242,38 +241,19 @@ fn spell(projection: &[f32], inverse: f32, stands: &[u16], words: usize, spelt: 
 fn cluster_parts(
     rows: &Rounded,
     (parts, words, seed): (usize, usize, u64),
-    (threads, pool): (usize, &Pool),
-    watch: Watch<'_>,
+    hands: &Hands<'_>,
 ) -> Result<Vec<Clusters>> {
     // Of few points nearly all are taken either way.
     let seeding = if rows.count() < 4 * PLACES { Seeding::Sampled } else { Seeding::Spread };
-    let found: Vec<Mutex<Option<Clusters>>> = (0..parts).map(|_| Mutex::new(None)).collect();
-    let work = Work::new(parts, 1);
-    let one = |part: usize| {
-        let plan =
-            Plan { clusters: PLACES, seeding, partial: ROUNDS.0, whole: ROUNDS.1, seed: seed ^ (part as u64) << 32 };
-        match cluster(rows.view(part * words, words), &plan, (1, pool), &|_, _| work.has_failed()) {
-            Ok(clusters) => *found[part].lock() = Some(clusters),
-            Err(error) => work.fail(part, error),
+    let found: Vec<Mutex<Option<Result<Clusters>>>> = (0..parts).map(|_| Mutex::new(None)).collect();
+    hands.run(parts, 1, |piece, (): &mut ()| {
+        for part in piece {
+            let seed = seed ^ (part as u64) << 32;
+            let plan = Plan { clusters: PLACES, seeding, partial: ROUNDS.0, whole: ROUNDS.1, seed };
+            let points = rows.view(part * words, words);
+            *found[part].lock() = Some(cluster(points, &plan, (1, &Pool::default()), &|_, _| false));
         }
-    };
-    let help = || {
-        while let Some(piece) = work.take() {
-            piece.for_each(one);
-        }
-    };
-    let lead = || {
-        while let Some(piece) = work.take() {
-            let part = piece.start;
-            one(part);
-            if watch(part + 1, parts) {
-                work.fail(0, Error::new(crate::util::error::Status::Cancelled, "the progress callback stopped it"));
-            }
-        }
-    };
-    if pool.run(threads, |_| help(), lead).is_err() {
-        help();
-    }
-    work.into_result()?;
-    found.into_iter().map(|found| found.into_inner().ok_or_else(|| Error::internal("a part without places"))).collect()
+    })?;
+    let each = found.into_iter().map(Mutex::into_inner);
+    each.map(|found| found.unwrap_or_else(|| Err(Error::internal("a part without places")))).collect()
 }

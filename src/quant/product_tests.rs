@@ -74,6 +74,7 @@ fn a_codec_comes_back_from_its_bytes() {
 #[test]
 fn learning_can_be_stopped_and_does_not_depend_on_threads() {
     use crate::util::error::Status;
+    use crate::util::hands::Hands;
     use crate::util::pool::Pool;
     let rows: Vec<Vec<u8>> = vectors(600, 40, 12).iter().map(|vector| bytes(vector)).collect();
     let sample = Sample {
@@ -83,10 +84,12 @@ fn learning_can_be_stopped_and_does_not_depend_on_threads() {
         vectors: rows.iter().map(Vec::as_slice).collect(),
     };
     let pool = Pool::default();
-    let learn = |threads, watch: kmeans::Watch<'_>| train(Coding::Product, &sample, 1, (threads, &pool), watch);
-    let stopped = learn(2, &|_, _| true).unwrap_err();
-    assert_eq!(stopped.status(), Status::Cancelled);
-    let one = learn(1, &|_, _| false).unwrap().unwrap();
-    let three = learn(3, &|_, _| false).unwrap().unwrap();
+    let no = |_, _| true;
+    let hands = Hands::watched(&pool, 2, 1, Some(&no), (0, 1));
+    // Long enough for the host to be asked at the first occasion.
+    std::thread::sleep(std::time::Duration::from_millis(60));
+    assert_eq!(train(Coding::Product, &sample, 1, &hands).unwrap_err().status(), Status::Cancelled);
+    let one = train(Coding::Product, &sample, 1, &Hands::quiet(&pool, 1)).unwrap().unwrap();
+    let three = train(Coding::Product, &sample, 1, &Hands::quiet(&pool, 3)).unwrap().unwrap();
     assert_eq!(one.to_blob(), three.to_blob());
 }

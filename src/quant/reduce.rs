@@ -16,8 +16,8 @@ use super::train::{Centre, ENOUGH, learn, mean_of};
 use super::{Codec, Sample, Wide, Width, Workspace, blob_bytes, is_code, largest, round, subspace::dot};
 use crate::distance::{Element, Metric};
 use crate::util::error::{Error, Result};
+use crate::util::hands::Hands;
 use crate::util::memory::LINE;
-use crate::util::pool::Pool;
 
 /// Bytes for what a projection leaves out of a vector, and as many for what it leaves out of a query.
 const SPARE: usize = 8;
@@ -63,13 +63,12 @@ pub(crate) fn train_reducer(
     reduction: Reduction,
     sample: &Sample<'_>,
     seed: u64,
-    threads: usize,
-    pool: &Pool,
+    hands: &Hands<'_>,
 ) -> Result<Option<Reducer>> {
     let centre = if sample.metric == Metric::InnerProduct { Centre::Origin } else { Centre::Mean };
     let codec = match reduction {
-        Reduction::Leading => learn(sample, (centre, SAME, ENOUGH), seed, threads, pool)?,
-        Reduction::Fine => learn(sample, (centre, SAME, FINE), seed, threads, pool)?,
+        Reduction::Leading => learn(sample, (centre, SAME, ENOUGH), seed, hands)?,
+        Reduction::Fine => learn(sample, (centre, SAME, FINE), seed, hands)?,
         Reduction::Every => Some(Codec::plain(sample.metric, mean_of_sample(sample, centre)?)),
     };
     let Some(codec) = codec else { return Ok(None) };
@@ -77,6 +76,7 @@ pub(crate) fn train_reducer(
     let (mut values, mut one, mut work) = (Vec::new(), Vec::new(), Workspace::default());
     let every = sample.vectors.len().div_ceil(CHOSEN_BY).max(1);
     for vector in sample.vectors.iter().step_by(every) {
+        hands.ask()?;
         reducer.spell(sample.element, vector, f32::NAN, &mut work, Side::Stored, &mut one);
         values.extend_from_slice(&one);
     }

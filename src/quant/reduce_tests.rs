@@ -1,6 +1,7 @@
 //! Reduced vectors against plain arithmetic: distances within what rounding and clipping may take, on soft and hard data.
 
 use super::*;
+use crate::util::pool::Pool;
 
 /// Numbers that look random, the same in every run.
 struct Numbers(u64);
@@ -40,7 +41,7 @@ fn trained(reduction: Reduction, metric: Metric, rows: &[Vec<u8>]) -> Option<Red
     let dimensions = rows[0].len() / 4;
     let sample =
         Sample { metric, element: Element::F32, dimensions, vectors: rows.iter().map(Vec::as_slice).collect() };
-    train_reducer(reduction, &sample, 3, 1, &Pool::default()).unwrap()
+    train_reducer(reduction, &sample, 3, &Hands::quiet(&Pool::default(), 1)).unwrap()
 }
 
 /// The distance that a reduced row has from a query.

@@ -8,26 +8,26 @@
 use crate::distance::{LevelJob, run_on};
 use crate::simd::{Simd, detect};
 use crate::util::error::{Error, Result};
-use crate::util::pool::Pool;
-use crate::util::progress::Work;
+use crate::util::hands::Hands;
 use parking_lot::Mutex;
+use std::ops::Range;
 
 /// Lanes of a sum.
 const LANES: usize = 16;
 /// Rounds of the iteration: what is left out after four differs from the best subspace in directions of nearly equal weight only.
-const ROUNDS: usize = 4;
+pub(super) const ROUNDS: usize = 4;
 /// Rows that a thread takes at a time.
 const PIECE: usize = 8;
 
 /// Rows of floats of one length behind each other.
 #[derive(Clone, Debug)]
-pub(super) struct Matrix {
+pub(crate) struct Matrix {
     pub(super) columns: usize,
-    pub(super) data: Vec<f32>,
+    pub(crate) data: Vec<f32>,
 }
 
 impl Matrix {
-    pub(super) fn zero(rows: usize, columns: usize) -> Result<Self> {
+    pub(crate) fn zero(rows: usize, columns: usize) -> Result<Self> {
         let mut data = Vec::new();
         data.try_reserve_exact(rows * columns).map_err(|_| Error::memory(rows * columns * 4))?;
         data.resize(rows * columns, 0.0);
@@ -38,7 +38,7 @@ impl Matrix {
         self.data.len() / self.columns
     }
 
-    pub(super) fn row(&self, row: usize) -> &[f32] {
+    pub(crate) fn row(&self, row: usize) -> &[f32] {
         &self.data[row * self.columns..(row + 1) * self.columns]
     }
 
@@ -85,6 +85,8 @@ struct Products<'a> {
     right: &'a Matrix,
     /// First row of the result, and the rows.
     first: usize,
+    /// First column that is computed.
+    from: usize,
     out: &'a mut [f32],
 }
 
@@ -94,54 +96,94 @@ impl LevelJob for Products<'_> {
     fn run<S: Simd>(self, _s: S) {
         let columns = self.right.columns;
         for s in 0..self.left.rows() {
-            let from = self.right.row(s);
+            let from = &self.right.row(s)[self.from..];
             let factors = &self.left.row(s)[self.first..self.first + self.out.len() / columns];
             for (to, &factor) in self.out.chunks_exact_mut(columns).zip(factors) {
-                add_scaled(to, factor, from);
+                add_scaled(&mut to[self.from..], factor, from);
             }
         }
     }
 }
 
-/// `left` transposed times `right`, on up to `threads` threads.
-pub(super) fn transposed_product(left: &Matrix, right: &Matrix, threads: usize, pool: &Pool) -> Result<Matrix> {
+/// `left` transposed times `right`.
+pub(super) fn transposed_product(left: &Matrix, right: &Matrix, hands: &Hands<'_>) -> Result<Matrix> {
+    product_of(left, right, Half::Both, hands)
+}
+
+/// What of a product is computed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Both,
+    /// On and above the diagonal, and some more.
+    Upper,
+}
+
+fn product_of(left: &Matrix, right: &Matrix, half: Half, hands: &Hands<'_>) -> Result<Matrix> {
     let mut product = Matrix::zero(left.columns, right.columns)?;
     {
         let pieces: Vec<_> =
             product.data.chunks_mut(PIECE * right.columns).map(|piece| Mutex::new(Some(piece))).collect();
-        let work = Work::new(pieces.len(), 1);
-        let run = || {
-            while let Some(range) = work.take() {
-                for i in range {
-                    if let Some(out) = pieces[i].lock().take() {
-                        run_on(detect(), Products { left, right, first: i * PIECE, out });
-                    }
+        hands.run(pieces.len(), 1, |range, (): &mut ()| {
+            for i in range {
+                if let Some(out) = pieces[i].lock().take() {
+                    let first = i * PIECE;
+                    let from = if half == Half::Upper { first } else { 0 };
+                    run_on(detect(), Products { left, right, first, from, out });
                 }
             }
-        };
-        if pool.run(threads, |_| run(), run).is_err() {
-            run();
+        })?;
+    }
+    Ok(product)
+}
+
+/// A matrix transposed times itself: the upper half is computed, the lower one is its image.
+pub(super) fn square(matrix: &Matrix, hands: &Hands<'_>) -> Result<Matrix> {
+    let mut product = product_of(matrix, matrix, Half::Upper, hands)?;
+    let columns = product.columns;
+    for i in 1..columns {
+        for j in 0..i / PIECE * PIECE {
+            product.data[i * columns + j] = product.data[j * columns + i];
         }
     }
     Ok(product)
 }
 
 /// Makes the rows of a matrix orthonormal, each against those before it; a row that lies in their span becomes zero.
-struct Orthonormalise<'a>(&'a mut Matrix);
+fn orthonormalise(matrix: &mut Matrix, hands: &Hands<'_>) -> Result<()> {
+    for first in (0..matrix.rows()).step_by(PIECE) {
+        let rows = first..(first + PIECE).min(matrix.rows());
+        run_on(detect(), Orthonormalise { matrix, rows });
+        hands.ask()?;
+    }
+    Ok(())
+}
+
+/// Some rows; those before are orthonormal.
+struct Orthonormalise<'a> {
+    matrix: &'a mut Matrix,
+    rows: Range<usize>,
+}
 
 impl LevelJob for Orthonormalise<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _s: S) {
-        let columns = self.0.columns;
-        for i in 0..self.0.rows() {
-            let (done, rest) = self.0.data.split_at_mut(i * columns);
+        let columns = self.matrix.columns;
+        for i in self.rows {
+            let (done, rest) = self.matrix.data.split_at_mut(i * columns);
             let row = &mut rest[..columns];
             let before = dot(row, row);
             // Twice: once leaves rounding errors behind where little of the row remains.
             for _ in 0..2 {
-                for other in done.chunks_exact(columns) {
-                    let along = dot(row, other);
+                // All products first: none waits for another.
+                let along: Vec<f32> = done
+                    .chunks_exact(columns)
+                    .map(
+                        #[inline(always)]
+                        |other| dot(row, other),
+                    )
+                    .collect();
+                for (along, other) in along.into_iter().zip(done.chunks_exact(columns)) {
                     add_scaled(row, -along, other);
                 }
             }
@@ -153,12 +195,11 @@ impl LevelJob for Orthonormalise<'_> {
 }
 
 /// The leading directions of a symmetric matrix: `most` orthonormal rows, the weightiest first (roughly), and the weight of each.
-pub(super) fn leading(
+pub(crate) fn leading(
     covariance: &Matrix,
-    most: usize,
+    (most, rounds): (usize, usize),
     seed: u64,
-    threads: usize,
-    pool: &Pool,
+    hands: &Hands<'_>,
 ) -> Result<(Matrix, Vec<f32>)> {
     let dimensions = covariance.columns;
     // Columns are directions while multiplying, rows while making them orthonormal.
@@ -166,14 +207,14 @@ pub(super) fn leading(
     for (i, value) in directions.data.iter_mut().enumerate() {
         *value = random_sign(seed, i as u64);
     }
-    run_on(detect(), Orthonormalise(&mut directions));
-    for _ in 0..ROUNDS {
+    orthonormalise(&mut directions, hands)?;
+    for _ in 0..rounds {
         let columns = transposed(&directions)?;
-        let product = transposed_product(covariance, &columns, threads, pool)?;
+        let product = transposed_product(covariance, &columns, hands)?;
         directions = transposed(&product)?;
-        run_on(detect(), Orthonormalise(&mut directions));
+        orthonormalise(&mut directions, hands)?;
     }
-    let product = transposed(&transposed_product(covariance, &transposed(&directions)?, threads, pool)?)?;
+    let product = transposed(&transposed_product(covariance, &transposed(&directions)?, hands)?)?;
     let weights = (0..most).map(|i| dot(directions.row(i), product.row(i)).max(0.0)).collect();
     Ok((directions, weights))
 }
@@ -191,7 +232,7 @@ fn transposed(matrix: &Matrix) -> Result<Matrix> {
 
 /// Turns the directions among themselves, so that each holds about the same weight: rounds of random signs and fast Hadamard transforms
 /// on the first and on the last power of two of them.
-pub(super) fn spread(directions: &mut Matrix, seed: u64) {
+pub(crate) fn spread(directions: &mut Matrix, seed: u64) {
     const TURNS: usize = 6;
     let rows = directions.rows();
     let half = if rows.is_power_of_two() { rows } else { rows.next_power_of_two() / 2 };
@@ -234,6 +275,7 @@ fn random_sign(seed: u64, i: u64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::util::pool::Pool;
 
     /// A sample that varies by 10, 5, 2, 1 along four mixed directions and by little along the rest.
     fn covariance() -> Matrix {
@@ -241,17 +283,17 @@ mod tests {
         for (i, value) in basis.data.iter_mut().enumerate() {
             *value = random_sign(9, i as u64);
         }
-        run_on(detect(), Orthonormalise(&mut basis));
+        orthonormalise(&mut basis, &Hands::quiet(&Pool::default(), 1)).unwrap();
         for (i, weight) in [10.0_f32, 5.0, 2.0, 1.0].into_iter().chain(std::iter::repeat_n(0.01, 36)).enumerate() {
             basis.row_mut(i).iter_mut().for_each(|value| *value *= weight.sqrt());
         }
-        transposed_product(&basis, &basis, 1, &Pool::default()).unwrap()
+        transposed_product(&basis, &basis, &Hands::quiet(&Pool::default(), 1)).unwrap()
     }
 
     #[test]
     fn the_leading_directions_hold_the_weight() {
         let pool = Pool::default();
-        let (directions, weights) = leading(&covariance(), 4, 3, 2, &pool).unwrap();
+        let (directions, weights) = leading(&covariance(), (4, ROUNDS), 3, &Hands::quiet(&pool, 2)).unwrap();
         for (found, wanted) in weights.iter().zip([10.0, 5.0, 2.0, 1.0]) {
             assert!((found - wanted).abs() < 0.02 * wanted, "{weights:?}");
         }
@@ -261,7 +303,7 @@ mod tests {
                 assert!((dot(directions.row(i), directions.row(j)) - wanted).abs() < 1e-5);
             }
         }
-        let (again, _) = leading(&covariance(), 4, 3, 1, &pool).unwrap();
+        let (again, _) = leading(&covariance(), (4, ROUNDS), 3, &Hands::quiet(&pool, 1)).unwrap();
         assert_eq!(directions.data, again.data, "threads change nothing");
     }
 
@@ -269,10 +311,11 @@ mod tests {
     fn spreading_keeps_lengths_and_evens_weights() {
         let pool = Pool::default();
         let covariance = covariance();
-        let (mut directions, weights) = leading(&covariance, 12, 3, 1, &pool).unwrap();
+        let (mut directions, weights) = leading(&covariance, (12, ROUNDS), 3, &Hands::quiet(&pool, 1)).unwrap();
         spread(&mut directions, 1);
         let product =
-            transposed(&transposed_product(&covariance, &transposed(&directions).unwrap(), 1, &pool).unwrap()).unwrap();
+            transposed_product(&covariance, &transposed(&directions).unwrap(), &Hands::quiet(&pool, 1)).unwrap();
+        let product = transposed(&product).unwrap();
         let spread: Vec<f32> = (0..12).map(|i| dot(directions.row(i), product.row(i))).collect();
         let (sum, most) = (spread.iter().sum::<f32>(), spread.iter().copied().fold(0.0, f32::max));
         assert!((sum - weights.iter().sum::<f32>()).abs() < 0.01, "{spread:?}");

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::simd::available;
+use crate::util::hands::Hands;
 use crate::util::pool::Pool;
 
 /// Numbers that look random, about normal, the same in every run.
@@ -42,7 +43,7 @@ pub(super) fn bytes(vector: &[f32]) -> Vec<u8> {
 pub(super) fn trained(coding: impl Into<Coding>, metric: Metric, rows: &[Vec<u8>], dimensions: usize) -> Option<Codec> {
     let sample =
         Sample { metric, element: Element::F32, dimensions, vectors: rows.iter().map(Vec::as_slice).collect() };
-    train(coding, &sample, 5, (1, &Pool::default()), &|_, _| false).unwrap()
+    train(coding, &sample, 5, &Hands::quiet(&Pool::default(), 1)).unwrap()
 }
 
 /// The width of rounded codes.

@@ -1,14 +1,13 @@
 //! How is a codec made from a sample of vectors, and is one worth having?
 
 use super::coding::{Coding, Rule};
-use super::kmeans::Watch;
 use super::product::Product;
 use super::signs::Angles;
-use super::subspace::{self, Matrix, dot, transposed_product};
+use super::subspace::{self, Matrix, ROUNDS, dot, square};
 use super::{Codec, Wide, Width, Workspace, largest};
 use crate::distance::{Element, Metric};
 use crate::util::error::Result;
-use crate::util::pool::Pool;
+use crate::util::hands::Hands;
 
 /// Share of the sample's variance that the kept directions must hold.
 pub(super) const ENOUGH: f32 = 0.95;
@@ -72,18 +71,16 @@ impl Sample<'_> {
     }
 }
 
-/// A codec of this kind for vectors like these; `None` if they do not vary, or so much that their squares overflow. `watch` is told of the parts of
-/// product codes.
+/// A codec of this kind for vectors like these; `None` if they do not vary, or so much that their squares overflow.
 pub(crate) fn train(
     coding: impl Into<Coding>,
     sample: &Sample<'_>,
     seed: u64,
-    (threads, pool): (usize, &Pool),
-    watch: Watch<'_>,
+    hands: &Hands<'_>,
 ) -> Result<Option<Codec>> {
     match coding.into() {
-        Coding::Rounded(width) => learn(sample, (Centre::Mean, width, ENOUGH), seed, threads, pool),
-        Coding::Product => learn_product(sample, seed, (threads, pool), watch),
+        Coding::Rounded(width) => learn(sample, (Centre::Mean, width, ENOUGH), seed, hands),
+        Coding::Product => learn_product(sample, seed, hands),
         Coding::Signs => learn_signs(sample),
     }
 }
@@ -93,29 +90,23 @@ pub(super) fn learn(
     sample: &Sample<'_>,
     (centre, width, enough): (Centre, Width, f32),
     seed: u64,
-    threads: usize,
-    pool: &Pool,
+    hands: &Hands<'_>,
 ) -> Result<Option<Codec>> {
     let (rows, mean) = centred(sample, centre)?;
-    let Some(found) = principal(rows, &mean, (width.into(), enough), seed, (threads, pool))? else { return Ok(None) };
+    let Some(found) = principal(rows, &mean, (width.into(), enough), seed, hands)? else { return Ok(None) };
     let Principal { lines, mut directions, .. } = found;
     subspace::spread(&mut directions, seed);
     let codec = Codec::around(sample.metric, (Rule::Rounded(width), lines), mean, &directions);
     Ok((codec.unit.is_normal() && dot(&directions.data, &directions.data).is_finite()).then_some(codec))
 }
 
-fn learn_product(
-    sample: &Sample<'_>,
-    seed: u64,
-    (threads, pool): (usize, &Pool),
-    watch: Watch<'_>,
-) -> Result<Option<Codec>> {
+fn learn_product(sample: &Sample<'_>, seed: u64, hands: &Hands<'_>) -> Result<Option<Codec>> {
     let (rows, mean) = centred(sample, Centre::Mean)?;
     // A part of the sample tells the directions as well, in a part of the time.
     let every = (rows.rows() / SAMPLE.max(4 * sample.dimensions)).max(1);
     let mut some = Matrix::zero(rows.rows().div_ceil(every), rows.columns)?;
     (0..some.rows()).for_each(|i| some.row_mut(i).copy_from_slice(rows.row(i * every)));
-    let Some(found) = principal(some, &mean, (Coding::Product, ENOUGH), seed, (threads, pool))? else {
+    let Some(found) = principal(some, &mean, (Coding::Product, ENOUGH), seed, hands)? else {
         return Ok(None);
     };
     let Principal { lines, directions, weights } = found;
@@ -129,12 +120,15 @@ fn learn_product(
     for i in 0..rows.rows() {
         work.centred.clear();
         work.centred.extend_from_slice(rows.row(i));
+        if i % 256 == 0 {
+            hands.ask()?;
+        }
         let most = largest(&work.centred);
         codec.project(&mut work, most, Wide::Sixteen);
         projections.row_mut(i).copy_from_slice(&work.projected[..weights.len()]);
     }
     drop(rows);
-    let learnt = Product::learn((&projections.data, &weights), (lines, seed, codec.level), (threads, pool), watch)?;
+    let learnt = Product::learn((&projections.data, &weights), (lines, seed, codec.level), hands)?;
     let Some(product) = learnt else { return Ok(None) };
     codec.rule = Rule::Product(Box::new(product));
     Ok(Some(codec))
@@ -177,7 +171,7 @@ fn principal(
     mean: &[f32],
     (coding, enough): (Coding, f32),
     seed: u64,
-    (threads, pool): (usize, &Pool),
+    hands: &Hands<'_>,
 ) -> Result<Option<Principal>> {
     let dimensions = rows.columns;
     // Directions do not depend on the size of the vectors, but squares of tiny ones vanish.
@@ -185,29 +179,23 @@ fn principal(
     if most > 0.0 && most < TINY {
         rows.data.iter_mut().for_each(|value| *value /= most);
     }
-    let covariance = transposed_product(&rows, &rows, threads, pool)?;
+    let covariance = square(&rows, hands)?;
     let total: f32 = (0..dimensions).map(|i| covariance.row(i)[i]).sum();
     if !(total.is_normal() && mean.iter().all(|value| value.is_finite())) {
         return Ok(None);
     }
-    choose(&covariance, (coding, enough * total), seed, threads, pool).map(Some)
+    choose(&covariance, (coding, enough * total), seed, hands).map(Some)
 }
 
 /// The fewest lines that hold enough of the variance, and their directions.
-fn choose(
-    covariance: &Matrix,
-    (coding, enough): (Coding, f32),
-    seed: u64,
-    threads: usize,
-    pool: &Pool,
-) -> Result<Principal> {
+fn choose(covariance: &Matrix, (coding, enough): (Coding, f32), seed: u64, hands: &Hands<'_>) -> Result<Principal> {
     let dimensions = covariance.columns;
     let mut lines = LINES.into_iter().peekable();
     loop {
         let now = lines.next().unwrap_or(LINES[LINES.len() - 1]);
         let most = coding.most_directions(now).min(dimensions);
         let last = most == dimensions || lines.peek().is_none();
-        let (mut directions, weights) = subspace::leading(covariance, most, seed, threads, pool)?;
+        let (mut directions, weights) = subspace::leading(covariance, (most, ROUNDS), seed, hands)?;
         if last || weights.iter().sum::<f32>() >= enough {
             directions.data.truncate(most * dimensions);
             return Ok(Principal { lines: now, directions, weights });

@@ -1,11 +1,12 @@
-//! The exact scan: every live vector against every query.
+//! The exact scan: every live vector against every query. With codes, `coded` scans those first.
 //!
 //! Vectors are taken in blocks that stay in the L2 cache while all queries of the call pass over them in register tiles
 //! ([`Kernels::panel`](crate::distance::Kernels)), so a batch reads memory once per group of queries, and a single query reads it once at full bandwidth.
 
 use super::nearest::Hit;
-use super::{Admit, Scoring, Scratch};
+use super::{Admit, Scoring, Scratch, coded};
 use crate::distance::Panel;
+use crate::quant::Codes;
 use crate::store::{EMPTY, LIVE, REMOVED, Store};
 use crate::util::epoch::Guard;
 use std::sync::atomic::Ordering;
@@ -30,40 +31,60 @@ impl Span {
     pub(crate) fn all(store: &Store) -> Self {
         Self { start: 0, end: store.slots(), open: true }
     }
+
+    /// Its slots, at most so many at a time, which lie behind each other.
+    pub(super) fn blocks(self, store: &Store, most: u32, mut scan: impl FnMut(u32, u32)) {
+        let (mut slot, mut end) = (self.start, self.end);
+        loop {
+            while slot < end {
+                let rows = store.run(slot, end.min(slot.saturating_add(most)));
+                scan(slot, rows);
+                slot += rows;
+            }
+            if !self.open || store.slots() <= end {
+                break;
+            }
+            end = store.slots();
+        }
+    }
 }
 
-/// Scans the slots of a span for the k nearest of each query in `scratch`.
-pub(crate) fn scan(
-    scoring: &Scoring,
-    store: &Store,
-    span: Span,
-    k: usize,
-    admit: &Admit<'_>,
-    scratch: &mut Scratch,
-    guard: &Guard,
-) {
-    let since = store.replacements();
-    scratch.gone.clear();
-    let most = (BLOCK_BYTES / scoring.stride).clamp(4, BLOCK_ROWS as usize) as u32;
-    let queries = scratch.queries();
-    for nearest in &mut scratch.nearest[..queries] {
-        nearest.reset(k);
-    }
-    scratch.scores.resize(queries * most as usize, 0.0);
-    let (mut slot, mut end) = (span.start, span.end);
-    loop {
-        while slot < end {
-            let rows = store.run(slot, end.min(slot.saturating_add(most)));
-            scan_block(scoring, store, slot, rows, admit, scratch);
-            slot += rows;
+/// What a scan goes by: codes, with the breadth that is asked for, or the vectors alone.
+pub(crate) type By<'a> = Option<(&'a Codes, usize)>;
+
+/// How many hits the buffers of a scan must hold for each query.
+pub(crate) fn kept(by: By<'_>, k: usize) -> usize {
+    by.map_or(k, |(codes, ef)| coded::depth(codes.codec.coding(), k, ef))
+}
+
+/// A scan for the k nearest.
+#[derive(Clone, Copy)]
+pub(crate) struct Scan<'a> {
+    pub(crate) scoring: &'a Scoring,
+    pub(crate) store: &'a Store,
+    pub(crate) by: By<'a>,
+    pub(crate) span: Span,
+    pub(crate) k: usize,
+}
+
+impl Scan<'_> {
+    /// Leaves the nearest of each query of `scratch` among its candidates.
+    pub(crate) fn run(self, admit: &Admit<'_>, scratch: &mut Scratch, guard: &Guard) {
+        let Self { scoring, store, by, span, k } = self;
+        let since = store.replacements();
+        scratch.gone.clear();
+        if !by.is_some_and(|by| coded::scan(self, by, admit, scratch)) {
+            let most = (BLOCK_BYTES / scoring.stride).clamp(4, BLOCK_ROWS as usize) as u32;
+            let queries = scratch.queries();
+            scratch.scores.resize(queries * most as usize, 0.0);
+            for nearest in &mut scratch.nearest[..queries] {
+                nearest.reset(k);
+            }
+            span.blocks(store, most, |slot, rows| scan_block(scoring, store, slot, rows, admit, scratch));
         }
-        if !span.open || store.slots() <= end {
-            break;
+        if span.open && !store.undisturbed(since) {
+            look_up(scoring, store, admit, scratch, guard);
         }
-        end = store.slots();
-    }
-    if span.open && !store.undisturbed(since) {
-        look_up(scoring, store, admit, scratch, guard);
     }
 }
 

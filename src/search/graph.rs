@@ -4,11 +4,12 @@
 //! live, its old one when it is removed already. Slots that were removed when the walk met them are noted, and if a replacement took
 //! place meanwhile, their keys are looked up: a key that lives on in another slot is a candidate there.
 
+use super::flat::{Scan, Span};
 use super::nearest::Hit;
-use super::walk::{Admission, ByCodes, Descend, End, Estimates, Everything, Field, Only, Rank, Walk};
-use super::{Admit, Scratch, flat};
+use super::rank::{Estimates, Rank};
+use super::walk::{Admission, ByCodes, Descend, End, Everything, Field, Only, Walk};
+use super::{Admit, Scratch};
 use crate::distance::run_on;
-use crate::quant::{Coding, Width};
 use crate::store::{LIVE, REMOVED};
 use crossbeam_epoch::Guard;
 use std::cell::RefCell;
@@ -20,18 +21,6 @@ const WIDER: usize = 8;
 
 /// A walk by codes keeps this many times k candidates, if it can do so with k more than it expands.
 const SPARE: usize = 4;
-
-/// Spreads of the errors of estimates by which a candidate must be too far: by codes of 4 bits or a rounded query, of 2 bits or product codes, of 1 bit or signs. The candidates
-/// that look best are those whose errors are on the low side, the more so the larger errors are; so what is learnt from them judges later ones too
-/// sternly. With 2 spreads for all, recall ends at 0.991 and 0.973 on packages with codes of 2 bits and 1 bit; so it is 0.997 and 0.998.
-const FINE_SPREADS: f32 = 2.0;
-fn spreads_of(coding: Coding) -> f32 {
-    match coding {
-        Coding::Rounded(Width::Four) => FINE_SPREADS,
-        Coding::Rounded(Width::Two) | Coding::Product => 3.0,
-        Coding::Rounded(Width::One) | Coding::Signs => 4.0,
-    }
-}
 
 /// Leaves the k nearest of query 0 of `scratch` among its candidates ([`Scratch::finish`] makes them hits), or a few more than k.
 ///
@@ -59,7 +48,7 @@ pub(crate) fn search(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, s
         }
         ef *= WIDER;
     }
-    flat::scan(field.scoring, store, flat::Span::all(store), k, admit, scratch, guard);
+    Scan { scoring: field.scoring, store, by: None, span: Span::all(store), k }.run(admit, scratch, guard);
 }
 
 /// Whether a walk ended among vectors that are all equally far: a crowd of equal vectors, say, from which no link leads nearer.
@@ -82,7 +71,7 @@ fn walk_plainly(field: Field<'_>, k: usize, ef: usize, scratch: &mut Scratch) ->
     if let Some(kind) = estimates {
         ranked.clear();
         ranked.extend(trail.frontier.candidates());
-        field.run(Rank { field, probe, kind, candidates: ranked, nearest, k });
+        field.run(Rank { scoring: field.scoring, store, probe, kind, candidates: ranked, nearest, k });
         return store.undisturbed(since);
     }
     for (distance, slot) in trail.frontier.candidates() {
@@ -124,7 +113,7 @@ fn walk_choosily(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scrat
                 ranked.clear();
                 ranked.extend(trail.passing());
                 ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                field.run(Rank { field, probe, kind, candidates: ranked, nearest, k: wanted });
+                field.run(Rank { scoring: field.scoring, store, probe, kind, candidates: ranked, nearest, k: wanted });
             }
             None => trail.passing().for_each(|(distance, slot)| {
                 nearest.offer(Hit { distance, key: store.key(slot), slot });
@@ -168,15 +157,14 @@ fn walk(
         let start = run_on(level, ByCodes(Descend { field, probe, start: from, level: 0, trail }, estimator));
         let end =
             run_on(level, ByCodes(Walk { field, probe, start, level: 0, ef, spare, admission, trail }, estimator));
-        let codec = &codes.codec;
-        return (end, Some(Estimates { unit: codec.unit_of_estimates(), spreads: spreads_of(codec.coding()) }));
+        return (end, Some(Estimates::by(&codes.codec)));
     }
     if let (Some(between), Some(probe)) = (field.scoring.between.as_deref(), rounded) {
         let field = Field { scoring: between, ..field };
         let spare = (SPARE * k).saturating_sub(ef).min(k);
         let start = field.run(Descend { field, probe, start: from, level: 0, trail });
         let end = field.run(Walk { field, probe, start, level: 0, ef, spare, admission, trail });
-        return (end, Some(Estimates { unit: 1.0, spreads: FINE_SPREADS }));
+        return (end, Some(Estimates::BETWEEN_BYTES));
     }
     let start = field.run(Descend { field, probe, start: from, level: 0, trail });
     (field.run(Walk { field, probe, start, level: 0, ef, spare: 0, admission, trail }), None)

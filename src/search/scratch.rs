@@ -3,7 +3,7 @@
 use super::Scoring;
 use super::nearest::{Hit, Nearest};
 use super::walk::{Probe, Trail};
-use crate::quant::Workspace;
+use crate::quant::{Query, Workspace};
 use crate::store::Store;
 use crate::util::error::Result;
 use crate::util::memory::{Lines, make_room};
@@ -37,6 +37,10 @@ pub(crate) struct Scratch {
     pub(super) ranked: Vec<(f32, u32)>,
     /// For the code of a query.
     pub(crate) work: Workspace,
+    /// Per query: what codes are compared with, in a scan by codes.
+    pub(super) prepared: Vec<Query>,
+    /// Slots of a block of a scan by codes.
+    pub(super) slots: Vec<u32>,
     /// Distances that scans computed since the scratch was made.
     pub(super) scanned: u64,
     /// Distances and hops of searches that are over.
@@ -157,7 +161,8 @@ impl Scratch {
             + self.rounded.capacity()
             + self.factors.capacity() * 4
             + self.scores.capacity() * 4
-            + self.gone.capacity() * 4
+            + (self.gone.capacity() + self.slots.capacity()) * 4
+            + self.prepared.iter().map(Query::bytes).sum::<usize>()
             + self.ranked.capacity() * 8
             + self.work.bytes()
             + self.hits.capacity() * hit

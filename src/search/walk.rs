@@ -7,13 +7,12 @@
 
 use super::Scoring;
 use super::frontier::{Frontier, pack, unpack};
-use super::nearest::{Hit, Nearest};
 use super::visited::Visited;
 use crate::distance::{self, Job, Kernel, LevelJob};
 use crate::graph::{Graph, KEEP, row};
 use crate::quant::{Codes, Estimator};
 use crate::simd::Simd;
-use crate::store::{LIVE, Store};
+use crate::store::Store;
 use crate::util::error::{Error, Result};
 use crate::util::memory::{LINE, prefetch};
 use crate::util::sync::AtomicU32;
@@ -146,8 +145,9 @@ pub(crate) trait Scorer<S: Simd>: Copy {
 }
 
 /// Exact distances, from the vectors.
-struct Exact<'a, K> {
-    field: Field<'a>,
+pub(super) struct Exact<'a, K> {
+    scoring: &'a Scoring,
+    store: &'a Store,
     probe: Probe,
     kernel: PhantomData<K>,
 }
@@ -163,13 +163,13 @@ impl<K> Copy for Exact<'_, K> {}
 
 impl<'a, K> Exact<'a, K> {
     #[inline(always)]
-    fn new(field: Field<'a>, probe: Probe) -> Self {
-        Self { field, probe, kernel: PhantomData }
+    pub(super) fn new(scoring: &'a Scoring, store: &'a Store, probe: Probe) -> Self {
+        Self { scoring, store, probe, kernel: PhantomData }
     }
 
     #[inline(always)]
     fn finish(self, raw: f32, slot: u32) -> f32 {
-        let Field { scoring, store, .. } = self.field;
+        let Self { scoring, store, .. } = self;
         let distance = scoring.base + self.probe.factor * raw * store.scale(slot);
         if distance.is_nan() { scoring.far_of(self.probe.vector, store, slot) } else { distance }
     }
@@ -178,17 +178,17 @@ impl<'a, K> Exact<'a, K> {
 impl<S: Simd, K: Kernel<S>> Scorer<S> for Exact<'_, K> {
     #[inline(always)]
     fn address(self, slot: u32) -> *const u8 {
-        self.field.store.vector(slot)
+        self.store.vector(slot)
     }
 
     #[inline(always)]
     fn ahead(self) -> usize {
-        self.field.scoring.stride.min(LINES * LINE)
+        self.scoring.stride.min(LINES * LINE)
     }
 
     #[inline(always)]
     fn one(self, s: S, slot: u32) -> f32 {
-        let Field { scoring, store, .. } = self.field;
+        let Self { scoring, store, .. } = self;
         if scoring.custom.is_some() {
             return scoring.distance(self.probe, store, slot);
         }
@@ -199,7 +199,7 @@ impl<S: Simd, K: Kernel<S>> Scorer<S> for Exact<'_, K> {
 
     #[inline(always)]
     fn four(self, s: S, slots: [u32; 4]) -> [f32; 4] {
-        let Field { scoring, store, .. } = self.field;
+        let Self { scoring, store, .. } = self;
         if scoring.custom.is_some() {
             return slots.map(|slot| scoring.distance(self.probe, store, slot));
         }
@@ -290,7 +290,7 @@ impl Job for Descend<'_> {
 
     #[inline(always)]
     fn run<S: Simd, K: Kernel<S>>(self, s: S) -> (f32, u32) {
-        let scorer = Exact::<K>::new(self.field, self.probe);
+        let scorer = Exact::<K>::new(self.field.scoring, self.field.store, self.probe);
         self.go(s, scorer)
     }
 }
@@ -400,7 +400,7 @@ impl<A: Admission> Job for Walk<'_, A> {
 
     #[inline(always)]
     fn run<S: Simd, K: Kernel<S>>(self, s: S) -> End {
-        let scorer = Exact::<K>::new(self.field, self.probe);
+        let scorer = Exact::<K>::new(self.field.scoring, self.field.store, self.probe);
         self.go(s, scorer)
     }
 }
@@ -511,7 +511,7 @@ impl Job for Distances<'_> {
     fn run<S: Simd, K: Kernel<S>>(self, s: S) {
         let Self { field, probe, links, distances } = self;
         distances.clear();
-        let scorer = Exact::<K>::new(field, probe);
+        let scorer = Exact::<K>::new(field.scoring, field.store, probe);
         fetch(scorer, links);
         score(
             s,
@@ -520,75 +520,6 @@ impl Job for Distances<'_> {
             #[inline(always)]
             |distance, _| distances.push(distance),
         );
-    }
-}
-
-/// Exact distances of candidates, in the order of their estimates, until what follows cannot be among the nearest any more.
-///
-/// How far estimates are off is learnt from the candidates themselves: the differences between estimate and distance of those that were
-/// looked at have a mean and a spread. A candidate whose estimate, so corrected, is some spreads too far ends the search.
-pub(crate) struct Rank<'a> {
-    pub(crate) field: Field<'a>,
-    pub(crate) probe: Probe,
-    pub(crate) kind: Estimates,
-    /// Estimate and slot, nearest first.
-    pub(crate) candidates: &'a [(f32, u32)],
-    pub(crate) nearest: &'a mut Nearest,
-    pub(crate) k: usize,
-}
-
-/// What is known of estimates beforehand.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Estimates {
-    /// What they are multiplied with to be like distances.
-    pub(crate) unit: f32,
-    /// Spreads of their errors by which a candidate must be too far.
-    pub(crate) spreads: f32,
-}
-
-/// Lines of each vector that are fetched while the four before are ranked; the hardware streams what follows.
-const RANK_LINES: usize = 8;
-
-impl Job for Rank<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd, K: Kernel<S>>(self, s: S) {
-        let Self { field, probe, kind: Estimates { unit, spreads }, candidates, nearest, k } = self;
-        let scorer = Exact::<K>::new(field, probe);
-        let ahead = field.scoring.stride.min(RANK_LINES * LINE);
-        let fetch = |group: &[(f32, u32)]| {
-            for &(_, slot) in group {
-                (0..ahead).step_by(LINE).for_each(|at| prefetch(field.store.vector(slot).wrapping_add(at)));
-            }
-        };
-        let (mut count, mut sum, mut squares) = (0.0_f32, 0.0_f32, 0.0_f32);
-        fetch(&candidates[..candidates.len().min(4)]);
-        for (i, group) in candidates.chunks(4).enumerate() {
-            if 4 * i >= k && nearest.len() >= k {
-                let mean = sum / count;
-                let spread = (squares / count - mean * mean).max(0.0).sqrt();
-                if unit * group[0].0 - mean - spreads * spread > nearest.worst() {
-                    break;
-                }
-            }
-            fetch(candidates.get(4 * i + 4..).map_or(&[], |rest| &rest[..rest.len().min(4)]));
-            let mut distances = [0.0; 4];
-            if let &[a, b, c, d] = group {
-                distances = scorer.four(s, [a.1, b.1, c.1, d.1]);
-            } else {
-                for (distance, &(_, slot)) in distances.iter_mut().zip(group) {
-                    *distance = scorer.one(s, slot);
-                }
-            }
-            for (&(estimate, slot), distance) in group.iter().zip(distances) {
-                let error = unit * estimate - distance;
-                (count, sum, squares) = (count + 1.0, sum + error, squares + error * error);
-                if field.store.state(slot) == LIVE {
-                    nearest.offer(Hit { distance, key: field.store.key(slot), slot });
-                }
-            }
-        }
     }
 }
 
@@ -631,7 +562,7 @@ impl Job for Diverse<'_> {
                     let mut nearer = false;
                     score(
                         s,
-                        Exact::<K>::new(field, probe),
+                        Exact::<K>::new(field.scoring, field.store, probe),
                         group,
                         #[inline(always)]
                         |between, _| nearer |= between * ALPHA < distance,

@@ -436,6 +436,11 @@ impl Store {
         slots
     }
 
+    /// Whether the key of a claimed slot leads to it, and not to one that replaced it.
+    pub(crate) fn names(&self, slot: u32, guard: &Guard) -> bool {
+        self.life.map.find(self.key(slot), |slot| self.key(slot), guard) == Some(slot)
+    }
+
     /// The live slot of a key.
     pub(crate) fn find(&self, key: u64, guard: &Guard) -> Option<u32> {
         self.life.find(self, key, guard)

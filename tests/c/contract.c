@@ -25,6 +25,7 @@ static kith_status (*const f_insert)(kith_index *, uint64_t, const void *) = kit
 static kith_status (*const f_upsert)(kith_index *, uint64_t, const void *) = kith_upsert;
 static kith_status (*const f_insert_batch)(kith_index *, size_t, const uint64_t *, const void *, size_t,
                                            const kith_build_options *) = kith_insert_batch;
+static kith_status (*const f_insert_from)(kith_index *, size_t, kith_read_fn, void *, const kith_build_options *) = kith_insert_from;
 static kith_status (*const f_remove)(kith_index *, uint64_t) = kith_remove;
 static kith_status (*const f_remove_batch)(kith_index *, size_t, const uint64_t *, size_t *) = kith_remove_batch;
 static kith_status (*const f_clear)(kith_index *) = kith_clear;
@@ -82,6 +83,19 @@ static int collect(void *ctx, const void *bytes, size_t count) {
     return 0;
 }
 
+/* Brings `first` as key and as both components; stops before position 700, if it is told to. */
+static int bring(void *ctx, size_t first, size_t count, uint64_t *keys, void *vectors) {
+    float *components = (float *)vectors;
+    size_t i;
+    if (ctx != NULL && first + count > 700) return 1;
+    for (i = 0; i < count; i++) {
+        keys[i] = 1000 + first + i;
+        components[2 * i] = components[2 * i + 1] = (float)(first + i);
+    }
+    return 0;
+}
+
+static kith_read_fn const as_read = bring;
 static kith_write_fn const as_write = collect;
 static kith_filter_fn const as_filter = even;
 static kith_progress_fn const as_progress = report;
@@ -174,6 +188,19 @@ static void content(kith_index *index) {
     CHECK(f_insert_batch(index, 2, keys, rows, 0, &build) == KITH_ERROR_CANCELLED);
     CHECK(f_get(index, 3, back) == KITH_OK && memcmp(back, rows + 3, sizeof back) == 0);
     CHECK(f_contains(index, 3, &found) == KITH_OK && found == 1);
+    CHECK(f_insert_from(index, 3000, as_read, &done, NULL) == KITH_ERROR_CANCELLED);
+    CHECK(f_contains(index, 1000, &found) == KITH_OK && found == 0);
+    CHECK(f_insert_from(index, 3000, as_read, NULL, NULL) == KITH_OK);
+    CHECK(f_get(index, 3999, back) == KITH_OK && back[0] == 2999.0f && back[1] == 2999.0f);
+    CHECK(f_insert_from(index, 1, as_read, NULL, NULL) == KITH_ERROR_EXISTS);
+    CHECK(f_insert_from(index, 1, NULL, NULL, NULL) == KITH_ERROR_ARGUMENT);
+    CHECK(f_insert_from(index, 0, as_read, &done, NULL) == KITH_OK);
+    {
+        uint64_t brought[3000];
+        size_t i, gone_again = 0;
+        for (i = 0; i < 3000; i++) brought[i] = 1000 + i;
+        CHECK(f_remove_batch(index, 3000, brought, &gone_again) == KITH_OK && gone_again == 3000);
+    }
     CHECK(f_remove(index, 9) == KITH_ERROR_NOT_FOUND);
     CHECK(f_get(index, 9, back) == KITH_ERROR_NOT_FOUND);
     CHECK(f_remove_batch(index, 3, gone, &removed) == KITH_OK && removed == 1);

@@ -190,6 +190,33 @@ void a_filter_may_read_but_not_change_the_index() {
     CHECK(index.size() == 100);
 }
 
+void vectors_in_pieces() {
+    kith::index index = line_of_points(10);
+    std::size_t told = 0;
+    const auto bring = [&told](std::size_t first, std::size_t count, std::uint64_t *keys, void *vectors) {
+        float *components = static_cast<float *>(vectors);
+        for (std::size_t i = 0; i < count; i++) {
+            keys[i] = 100 + first + i;
+            components[2 * i] = static_cast<float>(first + i);
+            components[2 * i + 1] = 1;
+        }
+        told += count;
+        return true;
+    };
+    index.insert_from(2000, bring);
+    CHECK(told == 2000 && index.size() == 2010 && index.get(2099)[0] == 1999);
+    throws(__LINE__, KITH_ERROR_EXISTS, "position 0: key is 100", [&] { index.insert_from(1, bring); });
+    int thrown = 0;
+    try {
+        index.insert_from(5, [](std::size_t, std::size_t, std::uint64_t *, void *) -> bool { throw 8; });
+    } catch (int value) {
+        thrown = value;
+    }
+    CHECK(thrown == 8 && index.size() == 2010);
+    const auto stop = [](std::size_t, std::size_t, std::uint64_t *, void *) { return false; };
+    throws(__LINE__, KITH_ERROR_CANCELLED, "at 0 of 5", [&] { index.insert_from(5, stop); });
+}
+
 void content_and_disk() {
     kith::index index = line_of_points(10);
     CHECK(index.remove(3) && !index.remove(3) && !index.contains(3));
@@ -253,6 +280,7 @@ int main() {
     hits_are_a_range();
     exceptions_cross_the_library();
     a_filter_may_read_but_not_change_the_index();
+    vectors_in_pieces();
     content_and_disk();
     threads_share_an_index();
     what_was_learnt_is_shared();

@@ -11,12 +11,12 @@
 //! Arithmetic on floats ends here, and what there is of it is done one operation at a time in a fixed order: codes are the same on every
 //! machine and with any number of threads.
 
-use super::source::{LARGEST, Pile, Sample, Source};
+use super::source::{LARGEST, Pile, Sample, Source, whole};
 use super::team::{Team, zeros};
 use crate::distance::tile::{Form, Point};
-use crate::distance::{Element, Metric};
+use crate::distance::{Element, LevelJob, Metric, run_on};
 use crate::search::Scoring;
-use crate::simd::Level;
+use crate::simd::{Level, Simd};
 use crate::util::error::Result;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -70,6 +70,40 @@ impl Codes {
         }
     }
 
+    /// Codes of these words.
+    #[cfg(test)]
+    pub(super) fn of_words(level: Level, words: usize, data: Vec<u32>) -> Self {
+        let form = Form::Squares;
+        let known = data.chunks_exact(words).map(|code| Known::of(form, code, 0)).collect();
+        Self { level, form, words, data, known, lossless: true }
+    }
+
+    /// Words of a code.
+    pub(super) fn words(&self) -> usize {
+        self.words
+    }
+
+    /// Codes of as many bytes in their place, `part` at a time, that `code` writes.
+    pub(super) fn narrowed<T: Default>(
+        &self,
+        words: usize,
+        part: usize,
+        (team, share): (&Team<'_>, usize),
+        code: impl Fn(&[Point<'_>], &mut [u32], &mut T) + Sync,
+    ) -> Result<Self> {
+        let (mut data, mut known) = (zeros(self.len() * words)?, zeros(self.len())?);
+        let parts = data.chunks_mut(part * words).zip(known.chunks_mut(part));
+        team.each(parts, share, |piece, (codes, known), buffers| {
+            let first = (piece * part) as u32;
+            let points: Vec<Point<'_>> = (first..first + known.len() as u32).map(|i| self.point(i)).collect();
+            code(&points, codes, buffers);
+            for (one, known) in codes.chunks_exact(words).zip(known) {
+                *known = Known::of(self.form, one, 0);
+            }
+        })?;
+        Ok(Self { level: self.level, form: self.form, words, data, known, lossless: false })
+    }
+
     /// Whether two codes are equal.
     pub(super) fn are_equal(&self, i: u32, j: u32) -> bool {
         self.words_of(i) == self.words_of(j) && self.known[i as usize].lift == self.known[j as usize].lift
@@ -92,14 +126,25 @@ impl Codes {
     /// Bytes of the vectors, each xored.
     fn copied(pile: Pile<'_>, team: &Team<'_>, share: usize, form: Form, flip: u8) -> Result<Self> {
         let words = pile.store.vector_bytes().div_ceil(4);
-        Self::coded(pile, team, share, (form, words), |slot, code, _: &mut Vec<f32>| {
-            for (word, bytes) in code.iter_mut().zip(pile.store.vector_slice(slot).chunks(4)) {
-                let mut whole = [0; 4];
-                whole.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte ^ flip);
-                *word = u32::from_ne_bytes(whole);
-            }
-            0
-        })
+        Self::coded(
+            pile,
+            team,
+            share,
+            (form, words),
+            #[inline(always)]
+            |slot, code, _: &mut Vec<f32>| {
+                let (whole, rest) = pile.store.vector_slice(slot).as_chunks::<4>();
+                for (word, bytes) in code.iter_mut().zip(whole) {
+                    *word = u32::from_ne_bytes(*bytes) ^ u32::from_ne_bytes([flip; 4]);
+                }
+                if let Some(last) = code.last_mut().filter(|_| !rest.is_empty()) {
+                    let mut bytes = [0; 4];
+                    bytes.iter_mut().zip(rest).for_each(|(to, byte)| *to = byte ^ flip);
+                    *last = u32::from_ne_bytes(bytes);
+                }
+                0
+            },
+        )
     }
 
     /// A signed byte per component.
@@ -108,31 +153,42 @@ impl Codes {
         let sample = Sample::of(&source);
         if let Some(offset) = sample.whole_numbers(&source) {
             let all_whole = AtomicBool::new(true);
-            let codes = Self::rounded_by(&source, team, share, |components, bytes| {
-                let mut whole = true;
-                for (byte, &component) in bytes.iter_mut().zip(components) {
-                    let value = component - offset;
-                    let rounded = value as i32;
-                    whole &= rounded as f32 == value && (0..=255).contains(&rounded);
-                    *byte = (rounded - 128) as i8;
-                }
-                if !whole {
-                    all_whole.store(false, Ordering::Relaxed);
-                }
-            })?;
+            let codes = Self::rounded_by(
+                &source,
+                team,
+                share,
+                #[inline(always)]
+                |components, bytes| {
+                    let mut whole = true;
+                    for (byte, &component) in bytes.iter_mut().zip(components) {
+                        let value = component - offset;
+                        let rounded = value as i32;
+                        whole &= rounded as f32 == value && (0..=255).contains(&rounded);
+                        *byte = (rounded - 128) as i8;
+                    }
+                    if !whole {
+                        all_whole.store(false, Ordering::Relaxed);
+                    }
+                },
+            )?;
             if all_whole.into_inner() {
                 return Ok(Self { lossless: true, ..codes });
             }
             team.done.set(team.done.get() - share);
         }
         let Sample { centre, factor, .. } = sample;
-        Self::rounded_by(&Source { factor: f64::from(factor), ..source }, team, share, |components, bytes| {
-            for ((byte, component), centre) in bytes.iter_mut().zip(components).zip(&centre) {
-                let value = ((component - centre) * factor).clamp(-LARGEST, LARGEST);
-                // Halves away from zero: an addition and a cut, which every level does the same way.
-                *byte = (value + 0.5_f32.copysign(value)) as i8;
-            }
-        })
+        Self::rounded_by(
+            &Source { factor: f64::from(factor), ..source },
+            team,
+            share,
+            #[inline(always)]
+            |components, bytes| {
+                for ((byte, component), centre) in bytes.iter_mut().zip(components).zip(&centre) {
+                    let value = ((component - centre) * factor).clamp(-LARGEST, LARGEST);
+                    *byte = whole(value);
+                }
+            },
+        )
     }
 
     /// Bytes that `round` makes of components.
@@ -150,17 +206,24 @@ impl Codes {
         };
         let flip = if form == Form::Differences { 0x8080_8080 } else { 0 };
         let words = dimensions.div_ceil(4);
-        Self::coded(source.pile, team, share, (form, words), |slot, code, buffers: &mut (Vec<f32>, Vec<i8>)| {
-            let (components, bytes) = buffers;
-            source.components(slot, components);
-            bytes.clear();
-            bytes.resize(words * 4, 0);
-            round(components, &mut bytes[..dimensions]);
-            for (word, bytes) in code.iter_mut().zip(bytes.as_chunks::<4>().0) {
-                *word = u32::from_ne_bytes(bytes.map(i8::cast_unsigned)) ^ flip;
-            }
-            source.lift(components)
-        })
+        Self::coded(
+            source.pile,
+            team,
+            share,
+            (form, words),
+            #[inline(always)]
+            |slot, code, buffers: &mut (Vec<f32>, Vec<i8>)| {
+                let (components, bytes) = buffers;
+                source.components(slot, components);
+                bytes.clear();
+                bytes.resize(words * 4, 0);
+                round(components, &mut bytes[..dimensions]);
+                for (word, bytes) in code.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *word = u32::from_ne_bytes(bytes.map(i8::cast_unsigned)) ^ flip;
+                }
+                source.lift(components)
+            },
+        )
     }
 
     /// Bytes that floats take.
@@ -200,10 +263,7 @@ impl Codes {
         let (mut data, mut known) = (zeros(count * words)?, zeros(count)?);
         let parts = data.chunks_mut(PART * words).zip(known.chunks_mut(PART)).zip(pile.slots.chunks(PART));
         team.each(parts, share, |_, ((codes, known), slots), buffers| {
-            for ((one, known), slot) in codes.chunks_exact_mut(words).zip(known).zip(slots) {
-                let lift = code(*slot, one, buffers);
-                *known = Known::of(form, one, lift);
-            }
+            run_on(pile.scoring.level, Part { form, words, codes, known, slots, buffers, code: &code });
         })?;
         let bytes = matches!(pile.scoring.element, Element::I8 | Element::U8);
         let lossless = match pile.scoring.metric {
@@ -215,19 +275,36 @@ impl Codes {
     }
 }
 
+/// Some codes of a pile.
+struct Part<'a, T, C> {
+    form: Form,
+    words: usize,
+    codes: &'a mut [u32],
+    known: &'a mut [Known],
+    slots: &'a [u32],
+    buffers: &'a mut T,
+    code: &'a C,
+}
+
+impl<T, C: Fn(u32, &mut [u32], &mut T) -> u32> LevelJob for Part<'_, T, C> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _s: S) {
+        let Self { form, words, codes, known, slots, buffers, code } = self;
+        for ((one, known), slot) in codes.chunks_exact_mut(words).zip(known).zip(slots) {
+            let lift = code(*slot, one, buffers);
+            *known = Known::of(form, one, lift);
+        }
+    }
+}
+
 impl Known {
+    #[inline(always)]
     fn of(form: Form, words: &[u32], lift: u32) -> Self {
         match form {
             Form::Squares | Form::Lifted => {
-                let (mut squares, mut sum) = (0_u32, 0_i32);
-                for word in words {
-                    for byte in word.to_ne_bytes() {
-                        let value = i32::from(byte.cast_signed());
-                        squares += (value * value).cast_unsigned();
-                        sum += value;
-                    }
-                }
-                Self { norm: squares.wrapping_add(lift * lift), sum: sum.cast_unsigned(), lift }
+                let Point { norm, sum, .. } = Point::of_bytes(words);
+                Self { norm: norm.wrapping_add(lift * lift), sum, lift }
             }
             Form::Jaccard => Self { norm: words.iter().map(|word| word.count_ones()).sum(), ..Self::default() },
             _ => Self::default(),

@@ -4,6 +4,7 @@
 //! of the code. For a few vectors the nearest by code are looked for among all; the real nearest of these should come first.
 
 use super::codes::Codes;
+use super::narrow;
 use super::source::{Pile, Source};
 use super::team::Team;
 use crate::distance::tile::{Point, Side, distances};
@@ -31,6 +32,14 @@ pub(super) fn codes(pile: Pile<'_>, team: &Team<'_>, share: usize) -> Result<Cod
     drop(codes);
     (team.afford)(Codes::real_bytes(pile))?;
     Codes::real(pile, team, 0)
+}
+
+/// Narrow codes in place of others, where they tell as much.
+pub(super) fn narrow(codes: Codes, pile: Pile<'_>, seed: u64, team: &Team<'_>, share: usize) -> Result<Codes> {
+    match narrow::narrow(&codes, seed, team, share)? {
+        Some(narrow) if agreement(&narrow, pile, team)? >= SHARE => Ok(narrow),
+        _ => Ok(codes),
+    }
 }
 
 /// Share of the real nearest that are among the nearest by code.

@@ -3,8 +3,9 @@
 //! | stage | file |
 //! |---|---|
 //! | vectors become codes, which integers compare exactly | `source`, `codes`, `guard` |
-//! | sketches, for directions | `sketch` |
 //! | equal vectors are set aside | `twins` |
+//! | long codes become narrow ones | `narrow`, `guard` |
+//! | sketches, for directions | `sketch` |
 //! | the pile is carved into leaves; each vector is in about twenty | `carve` |
 //! | within a leaf all are compared with all; the nearest are offered | `leaf` |
 //! | a vector keeps the nearest offers of different directions | `reservoir` |
@@ -13,11 +14,13 @@
 //! | tight clusters get links of another scale | `reach` |
 //! | a tree of kept links, which joins what is apart | `kept` |
 //! | rows are written into the graph, all at once | `install` |
+//! | or only those of new vectors, where a graph is there already | `append` |
 //!
 //! (Stages 4 to 7: PiPNN, arXiv 2602.21247; in integers here.) Every stage is a function of what the ones before left, whatever thread
 //! runs which piece, and after the first there are only integers: the same vectors, seed and options give the same graph with any number
 //! of threads on any machine. Nothing is published before the end, so a build that is cancelled leaves no trace.
 
+mod append;
 mod carve;
 mod codes;
 mod guard;
@@ -25,14 +28,18 @@ mod install;
 mod kept;
 mod layer;
 mod leaf;
+mod narrow;
 mod prune;
 mod reach;
+#[cfg(test)]
+mod reference;
 mod reservoir;
 mod sketch;
 mod source;
 mod team;
 mod twins;
 
+pub(crate) use append::{append, install as install_new, memory as memory_of_appending};
 pub(crate) use install::install;
 pub(crate) use source::Pile;
 pub(crate) use team::Team;
@@ -95,9 +102,10 @@ pub(crate) struct Built {
 pub(crate) fn build(pile: Pile<'_>, graph: &Graph, effort: Effort, team: &Team<'_>) -> Result<Built> {
     let left = team.total - team.done.get();
     let share = |percent: usize| left * percent / 100;
-    let codes = guard::codes(pile, team, share(3))?;
+    let codes = guard::codes(pile, team, share(2))?;
     let twins = Twins::find(&codes, gather(0..codes.len() as u32)?, team)?;
-    let sketches = sketch::sketches(&codes, &twins.distinct, graph.seed(), team, share(2))?;
+    let codes = &guard::narrow(codes, pile, graph.seed(), team, share(1))?;
+    let sketches = sketch::sketches(codes, &twins.distinct, graph.seed(), team, share(2))?;
     let height = |place: u32| graph.level(pile.slots[place as usize]);
     let (top, entry) = (0..codes.len() as u32).map(|place| (height(place), u32::MAX - place)).max().unwrap_or_default();
     let entry = u32::MAX - entry;
@@ -105,12 +113,12 @@ pub(crate) fn build(pile: Pile<'_>, graph: &Graph, effort: Effort, team: &Team<'
         let carving = Carving { copies: effort.copies, seed: mix(graph.seed() ^ u64::from(level)) };
         Order { degree: graph.degree(level), carving, share: share(if level == 0 { 85 } else { 4 }) }
     };
-    let mut levels = vec![whole_level(&codes, &sketches, twins, (graph.m(), entry), order(0), team)?];
+    let mut levels = vec![whole_level(codes, &sketches, twins, (graph.m(), entry), order(0), team)?];
     for level in 1..=top {
         let there = |place: &u32| height(*place) >= level;
         let mut members = roomy((0..codes.len() as u32).filter(there).count())?;
         members.extend((0..codes.len() as u32).filter(there));
-        levels.push(upper_level(&codes, &sketches, members, order(level), team)?);
+        levels.push(upper_level(codes, &sketches, members, order(level), team)?);
     }
     Ok(Built { levels, entry: Entry { slot: pile.slots[entry as usize], level: top } })
 }

@@ -4,20 +4,24 @@
 use super::layer::{Layer, Rows, filled};
 use super::reservoir::Reservoirs;
 use super::team::{Team, zeros};
-use crate::distance::tile::{Side, distances};
+use crate::distance::tile::{Choice, Side, choose, distances};
 use crate::graph::NONE;
 use crate::util::error::Result;
-use crate::util::memory::{repeated, roomy};
+use crate::util::memory::repeated;
 
 /// Vectors that a thread works on at a time.
 const PART: usize = 256;
 
+/// Lists of missing links at most: all are looked through for every so many rows that get links back.
+const LISTS: usize = 512;
+const GATHERED: usize = 2048;
+
 /// Buffers of a thread that chooses.
 #[derive(Default)]
 pub(super) struct Chooser {
+    choice: Choice,
     side: Side,
     row: Vec<u32>,
-    dead: Vec<bool>,
     ranked: Vec<u64>,
     next: Vec<u64>,
 }
@@ -25,31 +29,16 @@ pub(super) struct Chooser {
 impl Chooser {
     /// Chooses among candidates, nearest first, each its distance and number in one; writes as many as the row holds.
     pub(super) fn choose(&mut self, layer: Layer<'_>, i: u32, ranked: &[u64], row: &mut [u32]) {
-        let Self { side, row: between, dead, .. } = self;
+        let choice = &mut self.choice;
         let (level, form) = (layer.codes.level, layer.codes.form);
+        let distances = ranked.iter().map(|&key| (key >> 32) as u32);
+        choose(level, form, distances, |place| layer.point(ranked[place] as u32), row.len(), choice);
         row.fill(NONE);
-        side.pack(level, form, ranked.iter().map(|&key| layer.point(key as u32)));
-        between.resize(between.len().max(side.stride()), 0);
-        dead.clear();
-        dead.resize(ranked.len(), false);
-        let mut taken = 0;
-        for (place, &key) in ranked.iter().enumerate() {
-            if dead[place] {
-                continue;
-            }
-            row[taken] = key as u32;
-            taken += 1;
-            if taken == row.len() {
-                break;
-            }
-            distances(level, form, &[layer.point(key as u32)], side, between);
-            for ((dead, &between), &key) in dead.iter_mut().zip(between.iter()).zip(ranked).skip(place + 1) {
-                *dead |= between < (key >> 32) as u32;
-            }
-        }
+        let chosen = choice.chosen();
+        row.iter_mut().zip(chosen).for_each(|(link, &place)| *link = ranked[place as usize] as u32);
         if layer.sticky[i as usize] {
-            let others = ranked.iter().zip(dead.iter()).filter(|(_, dead)| **dead);
-            row[taken..].iter_mut().zip(others).for_each(|(link, (&key, _))| *link = key as u32);
+            let others = (0..ranked.len()).filter(|&place| choice.is_ruled_out(place));
+            row[chosen.len()..].iter_mut().zip(others).for_each(|(link, place)| *link = ranked[place] as u32);
         }
     }
 
@@ -114,26 +103,31 @@ pub(super) fn rows(
 /// Adds the links back: those that are missing, grouped by the row that lacks them, each row once.
 pub(super) fn link_back(layer: Layer<'_>, rows: &mut Rows, team: &Team<'_>, share: usize) -> Result<()> {
     let (count, degree) = (layer.len(), rows.degree);
-    let mut missing: Vec<Vec<(u32, u32)>> = repeated(Vec::new(), count.div_ceil(PART))?;
+    let part = PART.max(count.div_ceil(LISTS));
+    let mut missing: Vec<Vec<(u32, u32)>> = repeated(Vec::new(), count.div_ceil(part))?;
     team.each(missing.iter_mut(), share, |piece, missing, (): &mut ()| {
-        let first = (piece * PART) as u32;
-        for i in first..(first + PART as u32).min(count as u32) {
+        let first = (piece * part) as u32;
+        for i in first..(first + part as u32).min(count as u32) {
             if i + 1 < count as u32 {
                 rows.row(i + 1).iter().for_each(|&to| rows.fetch(to));
             }
             missing.extend(rows.row(i).iter().filter(|&&to| !rows.row(to).contains(&i)).map(|&to| (to, i)));
         }
+        missing.sort_unstable();
     })?;
-    let parts = missing;
-    let mut missing: Vec<(u32, u32)> = roomy(parts.iter().map(Vec::len).sum())?;
-    missing.extend(parts.into_iter().flatten());
-    missing.sort_unstable();
-    team.each(rows.links.chunks_mut(PART * degree), share, |piece, links, (chooser, all): &mut (Chooser, Vec<u32>)| {
-        let first = (piece * PART) as u32;
-        let begin = missing.partition_point(|&(to, _)| to < first);
-        let mut rest = &missing[begin..];
+    let parts = rows.links.chunks_mut(GATHERED * degree);
+    team.each(parts, share, |piece, links, (chooser, all, missing_here): &mut (Chooser, Vec<u32>, Vec<_>)| {
+        let first = (piece * GATHERED) as u32;
+        let end = first + (links.len() / degree) as u32;
+        missing_here.clear();
+        for missing in &missing {
+            let at = |i: u32| missing.partition_point(|&(to, _)| to < i);
+            missing_here.extend_from_slice(&missing[at(first)..at(end)]);
+        }
+        missing_here.sort_unstable();
+        let mut rest = &missing_here[..];
         for (i, row) in (first..).zip(links.chunks_mut(degree)) {
-            let more = rest.partition_point(|&(to, _)| to <= i);
+            let more = rest.iter().take_while(|(to, _)| *to <= i).count();
             let (here, later) = rest.split_at(more);
             rest = later;
             if here.is_empty() {

@@ -11,34 +11,29 @@ use crate::util::error::Result;
 use crate::util::memory::{LINE, prefetch, roomy};
 use parking_lot::Mutex;
 
-/// Candidates of a vector.
-pub(super) const SIZE: usize = 64;
+/// Candidates of a vector: with all that belongs to them they fill ten cache lines.
+pub(super) const SIZE: usize = 61;
 
 /// Signed distances from 16 hyperplanes, in an unsigned order.
 pub(super) type Sketch = [u32; 16];
 
 /// The candidates of one vector.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct Reservoir {
-    directions: [u16; SIZE],
-    distances: [u32; SIZE],
-    ids: [u32; SIZE],
-    count: u32,
-    /// Of the farthest, once it is full: distance and id as one number.
+    count: u8,
+    farthest_at: u8,
+    /// Of the candidates; behind the last they mean nothing.
+    directions: [u16; 64],
+    /// The farthest, once it is full.
     farthest: u64,
-    farthest_at: u32,
+    /// Distance and id of each as one number.
+    candidates: [u64; SIZE],
 }
 
 impl Default for Reservoir {
     fn default() -> Self {
-        Self {
-            directions: [0; SIZE],
-            distances: [0; SIZE],
-            ids: [0; SIZE],
-            count: 0,
-            farthest: u64::MAX,
-            farthest_at: 0,
-        }
+        Self { count: 0, farthest_at: 0, directions: [0; 64], farthest: u64::MAX, candidates: [0; SIZE] }
     }
 }
 
@@ -51,16 +46,16 @@ impl Reservoir {
     /// Takes in a candidate, if it is one of the best.
     #[inline(always)]
     pub(super) fn offer<S: Words>(&mut self, s: S, own: &Sketch, (distance, id): (u32, u32), other: &Sketch) {
-        if key(distance, id) >= self.farthest {
+        let new = key(distance, id);
+        if new >= self.farthest {
             return;
         }
         let direction = s.above(other, own) as u16;
-        let count = self.count as usize;
-        let held = if count == SIZE { u64::MAX } else { (1 << count) - 1 };
-        let there = s.same(&self.directions, direction) & held;
+        let count = usize::from(self.count);
+        let there = s.same(&self.directions, direction) & ((1 << count) - 1);
         let at = if there != 0 {
             let at = there.trailing_zeros() as usize;
-            if key(self.distances[at], self.ids[at]) <= key(distance, id) {
+            if self.candidates[at] <= new {
                 return;
             }
             at
@@ -68,50 +63,48 @@ impl Reservoir {
             self.count += 1;
             count
         } else {
-            self.farthest_at as usize
+            usize::from(self.farthest_at)
         };
         self.directions[at] = direction;
-        self.distances[at] = distance;
-        self.ids[at] = id;
-        if self.count as usize == SIZE && (self.farthest == u64::MAX || at == self.farthest_at as usize) {
+        self.candidates[at] = new;
+        if usize::from(self.count) == SIZE && (self.farthest == u64::MAX || at == usize::from(self.farthest_at)) {
             self.find_farthest();
         }
     }
 
     #[inline(always)]
     fn find_farthest(&mut self) {
-        let distance = self.distances.iter().fold(0, |farthest, &distance| farthest.max(distance));
-        let mut id = 0;
-        for (i, &distance_here) in self.distances.iter().enumerate() {
-            let here = if distance_here == distance { self.ids[i] + 1 } else { 0 };
-            id = id.max(here);
+        self.farthest = self.candidates.iter().fold(0, |farthest, &candidate| farthest.max(candidate));
+        // As wide as what it is found by, so that both are registers full.
+        let mut at = 0_u64;
+        for (i, &candidate) in (0..).zip(&self.candidates) {
+            at |= if candidate == self.farthest { i } else { 0 };
         }
-        let mut at = 0;
-        for (i, &distance_here) in self.distances.iter().enumerate() {
-            at |= if distance_here == distance && self.ids[i] + 1 == id { i as u32 } else { 0 };
-        }
-        self.farthest = key(distance, id - 1);
-        self.farthest_at = at;
+        self.farthest_at = at as u8;
     }
 
     /// The candidates, distance and id as one number, nearest first.
     pub(super) fn ranked(&self, out: &mut Vec<u64>) {
         out.clear();
-        let count = self.count as usize;
-        out.extend(self.distances[..count].iter().zip(&self.ids[..count]).map(|(&distance, &id)| key(distance, id)));
+        out.extend_from_slice(&self.candidates[..usize::from(self.count)]);
         out.sort_unstable();
     }
 }
 
+/// A reservoir on cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Place(Mutex<Reservoir>);
+
 /// Memory of a vector's reservoir.
-pub(super) const BYTES: usize = size_of::<Mutex<Reservoir>>();
+pub(super) const BYTES: usize = size_of::<Place>();
 
 /// Reservoirs in a part.
 const PART: usize = 8192;
 
 /// One reservoir per vector. In parts, so that threads make them together.
 #[derive(Debug)]
-pub(super) struct Reservoirs(Vec<Vec<Mutex<Reservoir>>>);
+pub(super) struct Reservoirs(Vec<Vec<Place>>);
 
 impl Reservoirs {
     pub(super) fn new(count: usize, team: &Team<'_>) -> Result<Self> {
@@ -120,21 +113,21 @@ impl Reservoirs {
             parts.push(roomy(PART.min(count - start))?);
         }
         team.each(parts.iter_mut(), 0, |_, part: &mut Vec<_>, (): &mut ()| {
-            part.resize_with(part.capacity(), Mutex::default);
+            part.resize_with(part.capacity(), Place::default);
         })?;
         Ok(Self(parts))
     }
 
     #[inline(always)]
     pub(super) fn of(&self, i: u32) -> &Mutex<Reservoir> {
-        &self.0[i as usize / PART][i as usize % PART]
+        &self.0[i as usize / PART][i as usize % PART].0
     }
 
     /// Asks for the memory of a reservoir.
     #[inline(always)]
     pub(super) fn fetch(&self, i: u32) {
-        let place = std::ptr::from_ref(self.of(i)).cast::<u8>();
-        for line in (0..size_of::<Mutex<Reservoir>>()).step_by(LINE) {
+        let place = std::ptr::from_ref(&self.0[i as usize / PART][i as usize % PART]).cast::<u8>();
+        for line in (0..size_of::<Place>()).step_by(LINE) {
             prefetch(place.wrapping_add(line));
         }
     }

@@ -19,6 +19,14 @@ pub(super) const LARGEST: f32 = 127.0;
 /// The largest last component: its square leaves room for those of the others.
 const LARGEST_LIFT: f64 = 32_000.0;
 
+/// The nearest whole number of a value that a signed byte holds, halves to even ones: what is added leaves no bits for fractions. An
+/// addition, which every level does the same way, where a cast would ask of each value whether it fits.
+#[inline(always)]
+pub(super) fn whole(value: f32) -> i8 {
+    const WHOLE: f32 = 12_582_912.0;
+    ((value + WHOLE).to_bits() as u8).cast_signed()
+}
+
 /// Slots with their vectors, written and at rest.
 #[derive(Clone, Copy)]
 pub(crate) struct Pile<'a> {

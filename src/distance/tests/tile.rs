@@ -154,3 +154,35 @@ fn the_nearest_are_those_of_a_sorted_row() {
         }
     }
 }
+
+#[test]
+fn the_chosen_are_those_of_one_look_at_each_after_the_other() {
+    let mut state = 5;
+    for &level in simd::available() {
+        for form in FORMS {
+            for (count, words, most) in [(1, 1, 4), (7, 2, 3), (33, 4, 32), (64, 5, 20), (130, 3, 200)] {
+                let all = codes(form, count + 1, words, &mut state);
+                let (one, others) = all.split_first().unwrap();
+                let mut ranked: Vec<(u32, &Code)> =
+                    others.iter().map(|code| (plainly(form, one, code), code)).collect();
+                ranked.sort_by_key(|&(distance, _)| distance);
+                let mut choice = Choice::default();
+                let candidate = |place: usize| point(form, ranked[place].1);
+                choose(level, form, ranked.iter().map(|&(distance, _)| distance), candidate, most, &mut choice);
+                let mut wanted: Vec<u32> = Vec::new();
+                for (place, &(distance, code)) in ranked.iter().enumerate() {
+                    let ruled_out =
+                        wanted.iter().any(|&other| plainly(form, ranked[other as usize].1, code) < distance);
+                    if wanted.len() == most {
+                        break;
+                    }
+                    assert_eq!(choice.is_ruled_out(place), ruled_out, "{level:?} {form:?} {count} {place}");
+                    if !ruled_out {
+                        wanted.push(place as u32);
+                    }
+                }
+                assert_eq!(choice.chosen(), wanted, "{level:?} {form:?} {count}");
+            }
+        }
+    }
+}

@@ -27,7 +27,7 @@ impl Random {
 }
 
 /// Vectors near a surface of few dimensions, in many: as real ones are.
-fn surface(count: usize, dimensions: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn surface(count: usize, dimensions: usize, seed: u64) -> Vec<f32> {
     let mut random = Random(seed << 32);
     let latent = 8.min(dimensions);
     let map: Vec<f32> = (0..latent * dimensions).map(|_| random.normal()).collect();
@@ -42,11 +42,11 @@ fn surface(count: usize, dimensions: usize, seed: u64) -> Vec<f32> {
     out
 }
 
-fn bytes(vectors: &[f32]) -> Vec<u8> {
+pub(crate) fn bytes(vectors: &[f32]) -> Vec<u8> {
     vectors.iter().flat_map(|component| component.to_le_bytes()).collect()
 }
 
-fn options(metric: Metric, dimensions: usize, kind: Kind) -> Options {
+pub(crate) fn options(metric: Metric, dimensions: usize, kind: Kind) -> Options {
     Options { dimensions: dimensions as u32, metric, kind, seed: 3, ..Default::default() }
 }
 
@@ -64,7 +64,7 @@ fn built(metric: Metric, dimensions: usize, vectors: &[f32]) -> Index {
     index
 }
 
-fn assert_whole(index: &Index, what: &str) {
+pub(crate) fn assert_whole(index: &Index, what: &str) {
     let audit = index.audit().unwrap();
     assert!(audit.is_clean(), "{what}: {audit:?}");
     assert_eq!(index.maintain(std::time::Duration::MAX).unwrap(), 0, "{what}");
@@ -74,7 +74,14 @@ fn assert_whole(index: &Index, what: &str) {
 }
 
 /// recall@10 by distance: what is as near as the tenth counts.
-fn recall(index: &Index, metric: Metric, dimensions: usize, vectors: &[f32], queries: &[f32], ef: u32) -> f64 {
+pub(crate) fn recall(
+    index: &Index,
+    metric: Metric,
+    dimensions: usize,
+    vectors: &[f32],
+    queries: &[f32],
+    ef: u32,
+) -> f64 {
     let flat = Index::create(&options(metric, dimensions, Kind::Flat)).unwrap();
     fill(&flat, &bytes(vectors), 2);
     let (mut found, mut asked) = (0, 0);
@@ -90,7 +97,7 @@ fn recall(index: &Index, metric: Metric, dimensions: usize, vectors: &[f32], que
 }
 
 /// Vectors that are stored are found, at distance 0 or the like.
-fn assert_found(index: &Index, vectors: &[u8], what: &str) {
+pub(crate) fn assert_found(index: &Index, vectors: &[u8], what: &str) {
     let size = index.vector_bytes();
     let count = vectors.len() / size;
     for i in (0..count).step_by(count.div_ceil(200).max(1)) {
@@ -102,7 +109,7 @@ fn assert_found(index: &Index, vectors: &[u8], what: &str) {
     }
 }
 
-fn file_of(index: &Index) -> Vec<u8> {
+pub(crate) fn file_of(index: &Index) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("index.kith");
     index.save(&path).unwrap();
@@ -304,6 +311,62 @@ fn a_build_that_is_cancelled_leaves_no_trace() {
     index.insert_batch(&keys[2_000..], Rows::packed(&new, 128), &plain).unwrap();
     assert_whole(&index, "after");
     assert_found(&index, &[old, new].concat(), "after");
+}
+
+/// Learning from vectors of so many components takes far longer than a host waits for a word.
+#[test]
+fn learning_hears_that_it_is_cancelled() {
+    const DIMENSIONS: usize = 1500;
+    let data = bytes(&surface(4_500, DIMENSIONS, 11));
+    let keys: Vec<u64> = (0..4_500).collect();
+    let rows = Rows::packed(&data, 4 * DIMENSIONS);
+    // Says no at the first word of learning, and hears no other then.
+    let cancelled = |learning_at: u64, call: &dyn Fn(&BuildOptions<'_>) -> crate::Result<()>| {
+        let told = Cell::new(0);
+        let progress = |done, _| {
+            assert!(told.get() == 0 && done <= learning_at, "at {done} after a no");
+            told.set(u32::from(done == learning_at));
+            told.get() == 1
+        };
+        let build = BuildOptions { progress: Some(&progress), threads: 1, ..Default::default() };
+        let error = call(&build).unwrap_err();
+        assert_eq!((error.status(), told.get()), (Status::Cancelled, 1), "{error}");
+    };
+    let plain = BuildOptions::default();
+    for (quantizer, learning_at) in [(Quantizer::Auto, super::filling(4_500) as u64), (Quantizer::Leading8, 0)] {
+        let index = Index::create(&Options { quantizer, ..options(Metric::L2, DIMENSIONS, Kind::Graph) }).unwrap();
+        let before = file_of(&index);
+        cancelled(learning_at, &|build| index.insert_batch(&keys, rows, build));
+        assert!(file_of(&index) == before && index.describe().count == 0, "{quantizer:?}");
+        cancelled(0, &|build| index.train(rows, build));
+        index.train(rows, &plain).unwrap();
+    }
+    let index = Index::create(&options(Metric::L2, DIMENSIONS, Kind::Graph)).unwrap();
+    index.insert_batch(&keys, rows, &plain).unwrap();
+    let before = file_of(&index);
+    cancelled(0, &|build| index.optimize(build));
+    cancelled(0, &|build| index.requantize(Quantizer::Projected1, build));
+    assert!(file_of(&index) == before);
+}
+
+/// What an empty index would reduce by was learnt from vectors that never came.
+#[test]
+fn a_cancelled_batch_leaves_nothing_that_was_learnt() {
+    let (one, other) = (bytes(&surface(3_000, 48, 12)), bytes(&surface(3_000, 48, 13)));
+    let keys: Vec<u64> = (0..3_000).collect();
+    let at_the_end = |done, total| done == total;
+    let cancel = BuildOptions { progress: Some(&at_the_end), ..Default::default() };
+    for quantizer in [Quantizer::Bytes, Quantizer::Auto] {
+        let index = Index::create(&Options { quantizer, ..options(Metric::L2, 48, Kind::Graph) }).unwrap();
+        let empty = file_of(&index);
+        let error = index.insert_batch(&keys, Rows::packed(&one, 192), &cancel).unwrap_err();
+        assert_eq!(error.status(), Status::Cancelled);
+        assert!(file_of(&index) == empty, "{quantizer:?}");
+        fill(&index, &other, 2);
+        let fresh = Index::create(&Options { quantizer, ..options(Metric::L2, 48, Kind::Graph) }).unwrap();
+        fill(&fresh, &other, 2);
+        assert!(file_of(&index) == file_of(&fresh), "{quantizer:?}");
+    }
 }
 
 #[test]

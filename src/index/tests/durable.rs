@@ -170,7 +170,7 @@ fn a_change_that_is_logged_and_not_seen_yet_outlives_a_checkpoint() {
     let index = open(&disk, Kind::Flat, &log).unwrap();
     (0..10).for_each(|key| index.insert(key, &vector(key as u32)).unwrap());
     let (mut turn, late) = (index.turn(Keys::One(50)).unwrap(), vector(50));
-    turn.put(&[50], |_| &late).unwrap();
+    turn.put(&[50], |_, out| out.extend_from_slice(&late)).unwrap();
     // Its record lasts, so its caller may be answered at any moment; the snapshot cannot have it.
     (10..20).for_each(|key| index.insert(key, &vector(key as u32)).unwrap());
     index.checkpoint().unwrap();

@@ -215,7 +215,6 @@ fn what_cannot_be_leaves_the_index_as_it_was() {
         let error = index.requantize(Quantizer::Projected2, &BuildOptions::default()).unwrap_err();
         assert_eq!(error.status(), status, "{error}");
     };
-    refused(&Options { kind: Kind::Flat, ..options(Quantizer::None) }, Status::Unsupported);
     refused(&Options { metric: Metric::L1, ..options(Quantizer::None) }, Status::Unsupported);
     refused(&options(Quantizer::Bytes), Status::Unsupported);
     let equal = filled(Quantizer::None, &vec![base[0].clone(); 400]);
