@@ -189,21 +189,6 @@ const FIXTURES: [Fixture; 13] = [
         capacity: None,
         nearest: [17, 69, 43, 121],
     },
-    // Product codes, learnt from more vectors than are there.
-    Fixture {
-        name: "format9-u8-l2-product",
-        format: 9,
-        kind: Kind::Graph,
-        m: 4,
-        element: Element::U8,
-        metric: Metric::L2,
-        dimensions: 20,
-        vectors: 300,
-        quantizer: Quantizer::Product,
-        held: Element::U8,
-        capacity: None,
-        nearest: [17, 69, 43, 147],
-    },
     // A flat index that goes by codes.
     Fixture {
         name: "format9-u8-l2-flat-codes",
@@ -215,6 +200,21 @@ const FIXTURES: [Fixture; 13] = [
         dimensions: 20,
         vectors: 300,
         quantizer: Quantizer::Projected4,
+        held: Element::U8,
+        capacity: None,
+        nearest: [17, 69, 43, 147],
+    },
+    // Product codes, learnt from more vectors than are there.
+    Fixture {
+        name: "format9-u8-l2-product",
+        format: 9,
+        kind: Kind::Graph,
+        m: 4,
+        element: Element::U8,
+        metric: Metric::L2,
+        dimensions: 20,
+        vectors: 300,
+        quantizer: Quantizer::Product,
         held: Element::U8,
         capacity: None,
         nearest: [17, 69, 43, 147],

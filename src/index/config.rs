@@ -333,17 +333,11 @@ pub(crate) fn check_quantizer(
     let held = asked.coding().is_none_or(|coding| coding.holds(dimensions as usize));
     if has_codes && !(held && quant::is_possible(metric, dimensions as usize)) {
         return Err(Error::unsupported(format!(
-            "quantizer is {} (codes) with metric {} and dimensions {dimensions}: it needs L2, inner product or cosine and at most {} dimensions, 9 \
-             (signs) 4032",
+            "quantizer is {} (codes) with metric {} and dimensions {dimensions}: it needs L2, inner product or cosine and at most {} dimensions, \
+             for 9 (signs) 4032",
             asked as u32,
             metric.name(),
             quant::MOST_DIMENSIONS
-        )));
-    }
-    if kind == Kind::Flat && matches!(asked, Quantizer::Product | Quantizer::Signs) {
-        return Err(Error::unsupported(format!(
-            "quantizer is {} with kind flat, which can go by 2, 6 and 7 (projected) only",
-            asked as u32
         )));
     }
     let by_choice = asked == Quantizer::Auto;

@@ -18,7 +18,6 @@ use crate::distance::closest::{self, Book};
 use crate::simd::Level;
 use crate::util::error::{Error, Result};
 use crate::util::hands::Hands;
-use crate::util::pool::Pool;
 use parking_lot::Mutex;
 
 /// Directions of a part, at most.
@@ -246,14 +245,19 @@ fn cluster_parts(
     // Of few points nearly all are taken either way.
     let seeding = if rows.count() < 4 * PLACES { Seeding::Sampled } else { Seeding::Spread };
     let found: Vec<Mutex<Option<Result<Clusters>>>> = (0..parts).map(|_| Mutex::new(None)).collect();
-    hands.run(parts, 1, |piece, (): &mut ()| {
-        for part in piece {
-            let seed = seed ^ (part as u64) << 32;
-            let plan = Plan { clusters: PLACES, seeding, partial: ROUNDS.0, whole: ROUNDS.1, seed };
-            let points = rows.view(part * words, words);
-            *found[part].lock() = Some(cluster(points, &plan, (1, &Pool::default()), &|_, _| false));
+    let pool = hands.pool;
+    hands.run(parts, 1, |range, (): &mut ()| {
+        for part in range {
+            let plan = Plan {
+                clusters: PLACES,
+                seeding,
+                partial: ROUNDS.0,
+                whole: ROUNDS.1,
+                seed: seed ^ (part as u64) << 32,
+            };
+            *found[part].lock() = Some(cluster(rows.view(part * words, words), &plan, (1, pool), &|_, _| false));
         }
     })?;
-    let each = found.into_iter().map(Mutex::into_inner);
-    each.map(|found| found.unwrap_or_else(|| Err(Error::internal("a part without places")))).collect()
+    let missing = || Err(Error::internal("a part without places"));
+    found.into_iter().map(|found| found.into_inner().unwrap_or_else(missing)).collect()
 }

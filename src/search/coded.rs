@@ -27,9 +27,8 @@ const EXACT_SHARE: usize = 4;
 pub(super) fn depth(coding: Coding, k: usize, ef: usize) -> usize {
     let times = match coding {
         Coding::Rounded(Width::Four) => 1,
-        Coding::Rounded(Width::Two) => 2,
-        // Flat indexes have no codes of the last two kinds.
-        Coding::Rounded(Width::One) | Coding::Product | Coding::Signs => 8,
+        Coding::Rounded(Width::Two) | Coding::Product => 2,
+        Coding::Rounded(Width::One) | Coding::Signs => 8,
     };
     ef.max(k).saturating_mul(times)
 }

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// The threads that a step may use, and whom to ask whether it goes on.
 pub(crate) struct Hands<'a> {
-    pool: &'a Pool,
+    pub(crate) pool: &'a Pool,
     pub(crate) threads: usize,
     /// With the number that names the index that calls back.
     asked: Option<(usize, RefCell<Meter<'a>>)>,
