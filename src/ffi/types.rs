@@ -165,8 +165,8 @@ pub enum kith_quantizer_values {
     KITH_QUANTIZER_PROJECTED1 = 7,
     /// As KITH_QUANTIZER_PROJECTED4, but with product codes (OPQ): the leading directions, at most 448, 960, 1,472, 1,984 or 4,032, are divided into 56,
     /// 120, 184, 248 or 504 groups that have about as much to tell, and a code has a byte for each: which of 256 places, learnt by k-means, is nearest.
-    /// A search makes tables of its query and all places, and adds up an entry for each byte. Holds more of a vector in 64 bytes than codes of 1 or 2 bits do
-    /// where the variance is spread over many directions, for more time per vector that is looked at. Learnt from 16,384 vectors where there are so many, from 4,096 on at
+    /// A search makes tables of its query and all places, and adds up an entry for each byte. Holds as much of a vector in 64 bytes as
+    /// codes of 2 bits do, or a little more, for 1.5 to 2 times the time of a search. Learnt from 16,384 vectors where there are so many, from 4,096 on at
     /// the earliest; that takes about a second of one core.
     KITH_QUANTIZER_PRODUCT = 8,
     /// As KITH_QUANTIZER_PROJECTED4, but a code holds the sign of each component, less the mean, and the vector's length: 64 bytes up to 448 dimensions, 128, 192, 256

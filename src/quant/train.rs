@@ -120,6 +120,9 @@ fn learn_product(sample: &Sample<'_>, seed: u64, hands: &Hands<'_>) -> Result<Op
     for i in 0..rows.rows() {
         work.centred.clear();
         work.centred.extend_from_slice(rows.row(i));
+        if i % 256 == 0 {
+            hands.ask()?;
+        }
         let most = largest(&work.centred);
         codec.project(&mut work, most, Wide::Sixteen);
         projections.row_mut(i).copy_from_slice(&work.projected[..weights.len()]);
