@@ -149,11 +149,11 @@ pub(super) fn square(matrix: &Matrix, hands: &Hands<'_>) -> Result<Matrix> {
 }
 
 /// Makes the rows of a matrix orthonormal, each against those before it; a row that lies in their span becomes zero.
-<<<<<<< HEAD
 fn orthonormalise(matrix: &mut Matrix, hands: &Hands<'_>) -> Result<()> {
+    let mut along = Matrix::zero(1, matrix.rows())?;
     for first in (0..matrix.rows()).step_by(PIECE) {
         let rows = first..(first + PIECE).min(matrix.rows());
-        run_on(detect(), Orthonormalise { matrix, rows });
+        run_on(detect(), Orthonormalise { matrix, rows, along: &mut along.data });
         hands.ask()?;
     }
     Ok(())
@@ -163,33 +163,17 @@ fn orthonormalise(matrix: &mut Matrix, hands: &Hands<'_>) -> Result<()> {
 struct Orthonormalise<'a> {
     matrix: &'a mut Matrix,
     rows: Range<usize>,
-=======
-fn orthonormalise(rows: &mut Matrix) -> Result<()> {
-    let mut along = Matrix::zero(1, rows.rows())?;
-    run_on(detect(), Orthonormalise { rows, along: &mut along.data });
-    Ok(())
-}
-
-struct Orthonormalise<'a> {
-    rows: &'a mut Matrix,
     /// Room for what a row has of each one before it.
     along: &'a mut [f32],
->>>>>>> d843630 (Ask for the room of directions in ways that can fail; record what was tried in building)
 }
 
 impl LevelJob for Orthonormalise<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _s: S) {
-<<<<<<< HEAD
         let columns = self.matrix.columns;
         for i in self.rows {
             let (done, rest) = self.matrix.data.split_at_mut(i * columns);
-=======
-        let columns = self.rows.columns;
-        for i in 0..self.rows.rows() {
-            let (done, rest) = self.rows.data.split_at_mut(i * columns);
->>>>>>> d843630 (Ask for the room of directions in ways that can fail; record what was tried in building)
             let row = &mut rest[..columns];
             let before = dot(row, row);
             // Twice: once leaves rounding errors behind where little of the row remains.
@@ -222,20 +206,12 @@ pub(crate) fn leading(
     for (i, value) in directions.data.iter_mut().enumerate() {
         *value = random_sign(seed, i as u64);
     }
-<<<<<<< HEAD
     orthonormalise(&mut directions, hands)?;
-=======
-    orthonormalise(&mut directions)?;
->>>>>>> d843630 (Ask for the room of directions in ways that can fail; record what was tried in building)
     for _ in 0..rounds {
         let columns = transposed(&directions)?;
         let product = transposed_product(covariance, &columns, hands)?;
         directions = transposed(&product)?;
-<<<<<<< HEAD
         orthonormalise(&mut directions, hands)?;
-=======
-        orthonormalise(&mut directions)?;
->>>>>>> d843630 (Ask for the room of directions in ways that can fail; record what was tried in building)
     }
     let product = transposed(&transposed_product(covariance, &transposed(&directions)?, hands)?)?;
     let weights = (0..most).map(|i| dot(directions.row(i), product.row(i)).max(0.0)).collect();
@@ -306,11 +282,7 @@ mod tests {
         for (i, value) in basis.data.iter_mut().enumerate() {
             *value = random_sign(9, i as u64);
         }
-<<<<<<< HEAD
         orthonormalise(&mut basis, &Hands::quiet(&Pool::default(), 1)).unwrap();
-=======
-        orthonormalise(&mut basis).unwrap();
->>>>>>> d843630 (Ask for the room of directions in ways that can fail; record what was tried in building)
         for (i, weight) in [10.0_f32, 5.0, 2.0, 1.0].into_iter().chain(std::iter::repeat_n(0.01, 36)).enumerate() {
             basis.row_mut(i).iter_mut().for_each(|value| *value *= weight.sqrt());
         }
