@@ -150,9 +150,10 @@ pub(super) fn square(matrix: &Matrix, hands: &Hands<'_>) -> Result<Matrix> {
 
 /// Makes the rows of a matrix orthonormal, each against those before it; a row that lies in their span becomes zero.
 fn orthonormalise(matrix: &mut Matrix, hands: &Hands<'_>) -> Result<()> {
+    let mut along = Matrix::zero(1, matrix.rows())?;
     for first in (0..matrix.rows()).step_by(PIECE) {
         let rows = first..(first + PIECE).min(matrix.rows());
-        run_on(detect(), Orthonormalise { matrix, rows });
+        run_on(detect(), Orthonormalise { matrix, rows, along: &mut along.data });
         hands.ask()?;
     }
     Ok(())
@@ -162,6 +163,8 @@ fn orthonormalise(matrix: &mut Matrix, hands: &Hands<'_>) -> Result<()> {
 struct Orthonormalise<'a> {
     matrix: &'a mut Matrix,
     rows: Range<usize>,
+    /// Room for what a row has of each one before it.
+    along: &'a mut [f32],
 }
 
 impl LevelJob for Orthonormalise<'_> {
@@ -176,14 +179,10 @@ impl LevelJob for Orthonormalise<'_> {
             // Twice: once leaves rounding errors behind where little of the row remains.
             for _ in 0..2 {
                 // All products first: none waits for another.
-                let along: Vec<f32> = done
-                    .chunks_exact(columns)
-                    .map(
-                        #[inline(always)]
-                        |other| dot(row, other),
-                    )
-                    .collect();
-                for (along, other) in along.into_iter().zip(done.chunks_exact(columns)) {
+                for (along, other) in self.along.iter_mut().zip(done.chunks_exact(columns)) {
+                    *along = dot(row, other);
+                }
+                for (along, other) in self.along.iter().zip(done.chunks_exact(columns)) {
                     add_scaled(row, -along, other);
                 }
             }

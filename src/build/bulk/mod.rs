@@ -57,7 +57,7 @@ use reach::Noted;
 use reservoir::{Reservoirs, Sketch};
 use twins::Twins;
 
-/// The largest degree whose rows the reservoirs can fill.
+/// The largest degree whose rows the reservoirs, and the links back, can fill.
 pub(crate) const MOST_M: usize = 32;
 /// Neighbours that a leaf offers a vector, and where it is the only leaf.
 const NEAR: usize = 4;

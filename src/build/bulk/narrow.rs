@@ -13,6 +13,7 @@ use crate::quant::{Matrix, leading, spread};
 use crate::simd::Simd;
 use crate::util::error::Result;
 use crate::util::hands::Hands;
+use crate::util::memory::roomy;
 
 /// Bytes of codes that are made narrow.
 const LONG: std::ops::RangeInclusive<usize> = 256..=4096;
@@ -59,7 +60,7 @@ pub(super) fn narrow(codes: &Codes, seed: u64, team: &Team<'_>, share: usize) ->
     let Some(count) = (STEP..=most).step_by(STEP).find(enough) else { return Ok(None) };
     directions.data.truncate(count * length);
     spread(&mut directions, seed);
-    let projection = Projection::new(codes, &directions, &sample);
+    let projection = Projection::new(codes, &directions, &sample)?;
     let narrow = projection.of_all(codes, team, share)?;
     Ok(Some(narrow))
 }
@@ -113,7 +114,7 @@ struct Projection {
 }
 
 impl Projection {
-    fn new(codes: &Codes, directions: &Matrix, sample: &[u32]) -> Self {
+    fn new(codes: &Codes, directions: &Matrix, sample: &[u32]) -> Result<Self> {
         let largest = directions.data.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
         let words: Vec<u32> = directions
             .data
@@ -127,7 +128,7 @@ impl Projection {
         side.pack(codes.level, codes.form, points.iter().copied());
         let norms: Vec<u32> = points.iter().map(|point| point.norm).collect();
         let mut projection = Self { side, offsets: vec![0; norms.len()], norms, factor: 1.0 };
-        let mut out = Vec::new();
+        let mut out = zeros(sample.len() * projection.side.stride())?;
         let points: Vec<Point<'_>> = sample.iter().map(|&i| codes.point(i)).collect();
         projection.products(codes, &points, &mut out);
         let count = projection.norms.len();
@@ -137,13 +138,14 @@ impl Projection {
             .for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += i64::from(value.cast_signed())));
         let offsets: Vec<i32> = sums.iter().map(|sum| (sum / sample.len() as i64) as i32).collect();
         let size = |(value, offset): (&u32, &i32)| value.cast_signed().abs_diff(*offset);
-        let mut sizes: Vec<u32> = rows().flat_map(|row| row.iter().zip(&offsets).map(size)).collect();
+        let mut sizes: Vec<u32> = roomy(sample.len() * count)?;
+        sizes.extend(rows().flat_map(|row| row.iter().zip(&offsets).map(size)));
         let clipped = sizes.len() / CLIPPED;
         let place = sizes.len() - 1 - clipped;
         let largest = *sizes.select_nth_unstable(place).1;
         projection.offsets = offsets;
         projection.factor = LARGEST / largest.max(1) as f32;
-        projection
+        Ok(projection)
     }
 
     /// The products of codes and directions, as signed numbers: a stride of the side for each code.
