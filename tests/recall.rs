@@ -66,7 +66,9 @@ fn a_calibrated_index_reaches_the_recall_that_is_asked_for() {
     let breadths = [0.85, 0.95, 0.99].map(|recall| index.breadth_for(K, recall).unwrap());
     assert!(breadths.is_sorted() && breadths[0] < breadths[2], "{breadths:?}");
     for recall in [0.93, 0.97] {
-        let reached = reached(&index, &exact, asked.chunks_exact(BYTES), recall);
+        // What few searches learn varies by chance: so all are asked several times over.
+        let again = asked.chunks_exact(BYTES).cycle().take(4 * asked.len() / BYTES);
+        let reached = reached(&index, &exact, again, recall);
         assert!((recall - 0.012..1.0).contains(&reached), "{recall}: {reached}");
     }
     // Its own vectors, each of which finds itself, will do where there are no queries.

@@ -249,9 +249,11 @@ impl Index {
         log: &mut dyn FnMut() -> Result<()>,
         guard: &Guard,
     ) -> Result<()> {
+        if linking.graph.is_some() || core.graph.is_none() {
+            let hands = self.hands(linking.options, filling(run.len()), run.len());
+            linking.coded = self.code_if_due(core, &hands, guard)?;
+        }
         let Some(graph) = linking.graph else { return log() };
-        let hands = self.hands(linking.options, filling(run.len()), run.len());
-        linking.coded = self.code_if_due(core, &hands, guard)?;
         match linking.is_bulk {
             true => self.link_in_bulk((core, run), linking.options, log, guard),
             false
