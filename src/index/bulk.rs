@@ -80,6 +80,7 @@ impl Index {
         make_room(&mut reached, store.slots() as usize + store.slots() as usize / 8)?;
         let mut linker = self.linkers.take();
         let ready = self.make_linking_room(core, graph, &mut linker, guard).and_then(|()| log());
+        let mut installed = Ok(());
         if ready.is_ok() {
             let _coding = core.coding.read();
             let _alone = core.linking.write();
@@ -88,10 +89,10 @@ impl Index {
             let field = core.field(graph, guard);
             let ef = self.config.ef_construction as usize;
             let silent = Team { progress: None, ..team };
-            bulk::install_new(&appended, pile, (field, ef, &mut linker), (&mut reached, &silent))?;
+            installed = bulk::install_new(&appended, pile, (field, ef, &mut linker), (&mut reached, &silent));
         }
         self.linkers.give(linker);
-        ready.map(|()| true)
+        ready.and(installed).map(|()| true)
     }
 
     /// The slots of a batch and all that are linked: what others have published is, and stays.

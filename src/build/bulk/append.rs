@@ -22,6 +22,7 @@ use crate::search::walk::Field;
 use crate::simd::Words;
 use crate::util::error::Result;
 use crate::util::memory::{gather, roomy};
+use std::cell::Cell;
 
 /// New vectors, or rows, that a thread works on at a time.
 const PART: usize = 64;
@@ -251,14 +252,18 @@ pub(crate) fn install(
     hang(&appended.levels[0], pile, (field, linker), reached);
     for (level, added) in (0..).zip(&appended.levels) {
         let groups: Vec<&[(u32, u32)]> = added.back.chunk_by(|a, b| a.0 == b.0).collect();
-        team.run(groups.len().div_ceil(PART), 0, |piece, (linker, links): &mut (Linker, Vec<u32>), _| {
-            for group in groups[piece * PART..].iter().take(PART) {
-                let to = slot(group[0].0);
-                links.clear();
-                links.extend(group.iter().map(|&(_, from)| slot(from)));
-                insert::connect_all(field, &graph.lock(to), to, links, level, linker);
-            }
-        })?;
+        let link_back = |team: &Team<'_>| {
+            team.run(groups.len().div_ceil(PART), 0, |piece, (linker, links): &mut (Linker, Vec<u32>), _| {
+                for group in groups[piece * PART..].iter().take(PART) {
+                    let to = slot(group[0].0);
+                    links.clear();
+                    links.extend(group.iter().map(|&(_, from)| slot(from)));
+                    insert::connect_all(field, &graph.lock(to), to, links, level, linker);
+                }
+            })
+        };
+        // There is no way back from here. Only starting threads can fail, and one thread is there; a link that is there already stays one.
+        link_back(team).or_else(|_| link_back(&Team { threads: 1, done: Cell::new(team.done.get()), ..*team }))?;
     }
     graph.promote(appended.highest);
     for &place in &appended.late {
