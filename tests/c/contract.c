@@ -200,6 +200,7 @@ static void content(kith_index *index) {
         size_t i, gone_again = 0;
         for (i = 0; i < 3000; i++) brought[i] = 1000 + i;
         CHECK(f_remove_batch(index, 3000, brought, &gone_again) == KITH_OK && gone_again == 3000);
+        CHECK(kith_compact(index, NULL) == KITH_OK);
     }
     CHECK(f_remove(index, 9) == KITH_ERROR_NOT_FOUND);
     CHECK(f_get(index, 9, back) == KITH_ERROR_NOT_FOUND);

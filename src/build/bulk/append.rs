@@ -208,24 +208,30 @@ struct Offers<'a, 'b> {
     found: &'b [u64],
 }
 
+impl Offers<'_, '_> {
+    /// Offers a new vector a neighbour. A method, because vector code is fast only within the function that runs it, and a closure is not always inlined.
+    #[inline(always)]
+    fn offer<S: Words>(&self, s: S, to: u32, distance: u32, other: u32) {
+        let layer = self.layer;
+        let mut reservoir = self.reservoirs.of(self.places[to as usize]).lock();
+        reservoir.offer(s, layer.sketch(to), (distance, other), layer.sketch(other));
+    }
+}
+
 impl LevelJob for Offers<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Words>(self, s: S) {
-        let Self { layer, leaf, near, places, reservoirs, found } = self;
+        let Self { leaf, near, found, .. } = self;
         let new = found.len() / near;
-        let offer = |to: u32, distance: u32, other: u32| {
-            let mut reservoir = reservoirs.of(places[to as usize]).lock();
-            reservoir.offer(s, layer.sketch(to), (distance, other), layer.sketch(other));
-        };
         for (&i, keys) in leaf.iter().zip(found.chunks(near)) {
             for &key in keys {
                 let (distance, place) = ((key >> 32) as u32, key as u32 as usize);
                 let Some(&other) = leaf.get(place) else { continue };
-                offer(i, distance, other);
+                self.offer(s, i, distance, other);
                 if place < new {
-                    offer(other, distance, i);
+                    self.offer(s, other, distance, i);
                 }
             }
         }
