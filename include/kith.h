@@ -276,7 +276,7 @@ enum {
     KITH_KIND_AUTO = 0,
     /**
      * Exact: a search looks at every vector. With one of KITH_QUANTIZER_PROJECTED4, 2 and 1, _PRODUCT and _SIGNS (never by the library's choice) it looks at every code
-     * and ranks the nearest by exact distances: several times faster, and nearly exact; see `ef`.
+     * and ranks the nearest by exact distances: about half of the time with 4 or 2 bits, and nearly exact; see `ef`.
      */
     KITH_KIND_FLAT = 1,
     /**
@@ -1051,7 +1051,7 @@ KITH_API kith_status kith_set_memory_limit(kith_index *index,
  * Errors:
  * - KITH_ERROR_ARGUMENT: a pointer is NULL; too few vectors, or all alike; as for kith_insert()
  * - KITH_ERROR_EXISTS: the index holds vectors, or has learnt already
- * - KITH_ERROR_UNSUPPORTED: such an index learns nothing (a flat one, KITH_QUANTIZER_NONE, or short vectors with KITH_QUANTIZER_AUTO); an unknown
+ * - KITH_ERROR_UNSUPPORTED: such an index learns nothing (a flat one without codes, KITH_QUANTIZER_NONE, or short vectors with KITH_QUANTIZER_AUTO); an unknown
  *   flag, or options of a newer version
  * - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
  */
@@ -1317,7 +1317,7 @@ KITH_API kith_status kith_search_observed(const kith_index *index,
  * Measures which breadth gives which recall on this index, for searches that ask for a recall (kith_search_options.recall). Compares
  * searches of 16 breadths from 10 to 2,048 with exact scans, for 1, 10 and 100 hits.
  *
- * - index: the index. A flat one is exact: nothing is measured
+ * - index: the index. A flat one has no breadth to learn: nothing is measured
  * - queries: queries like those to come, the first byte of each `stride` bytes after that of the one before; NULL with a count of 0: up to
  *   about 500 of the index's own vectors stand for them, each looking for the others
  * - count: number of queries. Some hundred are enough

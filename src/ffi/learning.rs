@@ -18,7 +18,7 @@ use std::ffi::c_void;
 /// Errors:
 /// - KITH_ERROR_ARGUMENT: a pointer is NULL; too few vectors, or all alike; as for kith_insert()
 /// - KITH_ERROR_EXISTS: the index holds vectors, or has learnt already
-/// - KITH_ERROR_UNSUPPORTED: such an index learns nothing (a flat one, KITH_QUANTIZER_NONE, or short vectors with KITH_QUANTIZER_AUTO); an unknown
+/// - KITH_ERROR_UNSUPPORTED: such an index learns nothing (a flat one without codes, KITH_QUANTIZER_NONE, or short vectors with KITH_QUANTIZER_AUTO); an unknown
 ///   flag, or options of a newer version
 /// - KITH_ERROR_READ_ONLY, KITH_ERROR_MEMORY, KITH_ERROR_BUSY
 #[unsafe(no_mangle)]

@@ -10,7 +10,7 @@ use std::ffi::c_void;
 /// Measures which breadth gives which recall on this index, for searches that ask for a recall (kith_search_options.recall). Compares
 /// searches of 16 breadths from 10 to 2,048 with exact scans, for 1, 10 and 100 hits.
 ///
-/// - index: the index. A flat one is exact: nothing is measured
+/// - index: the index. A flat one has no breadth to learn: nothing is measured
 /// - queries: queries like those to come, the first byte of each `stride` bytes after that of the one before; NULL with a count of 0: up to
 ///   about 500 of the index's own vectors stand for them, each looking for the others
 /// - count: number of queries. Some hundred are enough

@@ -112,7 +112,7 @@ pub enum kith_kind_values {
     /// the start. kith_clear() begins anew.
     KITH_KIND_AUTO = 0,
     /// Exact: a search looks at every vector. With one of KITH_QUANTIZER_PROJECTED4, 2 and 1, _PRODUCT and _SIGNS (never by the library's choice) it looks at every code
-    /// and ranks the nearest by exact distances: several times faster, and nearly exact; see `ef`.
+    /// and ranks the nearest by exact distances: about half of the time with 4 or 2 bits, and nearly exact; see `ef`.
     KITH_KIND_FLAT = 1,
     /// HNSW graph: a search looks at few vectors and may miss some of the nearest. It looks at all while its breadth (see `ef`) is
     /// more than a quarter of them.
