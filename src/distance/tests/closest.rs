@@ -70,7 +70,7 @@ fn parts_are_chosen_and_tabulated_each_by_its_book() {
             let point: Vec<Short> = (0..5).map(|_| Short::random(words, extreme, &mut state)).collect();
             let spelt: Vec<u32> = point.iter().flat_map(|part| part.words.iter().copied()).collect();
             let nearest = |(part, all): (&Short, &Vec<Short>)| {
-                all.iter().zip(0..).map(|(other, i)| (part.distance(other), i)).min().unwrap().1
+                all.iter().zip(0_u32..).map(|(other, i)| (part.distance(other), i)).min().unwrap().1 as u8
             };
             let chosen: Vec<u8> = point.iter().zip(&all).map(nearest).collect();
             let half = 1 << shift >> 1;
