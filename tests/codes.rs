@@ -154,6 +154,23 @@ fn in_every_way_the_same(index: &Index, queries: &[&[u8]]) {
 }
 
 #[test]
+fn several_threads_find_what_one_finds_by_codes() {
+    let (dimensions, count) = (32, 70_000);
+    let base = vectors(5, count, dimensions, 8);
+    let index = filled(&flat(Metric::L2, dimensions as u32, Quantizer::Projected2), &base);
+    for vector in base.iter().step_by(701) {
+        let query = bytes(std::slice::from_ref(vector));
+        let alone = search(&index, &query, 10, 100);
+        for threads in [2, 4] {
+            let options = SearchOptions { threads, ef: 100, ..SearchOptions::default() };
+            let (mut keys, mut distances) = ([0; 10], [0.0; 10]);
+            assert_eq!(index.search(&query, &mut keys, Some(&mut distances), &options).unwrap(), 10);
+            assert!(alone.iter().copied().eq(keys.into_iter().zip(distances)));
+        }
+    }
+}
+
+#[test]
 fn a_flat_index_with_codes_changes_is_saved_and_changes_its_codes() {
     let dimensions = 96;
     let base = vectors(3, 2000, dimensions, 12);
@@ -340,8 +357,14 @@ fn vectors_can_stay_in_the_file() {
     let (dimensions, count) = (200, 3000);
     let base = vectors(9, count, dimensions, 20);
     let folder = tempfile::tempdir().unwrap();
-    for quantizer in [Quantizer::Auto, Quantizer::Projected2, Quantizer::None, Quantizer::Bytes] {
-        let index = filled(&options(Metric::L2, dimensions as u32, quantizer), &base);
+    for (kind, quantizer) in [
+        (Kind::Graph, Quantizer::Auto),
+        (Kind::Graph, Quantizer::Projected2),
+        (Kind::Graph, Quantizer::None),
+        (Kind::Graph, Quantizer::Bytes),
+        (Kind::Flat, Quantizer::Projected1),
+    ] {
+        let index = filled(&Options { kind, ..options(Metric::L2, dimensions as u32, quantizer) }, &base);
         let path = folder.path().join(format!("{}.kith", quantizer as u32));
         index.save(&path).unwrap();
         let loaded = Index::open(&path, OpenFlags { read_only: true, ..OpenFlags::default() }).unwrap();

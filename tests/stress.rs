@@ -7,7 +7,7 @@
 mod oracle;
 
 use kith::distance::{Element, Metric};
-use kith::{BuildOptions, Filter, Index, Kind, Options, Rows, SearchOptions, Status};
+use kith::{BuildOptions, Filter, Index, Kind, Options, Quantizer, Rows, SearchOptions, Status};
 use oracle::{Change, Clock, DIMENSIONS, Done, Look, Oracle, Random, Seen, bytes, vector};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -24,6 +24,7 @@ const HOT: std::ops::Range<u64> = 3_000_000..3_000_010;
 #[derive(Clone, Copy)]
 struct Round {
     kind: Kind,
+    quantizer: Quantizer,
     /// With kind auto: vectors that make the index a graph; else 0.
     graph_from: u64,
     writers: u64,
@@ -45,10 +46,9 @@ struct Scene {
 
 fn create(round: Round) -> Index {
     let (dimensions, metric, element) = (DIMENSIONS as u32, Metric::L2, Element::F32);
-    let Round { kind, graph_from, m, seed, .. } = round;
-    let options =
-        Options { dimensions, metric, element, kind, graph_from, m, ef_construction: 60, seed, ..Default::default() };
-    Index::create(&options).unwrap()
+    let Round { kind, quantizer, graph_from, m, seed, .. } = round;
+    let shape = Options { dimensions, metric, element, kind, quantizer, ..Default::default() };
+    Index::create(&Options { graph_from, m, ef_construction: 60, seed, ..shape }).unwrap()
 }
 
 impl Scene {
@@ -324,8 +324,17 @@ fn judge(scene: &Scene, round: Round, changes: &[Change], clears: Vec<(u64, u64)
     );
 }
 
-const GRAPH: Round =
-    Round { kind: Kind::Graph, graph_from: 0, writers: 3, steps: 2_500, clears: false, batches: 2, m: 16, seed: 1 };
+const GRAPH: Round = Round {
+    kind: Kind::Graph,
+    quantizer: Quantizer::Auto,
+    graph_from: 0,
+    writers: 3,
+    steps: 2_500,
+    clears: false,
+    batches: 2,
+    m: 16,
+    seed: 1,
+};
 
 #[test]
 fn graph_under_everything_but_clear() {
@@ -361,4 +370,52 @@ fn from_flat_to_graph_under_everything() {
 fn flat_under_everything() {
     run(Round { kind: Kind::Flat, seed: 4, ..GRAPH });
     run(Round { kind: Kind::Flat, clears: true, seed: 5, ..GRAPH });
+}
+
+#[test]
+fn flat_by_codes_under_everything() {
+    run(Round { kind: Kind::Flat, quantizer: Quantizer::Projected4, seed: 8, ..GRAPH });
+}
+
+/// Searches while one key is replaced all the time by vectors that are all nearer than any other: each must find it, in one place or the other.
+#[test]
+fn a_key_that_is_replaced_is_never_missed() {
+    let longer: u64 = std::env::var("KITH_STRESS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    for (kind, quantizer) in [
+        (Kind::Flat, Quantizer::None),
+        (Kind::Flat, Quantizer::Projected1),
+        (Kind::Graph, Quantizer::None),
+        (Kind::Graph, Quantizer::Projected4),
+    ] {
+        let index = create(Round { kind, quantizer, ..GRAPH });
+        let keys: Vec<u64> = (0..3_000).collect();
+        let data: Vec<u8> = keys.iter().flat_map(|&key| bytes(&vector(key))).collect();
+        index.insert_batch(&keys, Rows::packed(&data, DIMENSIONS * 4), &BuildOptions::default()).unwrap();
+        // Components of the others are below 1.
+        let aside = |step: u64| vector(step).map(|component| 2.0 + component / 4.0);
+        let hot = keys.len() as u64;
+        index.insert(hot, &bytes(&aside(0))).unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let searching = || {
+                let mut searches = 0;
+                while !over.load(Ordering::Relaxed) {
+                    let mut found = [u64::MAX; 3];
+                    index.search(&bytes(&aside(searches)), &mut found, None, &SearchOptions::default()).unwrap();
+                    assert_eq!(found.iter().filter(|&&key| key == hot).count(), 1, "{kind:?} {quantizer:?}: {found:?}");
+                    searches += 1;
+                }
+            };
+            let readers: Vec<_> = (0..2).map(|_| scope.spawn(searching)).collect();
+            let writer = scope.spawn(|| {
+                for step in 1..1_500 * longer {
+                    index.upsert(hot, &bytes(&aside(step))).unwrap();
+                }
+            });
+            let written = writer.join();
+            over.store(true, Ordering::Relaxed);
+            written.unwrap();
+            readers.into_iter().for_each(|reader| reader.join().unwrap());
+        });
+    }
 }

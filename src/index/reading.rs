@@ -134,11 +134,23 @@ impl Index {
         guard: &Guard,
     ) -> Result<()> {
         let slots = core.store(guard).slots() as usize;
-        let (kept, ef) = match core.graph() {
-            Some(_) => (k, breadth.max(k)),
-            None => (flat::kept(self.scan_by(core, breadth, guard), k), 0),
-        };
-        scratch.make_room((queries, self.scoring.query_stride), (kept, ef), slots)
+        if core.graph().is_some() {
+            return scratch.make_room((queries, self.scoring.query_stride), (k, breadth.max(k)), slots);
+        }
+        self.make_scan_room((queries, k), self.scan_by(core, breadth, guard), scratch, slots)
+    }
+
+    /// As [`Index::make_search_room`], for a scan.
+    fn make_scan_room(
+        &self,
+        (queries, k): (usize, usize),
+        by: flat::By<'_>,
+        scratch: &mut Scratch,
+        slots: usize,
+    ) -> Result<()> {
+        let kept = flat::kept(by, k);
+        scratch.make_room((queries, self.scoring.query_stride), (kept, 0), slots)?;
+        if by.is_some() { scratch.make_room_to_rank(kept.min(slots)) } else { Ok(()) }
     }
 
     /// Searches a graph for one query, with the breadth or for the recall that is asked for, and leaves its hits in `scratch`.
@@ -200,7 +212,8 @@ impl Index {
         }
     }
 
-    /// One query on several threads, each scanning spans of slots.
+    /// One query on several threads, each scanning spans of slots: small ones in turn, or, as every scan by codes has its query prepared and its
+    /// candidates ranked, a single one each.
     fn scan_shared(
         &self,
         (store, by): (&Store, flat::By<'_>),
@@ -212,7 +225,8 @@ impl Index {
     ) -> Result<()> {
         let Some(admit) = admit.shared() else { return Err(Error::internal("a filter for one thread on several")) };
         let slots = store.slots();
-        let work = Work::new(slots as usize, SHARED_FROM);
+        let span = if by.is_some() { (slots as usize).div_ceil(threads) } else { SHARED_FROM };
+        let work = Work::new(slots as usize, span);
         let found = parking_lot::Mutex::new(Vec::new());
         let mut query = Scratch::default();
         query.copy_queries(scratch);
@@ -228,13 +242,19 @@ impl Index {
         };
         let help = |_| {
             let mut own = self.scratches.take();
-            own.copy_queries(&query);
-            // As on the calling thread, a filter here must not change the index.
-            let pin = self.pin();
-            reentry::calling_back(self.name(), || scan_spans(&mut own, &pin));
+            match self.make_scan_room((1, k), by, &mut own, slots as usize) {
+                Ok(()) => {
+                    own.copy_queries(&query);
+                    // As on the calling thread, a filter here must not change the index.
+                    let pin = self.pin();
+                    reentry::calling_back(self.name(), || scan_spans(&mut own, &pin));
+                }
+                Err(error) => work.fail(0, error),
+            }
             self.scratches.give(own);
         };
         self.pool.run(threads, help, || scan_spans(scratch, guard))?;
+        work.into_result()?;
         scratch.hits = found.into_inner();
         scratch.hits.sort_unstable();
         scratch.hits.truncate(k);

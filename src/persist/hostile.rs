@@ -259,6 +259,7 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
             .bytes(Keep::All),
         Sample::new(Element::F32, Metric::InnerProduct, 3, 5).limited(5).bytes(Keep::Live),
         Sample::new(Element::F32, Metric::L2, 2, 0).linked(16, &mut Random::new(5)).bytes(Keep::All),
+        Sample::new(Element::F32, Metric::L2, 40, 50).coded(Width::Four).bytes(Keep::Live),
         with_optional_section(&Sample::new(Element::U8, Metric::InnerProduct, 40, 2).bytes(Keep::Live)),
     ]
 }

@@ -115,7 +115,7 @@ fn scan_block(
 fn rank(scoring: &Scoring, store: &Store, codes: &Codes, (query, k): (usize, usize), scratch: &mut Scratch) {
     let probe = scratch.probe(query);
     let mut pool = std::mem::take(&mut scratch.hits);
-    let Scratch { nearest, ranked, .. } = scratch;
+    let Scratch { nearest, ranked, gone, .. } = scratch;
     let nearest = &mut nearest[query];
     nearest.drain_into(&mut pool);
     ranked.clear();
@@ -123,7 +123,7 @@ fn rank(scoring: &Scoring, store: &Store, codes: &Codes, (query, k): (usize, usi
     nearest.reset(k);
     let kind = Estimates::by(&codes.codec);
     let kind = Estimates { spreads: MORE_SPREADS * kind.spreads, ..kind };
-    run(scoring.level, scoring.kernel, Rank { scoring, store, probe, kind, candidates: ranked, nearest, k });
+    run(scoring.level, scoring.kernel, Rank { scoring, store, probe, kind, candidates: ranked, nearest, k, gone });
     scratch.hits = pool;
 }
 

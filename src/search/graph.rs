@@ -65,13 +65,13 @@ fn walk_plainly(field: Field<'_>, k: usize, ef: usize, scratch: &mut Scratch) ->
     let since = store.replacements();
     let (_, estimates) = walk(field, k, ef, scratch, Everything);
     let probe = scratch.probe(0);
-    let Scratch { trail, nearest, ranked, .. } = scratch;
+    let Scratch { trail, nearest, ranked, gone, .. } = scratch;
     let nearest = &mut nearest[0];
     nearest.reset(k);
     if let Some(kind) = estimates {
         ranked.clear();
         ranked.extend(trail.frontier.candidates());
-        field.run(Rank { scoring: field.scoring, store, probe, kind, candidates: ranked, nearest, k });
+        field.run(Rank { scoring: field.scoring, store, probe, kind, candidates: ranked, nearest, k, gone });
         return store.undisturbed(since);
     }
     for (distance, slot) in trail.frontier.candidates() {
@@ -100,24 +100,33 @@ fn walk_choosily(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scrat
         _ => false,
     };
     let (end, estimates) = walk(field, k, ef, scratch, Only(&passes));
-    let gone = gone.into_inner();
-    let disturbed = !store.undisturbed(since);
+    let mut gone = gone.into_inner();
+    let mut disturbed = !store.undisturbed(since);
     let probe = scratch.probe(0);
     let Scratch { trail, nearest, ranked, .. } = scratch;
     let nearest = &mut nearest[0];
-    let wanted = if disturbed { ef + gone.len() } else { k };
-    nearest.reset(wanted);
+    nearest.reset(0);
     if end == End::Whole {
-        match estimates {
-            Some(kind) => {
-                ranked.clear();
-                ranked.extend(trail.passing());
-                ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                field.run(Rank { scoring: field.scoring, store, probe, kind, candidates: ranked, nearest, k: wanted });
+        loop {
+            let wanted = if disturbed { ef + gone.len() } else { k };
+            nearest.reset(wanted);
+            match estimates {
+                Some(kind) => {
+                    ranked.clear();
+                    ranked.extend(trail.passing());
+                    ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                    let (scoring, gone) = (field.scoring, &mut gone);
+                    field.run(Rank { scoring, store, probe, kind, candidates: ranked, nearest, k: wanted, gone });
+                }
+                None => trail.passing().for_each(|(distance, slot)| {
+                    nearest.offer(Hit { distance, key: store.key(slot), slot });
+                }),
             }
-            None => trail.passing().for_each(|(distance, slot)| {
-                nearest.offer(Hit { distance, key: store.key(slot), slot });
-            }),
+            // Exact distances take their time: what was replaced meanwhile needs the room that replacements need.
+            if disturbed || store.undisturbed(since) {
+                break;
+            }
+            disturbed = true;
         }
         if disturbed {
             for key in gone.iter().map(|&slot| store.key(slot)).filter(|&key| admit.passes(key)) {

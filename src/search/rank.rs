@@ -6,7 +6,7 @@ use super::walk::{Exact, Probe, Scorer};
 use crate::distance::{Job, Kernel};
 use crate::quant::{Codec, Coding, Width};
 use crate::simd::Simd;
-use crate::store::{LIVE, Store};
+use crate::store::{LIVE, REMOVED, Store};
 use crate::util::memory::{LINE, prefetch};
 
 /// What is known of estimates beforehand.
@@ -54,6 +54,8 @@ pub(crate) struct Rank<'a> {
     pub(crate) candidates: &'a [(f32, u32)],
     pub(crate) nearest: &'a mut Nearest,
     pub(crate) k: usize,
+    /// Takes the candidates whose vectors were removed since they were found: what replaced them must be looked up.
+    pub(crate) gone: &'a mut Vec<u32>,
 }
 
 /// Lines of each vector that are fetched while the four before are ranked; the hardware streams what follows.
@@ -64,7 +66,7 @@ impl Job for Rank<'_> {
 
     #[inline(always)]
     fn run<S: Simd, K: Kernel<S>>(self, s: S) {
-        let Self { scoring, store, probe, kind: Estimates { unit, spreads }, candidates, nearest, k } = self;
+        let Self { scoring, store, probe, kind: Estimates { unit, spreads }, candidates, nearest, k, gone } = self;
         let scorer = Exact::<K>::new(scoring, store, probe);
         let ahead = scoring.stride.min(RANK_LINES * LINE);
         let fetch = |group: &[(f32, u32)]| {
@@ -94,8 +96,10 @@ impl Job for Rank<'_> {
             for (&(estimate, slot), distance) in group.iter().zip(distances) {
                 let error = unit * estimate - distance;
                 (count, sum, squares) = (count + 1.0, sum + error, squares + error * error);
-                if store.state(slot) == LIVE {
-                    nearest.offer(Hit { distance, key: store.key(slot), slot });
+                match store.state(slot) {
+                    LIVE => nearest.offer(Hit { distance, key: store.key(slot), slot }),
+                    REMOVED => gone.push(slot),
+                    _ => {}
                 }
             }
         }

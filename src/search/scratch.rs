@@ -74,6 +74,11 @@ impl Scratch {
         make_room(&mut self.hits, k)
     }
 
+    /// Makes room for so many candidates of a scan by codes.
+    pub(crate) fn make_room_to_rank(&mut self, candidates: usize) -> Result<()> {
+        make_room(&mut self.ranked, candidates)
+    }
+
     /// Takes in the next queries, which `scoring` has checked.
     pub(crate) fn set_queries<'q>(
         &mut self,

@@ -37,12 +37,13 @@ struct Case {
     whole: bool,
 }
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     Case { kind: Kind::Flat, quantizer: Quantizer::Auto, whole: false },
     Case { kind: Kind::Graph, quantizer: Quantizer::None, whole: false },
     Case { kind: Kind::Graph, quantizer: Quantizer::Projected4, whole: false },
     Case { kind: Kind::Graph, quantizer: Quantizer::Auto, whole: true },
     Case { kind: Kind::Graph, quantizer: Quantizer::Bytes, whole: false },
+    Case { kind: Kind::Flat, quantizer: Quantizer::Projected4, whole: false },
 ];
 
 impl Case {
