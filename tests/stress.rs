@@ -317,7 +317,11 @@ fn judge(scene: &Scene, round: Round, changes: &[Change], clears: Vec<(u64, u64)
     let missed = lost.len();
     let may_miss = if round.m < 16 { self::missed(&calm, &keys, 0).len() * 5 / 4 + keys.len() / 50 } else { 0 };
     let still = self::missed(index, &lost, 1_000);
-    assert!(missed <= may_miss, "{missed} of {} not found, {may_miss} may be; {still:?} not by a wide walk", keys.len());
+    assert!(
+        missed <= may_miss,
+        "{missed} of {} not found, {may_miss} may be; {still:?} not by a wide walk",
+        keys.len()
+    );
     println!(
         "{} changes, {} answers judged, {} keys and {} removed at the end, {missed} missed ({may_miss} may be)",
         changes.len(),
