@@ -1127,6 +1127,28 @@ KITH_API kith_status kith_maintain(kith_index *index,
                                    uint64_t *pending);
 
 /**
+ * Starts a thread that does the upkeep of an index, or ends it: what else the calls do that change the index, a share each, and what kith_maintain()
+ * does. None is there before this is called.
+ *
+ * - index: the index
+ * - every_us: how often the thread looks whether there is enough to do, in microseconds: 100,000, say; less than 1,000 counts as 1,000. 0 ends the
+ *   thread, and waits for that. Called again, it changes the interval
+ *
+ * While it is there, calls that remove, replace or insert do no share of making places free, unless the thread does not keep up: places that wait
+ * are never more than a twelfth of all, or 512, and what the calls bring meanwhile. The thread belongs to this handle: kith_free() ends it. It calls a metric of the host's own like
+ * any other thread of the index. Before a process forks whose child is to use this index, end it: the child has no such thread, and the one of the parent
+ * may be in the middle of its work.
+ *
+ * Errors:
+ * - KITH_ERROR_ARGUMENT: index is NULL
+ * - KITH_ERROR_READ_ONLY: the index cannot be changed
+ * - KITH_ERROR_MEMORY: the system gives no thread
+ * - KITH_ERROR_BUSY: called from a callback of this index
+ */
+KITH_API kith_status kith_set_upkeep(kith_index *index,
+                                     uint64_t every_us);
+
+/**
  * Gives memory back to the system that removed and replaced vectors took: makes their places free as kith_maintain() does, moves vectors
  * together, and gives back what is behind them. Searches and changes go on meanwhile.
  *

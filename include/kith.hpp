@@ -182,6 +182,11 @@ public:
         return pending;
     }
 
+    /// kith_set_upkeep(): a thread that does the upkeep from now on, looking so often; none for 0.
+    void set_upkeep(std::chrono::microseconds every) {
+        check(kith_set_upkeep(handle(), every.count() < 0 ? 0 : static_cast<std::uint64_t>(every.count())));
+    }
+
     /// kith_compact().
     void compact(const build_options &options = {}) {
         detail::build_call call(options, distance_.get());

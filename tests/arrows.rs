@@ -126,6 +126,10 @@ fn violations(path: &str, text: &str, rooms: &Rooms) -> Vec<String> {
         if line.contains("rayon::") && !(room_name == "util" && module == "pool") && room_name != "build" {
             say(number, "threads come from util::pool".to_owned());
         }
+        let starts_thread = line.contains("thread::Builder") || line.contains("thread::spawn");
+        if starts_thread && !(room_name == "util" && ["pool", "worker"].contains(&module)) {
+            say(number, "threads come from util::pool and util::worker".to_owned());
+        }
         if ["println!", "eprintln!", "print!", "eprint!", "dbg!"]
             .iter()
             .any(|print| word(&print[..print.len() - 1]) && line.contains(print))

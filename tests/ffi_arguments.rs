@@ -106,6 +106,7 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
         call!(kith_remove_batch, "removed", index, 1, keys, null_mut()),
         call!(kith_clear, "index", null_mut()),
         call!(kith_maintain, "index", null_mut(), 0, null_mut()),
+        call!(kith_set_upkeep, "index", null_mut(), 1),
         call!(kith_compact, "index", null_mut(), null()),
         call!(kith_optimize, "index", null_mut(), null()),
         call!(kith_repair, "index", null_mut(), null_mut()),

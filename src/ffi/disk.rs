@@ -54,7 +54,7 @@ pub unsafe extern "C" fn kith_open(path: *const c_char, flags: u64, index: *mut 
         place.write(std::ptr::null_mut());
         let path = checked_path(path)?;
         let index = Index::open(&path, open_flags(flags)?)?;
-        place.write(Box::into_raw(Box::new(kith_index { index })));
+        place.write(kith_index::handle(index));
         Ok(())
     })
 }
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn kith_open_buffer(
         } else {
             Index::open_buffer(bytes, flags)?
         };
-        place.write(Box::into_raw(Box::new(kith_index { index })));
+        place.write(kith_index::handle(index));
         Ok(())
     })
 }

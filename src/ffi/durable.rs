@@ -130,7 +130,7 @@ pub unsafe extern "C" fn kith_open_directory(
         let path = checked_path(path)?;
         let options = optional_index_options(options)?;
         let index = Index::open_directory(&path, options.as_ref(), &self::log_options(log_options)?)?;
-        place.write(Box::into_raw(Box::new(kith_index { index })));
+        place.write(kith_index::handle(index));
         Ok(())
     })
 }

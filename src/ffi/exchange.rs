@@ -51,7 +51,7 @@ pub unsafe extern "C" fn kith_import(
         place.write(std::ptr::null_mut());
         let (path, format) = (checked_path(path)?, Format::try_from(format)?);
         let index = Index::import(&path, format, &index_options(options)?)?;
-        place.write(Box::into_raw(Box::new(kith_index { index })));
+        place.write(kith_index::handle(index));
         Ok(())
     })
 }
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn kith_import_buffer(
         let format = Format::try_from(format)?;
         let bytes = slice(data.cast::<u8>(), length, "data")?;
         let index = Index::import_buffer(bytes, format, &index_options(options)?)?;
-        place.write(Box::into_raw(Box::new(kith_index { index })));
+        place.write(kith_index::handle(index));
         Ok(())
     })
 }

@@ -29,7 +29,7 @@ pub unsafe extern "C" fn kith_create(options: *const kith_options, index: *mut *
         let place = output(index, "index")?;
         place.write(std::ptr::null_mut());
         let index = Index::create(&index_options(options)?)?;
-        place.write(Box::into_raw(Box::new(kith_index { index })));
+        place.write(kith_index::handle(index));
         Ok(())
     })
 }
@@ -72,6 +72,11 @@ pub unsafe extern "C" fn kith_free(index: *mut kith_index) {
         return;
     }
     // A defect met here has nowhere to go: there is no status, and the index is gone either way.
-    // SAFETY: handles come from Box::into_raw (kith_create, kith_open), and this one is not used again, by promise.
-    let _ = guarded(|| drop(unsafe { Box::from_raw(index) }));
+    // SAFETY: handles come from Box::into_raw (kith_index::handle), and this one is not used again, by promise. The worker, which uses it,
+    // ends before.
+    let _ = guarded(|| unsafe {
+        let worker = (*index).worker.lock().take();
+        drop(worker);
+        drop(Box::from_raw(index));
+    });
 }

@@ -4,12 +4,23 @@
 //! caller may pass any number, and a Rust enum with an unknown number would be undefined behaviour.
 
 use crate::index::Index;
+use crate::util::worker::Worker;
+use parking_lot::Mutex;
 use std::ffi::{c_int, c_void};
 
 /// An index: its vectors, their keys and whatever finds them. Made by kith_create() or kith_open(), ended by kith_free().
 #[derive(Debug)]
 pub struct kith_index {
     pub(super) index: Index,
+    /// Where the host asked for one that does the upkeep.
+    pub(super) worker: Mutex<Option<Worker>>,
+}
+
+impl kith_index {
+    /// A handle for C.
+    pub(super) fn handle(index: Index) -> *mut Self {
+        Box::into_raw(Box::new(Self { index, worker: Mutex::new(None) }))
+    }
 }
 
 /// What a call returns: KITH_OK, or a negative KITH_ERROR_ number. Numbers are never reused; new ones may come, so treat an

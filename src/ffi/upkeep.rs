@@ -5,7 +5,14 @@ use super::enter::change;
 use super::options::{Place, with_build_options};
 use super::types::{kith_build_options, kith_health, kith_index, kith_quantizer, kith_status};
 use crate::index::config::Quantizer;
+use crate::util::error::Result;
+use crate::util::worker::Worker;
 use std::time::Duration;
+
+/// How long a worker works between two looks at whether it is to end.
+const SLICE: Duration = Duration::from_millis(1);
+/// How often it looks for work at most.
+const EVERY: Duration = Duration::from_millis(1);
 
 /// Makes places of removed and replaced vectors free for others, and moves an index of KITH_KIND_AUTO into a graph when it holds enough, for about
 /// as long as the caller says.
@@ -41,6 +48,67 @@ pub unsafe extern "C" fn kith_maintain(index: *mut kith_index, budget_us: u64, p
             Ok(())
         })
     }
+}
+
+/// Starts a thread that does the upkeep of an index, or ends it: what else the calls do that change the index, a share each, and what kith_maintain()
+/// does. None is there before this is called.
+///
+/// - index: the index
+/// - every_us: how often the thread looks whether there is enough to do, in microseconds: 100,000, say; less than 1,000 counts as 1,000. 0 ends the
+///   thread, and waits for that. Called again, it changes the interval
+///
+/// While it is there, calls that remove, replace or insert do no share of making places free, unless the thread does not keep up: places that wait
+/// are never more than a twelfth of all, or 512, and what the calls bring meanwhile. The thread belongs to this handle: kith_free() ends it. It calls a metric of the host's own like
+/// any other thread of the index. Before a process forks whose child is to use this index, end it: the child has no such thread, and the one of the parent
+/// may be in the middle of its work.
+///
+/// Errors:
+/// - KITH_ERROR_ARGUMENT: index is NULL
+/// - KITH_ERROR_READ_ONLY: the index cannot be changed
+/// - KITH_ERROR_MEMORY: the system gives no thread
+/// - KITH_ERROR_BUSY: called from a callback of this index
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kith_set_upkeep(index: *mut kith_index, every_us: u64) -> kith_status {
+    // SAFETY: the pointer is NULL or as the header says: the room's safety chapter.
+    unsafe {
+        change("kith_set_upkeep", index, |inner| {
+            inner.leave_upkeep_to_worker(every_us > 0)?;
+            let mut worker = (*index).worker.lock();
+            drop(worker.take());
+            if every_us > 0 {
+                match start_worker(Kept(index), Duration::from_micros(every_us).max(EVERY)) {
+                    Ok(started) => *worker = Some(started),
+                    Err(error) => {
+                        inner.leave_upkeep_to_worker(false)?;
+                        return Err(error);
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A handle that is not ended before the worker that has this.
+struct Kept(*mut kith_index);
+
+// SAFETY: a handle is used from any thread, and lives for as long as the worker: `kith_free` ends that first.
+unsafe impl Send for Kept {}
+
+fn start_worker(kept: Kept, every: Duration) -> Result<Worker> {
+    Worker::start(every, move || {
+        let kept = &kept;
+        let mut more = false;
+        // What goes wrong here is met again, and told, by the calls that change the index.
+        // SAFETY: the handle is live, as `Kept` says.
+        let _ = unsafe {
+            change("kith_set_upkeep", kept.0, |index| {
+                more = index.do_upkeep(SLICE)?;
+                Ok(())
+            })
+        };
+        more
+    })
 }
 
 /// Gives memory back to the system that removed and replaced vectors took: makes their places free as kith_maintain() does, moves vectors

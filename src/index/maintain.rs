@@ -35,6 +35,8 @@ const STEP: usize = 512;
 /// Units that a call does for each vector that it brought or removed, and for how many vectors at most.
 const SHARE: usize = 1500;
 const MOST_SHARES: usize = 64;
+/// Where a worker does it, calls help from so many batches on.
+const BEHIND: usize = 8;
 /// Units that detaching a slot counts for, and changing a row.
 const DETACHING: usize = 40;
 const CHANGING: usize = 20;
@@ -135,10 +137,13 @@ impl Core {
 
     /// Whether calls that change the index should help.
     fn is_due(&self, guard: &Guard) -> bool {
+        self.tending.under_way.load(Ordering::Relaxed) > 0 || self.has_batches(1, guard)
+    }
+
+    /// Whether so many slots are retired that they make so many batches.
+    fn has_batches(&self, batches: usize, guard: &Guard) -> bool {
         let store = self.store(guard);
-        let retired = || store.retired();
-        self.tending.under_way.load(Ordering::Relaxed) > 0
-            || retired() >= BATCH.max(store.slots() as usize / BATCH_SHARE)
+        store.retired() >= batches * BATCH.max(store.slots() as usize / BATCH_SHARE)
     }
 }
 
@@ -196,10 +201,41 @@ impl Index {
         }
     }
 
+    /// Says that a thread calls [`Index::do_upkeep`] from now on, or no longer: calls that change the index leave it to that while it keeps up.
+    ///
+    /// # Errors
+    /// `ReadOnly`, `Busy`.
+    pub fn leave_upkeep_to_worker(&self, has_worker: bool) -> Result<()> {
+        self.check_change()?;
+        self.has_worker.store(has_worker, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// As [`Index::maintain`], if enough is waiting that it is worth while; says whether there is more that can be done now.
+    ///
+    /// # Errors
+    /// As [`Index::maintain`].
+    pub fn do_upkeep(&self, budget: Duration) -> Result<bool> {
+        let is_due = || {
+            let pin = self.pin();
+            let core = self.core(&pin);
+            core.growth.left(core.store(&pin).live()) > 0 || core.is_due(&pin)
+        };
+        let start = Instant::now();
+        if !is_due() {
+            return Ok(false);
+        }
+        self.maintain(budget)?;
+        // It comes back early where it could only wait for others.
+        Ok(start.elapsed() >= budget && is_due())
+    }
+
     /// What a call does for the vectors that it brought or removed. What goes wrong here is met again by the next.
     pub(super) fn tend_a_share(&self, core: &Core, vectors: usize, guard: &Guard) {
         self.grow_a_share(core, vectors, guard);
-        if !core.is_due(guard) {
+        let helps =
+            if self.has_worker.load(Ordering::Relaxed) { core.has_batches(BEHIND, guard) } else { core.is_due(guard) };
+        if !helps {
             return;
         }
         if let Some(mut job) = core.tending.job.try_lock() {

@@ -149,6 +149,8 @@ pub struct Index {
     budget: Budget,
     /// Where the index keeps a log of its changes.
     durable: Option<Box<Durable>>,
+    /// Whether a thread does the upkeep, so that calls that change the index need not.
+    has_worker: AtomicBool,
 }
 
 impl Index {
@@ -171,6 +173,7 @@ impl Index {
     fn around(config: Config, scoring: Scoring, core: Core) -> Self {
         let room = config.limit.map(Room::new);
         Self {
+            has_worker: AtomicBool::new(false),
             quantizer: AtomicU32::new(config.quantizer as u32),
             config,
             scoring,

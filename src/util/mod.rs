@@ -11,3 +11,4 @@ pub(crate) mod pool;
 pub(crate) mod progress;
 pub(crate) mod reentry;
 pub(crate) mod sync;
+pub(crate) mod worker;

@@ -228,12 +228,45 @@ static void load_and_unload(void) {
     CHECK(resident() < memory + ((size_t)1 << 20));
 }
 
+/* A thread that the host asks for makes places free, and nobody else; it ends when it should. */
+static void asked_for_upkeep(void) {
+    const int threads = entries("/proc/self/task");
+    kith_index *index = create_filled(KITH_KIND_GRAPH, 1);
+    kith_info info = {.size = sizeof info};
+    EXPECT(KITH_OK, kith_set_upkeep(index, 1));
+    CHECK(entries("/proc/self/task") == threads + 1);
+    for (int i = 0; i < 200; i++) EXPECT(KITH_OK, kith_remove(index, keys[i]));
+    EXPECT(KITH_OK, kith_set_upkeep(index, 5000)); /* another one */
+    CHECK(entries("/proc/self/task") == threads + 1);
+    EXPECT(KITH_OK, kith_describe(index, &info));
+    for (int i = 0; i < 20000 && info.removed > 0; i++) {
+        usleep(1000);
+        EXPECT(KITH_OK, kith_describe(index, &info));
+    }
+    CHECK(info.removed == 0 && info.count == FEW - 200);
+    EXPECT(KITH_OK, kith_set_upkeep(index, 0));
+    CHECK(entries("/proc/self/task") == threads);
+    EXPECT(KITH_OK, kith_set_upkeep(index, 0));
+    EXPECT(KITH_OK, kith_set_upkeep(index, 1000));
+    const pid_t child = fork();
+    if (child == 0) {
+        /* It has no such thread, and must not wait for it. */
+        kith_free(index);
+        _exit(failures("in the child"));
+    }
+    int status = 1;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    kith_free(index);
+    CHECK(entries("/proc/self/task") == threads);
+}
+
 int main(void) {
     fill();
     fork_with_many();
     many_lives();
     idle_ones();
     no_more_files();
+    asked_for_upkeep();
     load_and_unload();
     return failures("endurance");
 }

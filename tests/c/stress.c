@@ -282,6 +282,7 @@ static void round_of(kith_kind kind, uint64_t seed) {
     }
     memset(writers, 0, sizeof writers);
     over = 0;
+    if (seed % 2) EXPECT(KITH_OK, kith_set_upkeep(index, 1000));
     for (i = 0; i < WRITERS; i++) {
         writers[i].first = 100000 * ((uint64_t)i + 1);
         writers[i].random = seed * 100 + (uint64_t)i;
@@ -297,6 +298,7 @@ static void round_of(kith_kind kind, uint64_t seed) {
     for (i = 0; i < READERS; i++) pthread_join(reading[i], NULL);
     pthread_join(keeping, NULL);
     settle(writers);
+    EXPECT(KITH_OK, kith_set_upkeep(index, 0));
     at_rest(index);
     settle(writers);
     EXPECT(KITH_OK, kith_clear(index));

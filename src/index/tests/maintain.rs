@@ -368,3 +368,31 @@ fn a_compaction_can_be_cancelled() {
     agrees(&index, &model, &mut Random(6));
     settled(&index);
 }
+
+#[test]
+fn calls_leave_the_upkeep_to_a_worker_that_keeps_up() {
+    let retired = |index: &Index| {
+        let pin = index.pin();
+        index.core(&pin).store(&pin).retired()
+    };
+    let (index, mut model) = filled(Kind::Graph, 2_000);
+    index.leave_upkeep_to_worker(true).unwrap();
+    let remove = |keys: std::ops::Range<u64>, model: &mut Model| {
+        for key in keys {
+            index.remove(key).unwrap();
+            model.remove(&key);
+        }
+    };
+    remove(0..400, &mut model);
+    assert_eq!(retired(&index), 400);
+    assert!(index.describe().removed == 400);
+    // Where it does not keep up they help; 512 is eight times 64.
+    remove(400..1_000, &mut model);
+    assert!(retired(&index) < 512);
+    while index.do_upkeep(Duration::from_micros(50)).unwrap() {}
+    assert!(retired(&index) < 64);
+    index.leave_upkeep_to_worker(false).unwrap();
+    settled(&index);
+    whole(&index);
+    agrees(&index, &model, &mut Random(5));
+}

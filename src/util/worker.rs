@@ -1,0 +1,96 @@
+//! Who does work beside the calls? A thread that the host asked for, which looks now and then whether there is something to do.
+
+use crate::util::error::{Error, Result, Status};
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A thread that works until this is dropped, which waits for its end.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    end: Arc<End>,
+    thread: Option<JoinHandle<()>>,
+    process: u32,
+}
+
+#[derive(Debug, Default)]
+struct End {
+    reached: Mutex<bool>,
+    told: Condvar,
+}
+
+impl Worker {
+    /// Starts a thread that calls `work` every so often, and at once again whenever it says that there is more to do.
+    ///
+    /// # Errors
+    /// `Memory` if the system gives no thread.
+    pub(crate) fn start(every: Duration, mut work: impl FnMut() -> bool + Send + 'static) -> Result<Self> {
+        let end = Arc::new(End::default());
+        let ours = Arc::clone(&end);
+        let run = move || loop {
+            let more = work();
+            let mut reached = ours.reached.lock();
+            if !*reached && !more {
+                ours.told.wait_for(&mut reached, every);
+            }
+            if *reached {
+                break;
+            }
+        };
+        let thread = std::thread::Builder::new().name("kith-worker".to_owned()).spawn(run);
+        let thread = thread.map_err(|cause| Error::new(Status::Memory, format!("cannot start a thread: {cause}")))?;
+        Ok(Self { end, thread: Some(thread), process: std::process::id() })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        if self.process != std::process::id() {
+            // After a fork: the thread stayed in the parent, perhaps with the lock.
+            std::mem::forget(thread);
+            return;
+        }
+        *self.end.reached.lock() = true;
+        self.end.told.notify_one();
+        // One that ended by a panic has told so already.
+        drop(thread.join());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Instant;
+
+    #[test]
+    fn works_again_at_once_while_there_is_more_and_ends_with_its_owner() {
+        let times = Arc::new(AtomicU32::new(0));
+        let (counted, start) = (Arc::clone(&times), Instant::now());
+        // An hour between two looks: only `more` can bring it to 100, and only the owner's end ends it.
+        let worker =
+            Worker::start(Duration::from_secs(3600), move || counted.fetch_add(1, Ordering::Relaxed) < 99).unwrap();
+        while times.load(Ordering::Relaxed) < 100 {
+            std::thread::yield_now();
+        }
+        drop(worker);
+        assert_eq!(times.load(Ordering::Relaxed), 100);
+        assert!(start.elapsed() < Duration::from_secs(600));
+    }
+
+    #[test]
+    fn looks_again_after_a_while() {
+        let times = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&times);
+        let worker = Worker::start(Duration::from_millis(1), move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            false
+        });
+        while times.load(Ordering::Relaxed) < 3 {
+            std::thread::yield_now();
+        }
+        drop(worker.unwrap());
+    }
+}
