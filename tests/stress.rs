@@ -397,7 +397,8 @@ fn a_vector_that_is_replaced_under_a_search_is_not_missed() {
         let index = create(Round { kind, quantizer, ..GRAPH });
         let keys: Vec<u64> = (0..3_000).collect();
         let data: Vec<u8> = keys.iter().flat_map(|&key| bytes(&vector(key))).collect();
-        index.insert_batch(&keys, Rows::packed(&data, DIMENSIONS * 4), &BuildOptions::default()).unwrap();
+        let one_thread = BuildOptions { threads: 1, ..BuildOptions::default() };
+        index.insert_batch(&keys, Rows::packed(&data, DIMENSIONS * 4), &one_thread).unwrap();
         // Components of the others are below 1.
         let aside = |step: u64| vector(step).map(|component| 2.0 + component / 4.0);
         let hot = keys.len() as u64;

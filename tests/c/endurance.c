@@ -232,19 +232,18 @@ static void load_and_unload(void) {
 static void asked_for_upkeep(void) {
     const int threads = entries("/proc/self/task");
     kith_index *index = create_filled(KITH_KIND_GRAPH, 1);
-    kith_info info = {.size = sizeof info};
+    kith_health health = {.size = sizeof health, .removed = FEW};
     EXPECT(KITH_OK, kith_set_upkeep(index, 1));
     CHECK(entries("/proc/self/task") == threads + 1);
     for (int i = 0; i < 200; i++) EXPECT(KITH_OK, kith_remove(index, keys[i]));
     EXPECT(KITH_OK, kith_set_upkeep(index, 5000)); /* another one */
     CHECK(entries("/proc/self/task") == threads + 1);
-    EXPECT(KITH_OK, kith_describe(index, &info));
     /* Fewer than 64 wait for more. */
-    for (int i = 0; i < 20000 && info.removed >= 64; i++) {
+    for (int i = 0; i < 20000 && health.removed >= 64; i++) {
         usleep(1000);
-        EXPECT(KITH_OK, kith_describe(index, &info));
+        EXPECT(KITH_OK, kith_check(index, &health));
     }
-    CHECK(info.removed < 64 && info.count == FEW - 200);
+    CHECK(health.removed < 64 && health.live == FEW - 200 && health.unreachable == 0);
     EXPECT(KITH_OK, kith_set_upkeep(index, 0));
     CHECK(entries("/proc/self/task") == threads);
     EXPECT(KITH_OK, kith_set_upkeep(index, 0));

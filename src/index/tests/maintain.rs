@@ -385,7 +385,7 @@ fn calls_leave_the_upkeep_to_a_worker_that_keeps_up() {
     };
     remove(0..400, &mut model);
     assert_eq!(retired(&index), 400);
-    assert!(index.describe().removed == 400);
+
     // Where it does not keep up they help; 512 is eight times 64.
     remove(400..1_000, &mut model);
     assert!(retired(&index) < 512);
