@@ -13,7 +13,7 @@ use std::ffi::{c_int, c_void};
 pub struct kith_index {
     pub(super) index: Index,
     /// Where the host asked for one that does the upkeep.
-    pub(super) worker: Mutex<Option<Worker>>,
+    pub(super) worker: Mutex<Option<Box<Worker>>>,
 }
 
 impl kith_index {

@@ -77,7 +77,7 @@ pub unsafe extern "C" fn kith_set_upkeep(index: *mut kith_index, every_us: u64) 
             drop(worker.take());
             if every_us > 0 {
                 match start_worker(Kept(index), Duration::from_micros(every_us).max(EVERY)) {
-                    Ok(started) => *worker = Some(started),
+                    Ok(started) => *worker = Some(Box::new(started)),
                     Err(error) => {
                         inner.leave_upkeep_to_worker(false)?;
                         return Err(error);
