@@ -28,7 +28,7 @@ struct Fixture {
     nearest: [u64; 4],
 }
 
-const FIXTURES: [Fixture; 13] = [
+const FIXTURES: [Fixture; 16] = [
     Fixture {
         name: "format1-f32-cosine",
         format: 1,
@@ -219,6 +219,49 @@ const FIXTURES: [Fixture; 13] = [
         capacity: None,
         nearest: [17, 69, 43, 147],
     },
+    Fixture {
+        name: "format9-u8-l2-signs",
+        format: 9,
+        kind: Kind::Graph,
+        m: 4,
+        element: Element::U8,
+        metric: Metric::L2,
+        dimensions: 20,
+        vectors: 300,
+        quantizer: Quantizer::Signs,
+        held: Element::U8,
+        capacity: None,
+        nearest: [17, 69, 43, 147],
+    },
+    // Floats of 16 bits in place of f32, with codes and without.
+    Fixture {
+        name: "format10-f32-l2-half-codes",
+        format: 10,
+        kind: Kind::Graph,
+        m: 4,
+        element: Element::F32,
+        metric: Metric::L2,
+        dimensions: 20,
+        vectors: 300,
+        quantizer: Quantizer::Projected2,
+        held: Element::F16,
+        capacity: None,
+        nearest: [17, 69, 43, 147],
+    },
+    Fixture {
+        name: "format10-f32-cosine-bf16",
+        format: 10,
+        kind: Kind::Flat,
+        m: 12,
+        element: Element::F32,
+        metric: Metric::Cosine,
+        dimensions: 6,
+        vectors: 70,
+        quantizer: Quantizer::None,
+        held: Element::Bf16,
+        capacity: None,
+        nearest: [17, 23, 59, 49],
+    },
 ];
 
 impl Fixture {
@@ -277,6 +320,10 @@ impl Fixture {
             },
             seed: 42,
             m: self.m,
+            held: match self.held {
+                Element::F16 | Element::Bf16 => self.held,
+                _ => Element::F32,
+            },
             capacity: self.capacity.unwrap_or(0),
             fixed_capacity: self.capacity.is_some(),
             ..Options::default()

@@ -3,7 +3,7 @@
 //! Vectors are bytes as a caller passes them, of any alignment, components in the machine's byte order.
 
 use super::{Element, KernelId, Metric, kernels, padded_bytes};
-use crate::simd::half::{bf16_to_f32, f16_to_f32};
+use crate::simd::half::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 use crate::simd::{Level, detect};
 use crate::util::error::{Error, Result};
 
@@ -123,6 +123,21 @@ pub fn is_zero(element: Element, vector: &[u8]) -> bool {
 /// Euclidean length, summed in f64: right for components from 1e-45 to 3e38, as their squares are normal doubles.
 pub fn norm(element: Element, vector: &[u8]) -> f64 {
     products(element, vector, vector).sqrt()
+}
+
+/// The length that a vector of f32 has when its components are rounded to another element type: f16 or bf16.
+pub fn norm_rounded(element: Element, vector: &[u8]) -> f64 {
+    let round = |value: f32| match element {
+        Element::F16 => f16_to_f32(f32_to_f16(value)),
+        Element::Bf16 => bf16_to_f32(f32_to_bf16(value)),
+        _ => value,
+    };
+    let mut sum = 0.0;
+    for bytes in vector.as_chunks::<4>().0 {
+        let value = f64::from(round(f32::from_ne_bytes(*bytes)));
+        sum += value * value;
+    }
+    sum.sqrt()
 }
 
 /// Sum of products in f64.

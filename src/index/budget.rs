@@ -193,7 +193,7 @@ impl Index {
             && self.quantizer() != Quantizer::None
             && core.codes(guard).is_none()
             && slots >= core.codes_from.load(Ordering::Relaxed) as usize
-            && (!auto || quant::is_worth_it(config.metric, config.element, config.dimensions as usize));
+            && (!auto || quant::is_worth_it(config.metric, config.held_element(), config.dimensions as usize));
         if learns { self.sampling() + slots * self.learnt_bytes() } else { 0 }
     }
 

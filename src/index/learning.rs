@@ -58,7 +58,7 @@ impl Index {
         let seed = self.config.seed;
         let hands = self.hands(options, 0, taken.len());
         let learnt = match (quantizer.reduction(), quantizer.coding()) {
-            (Some(reduction), _) => quant::train_reducer(reduction, &sample, seed, &hands)?.map(Learnt::Reducer),
+            (Some(reduction), _) => self.learn_reducer(reduction, &sample, &hands)?.map(Learnt::Reducer),
             (None, Some(coding)) => quant::train(coding, &sample, seed, &hands)?.map(Learnt::Codec),
             (None, None) => return Err(Error::internal("an index without codes was to learn some")),
         };
@@ -73,7 +73,9 @@ impl Index {
         let pin = self.pin();
         let core = self.core(&pin);
         let (quantizer, shape, payload) = match (core.view(&pin).reducer(), core.codes(&pin)) {
-            (Some(reducer), _) => (self.config.quantizer, reducer.components(), reducer.to_blob()),
+            (Some(reducer), _) => {
+                (Quantizer::of_reduction(reducer.reduction()), reducer.components(), reducer.to_blob())
+            }
             (None, Some(codes)) => {
                 (Quantizer::of_coding(codes.codec.coding()), codes.codec.lines(), codes.codec.to_blob())
             }
