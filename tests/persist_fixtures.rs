@@ -28,7 +28,7 @@ struct Fixture {
     nearest: [u64; 4],
 }
 
-const FIXTURES: [Fixture; 16] = [
+const FIXTURES: [Fixture; 17] = [
     Fixture {
         name: "format1-f32-cosine",
         format: 1,
@@ -233,6 +233,21 @@ const FIXTURES: [Fixture; 16] = [
         capacity: None,
         nearest: [17, 69, 43, 147],
     },
+    // Bytes in place of f32, and codes of these.
+    Fixture {
+        name: "format10-f32-l2-bytes-codes",
+        format: 10,
+        kind: Kind::Graph,
+        m: 4,
+        element: Element::F32,
+        metric: Metric::L2,
+        dimensions: 30,
+        vectors: 300,
+        quantizer: Quantizer::BytesProjected4,
+        held: Element::I8,
+        capacity: None,
+        nearest: [17, 69, 43, 121],
+    },
     // Floats of 16 bits in place of f32, with codes and without.
     Fixture {
         name: "format10-f32-l2-half-codes",
@@ -288,7 +303,7 @@ impl Fixture {
     }
 
     fn is_reduced(&self) -> bool {
-        self.quantizer == Quantizer::Bytes
+        matches!(self.quantizer, Quantizer::Bytes | Quantizer::BytesProjected4)
     }
 
     /// Whether a distance is that of a vector from itself: where components are rounded, and a few of them clipped, far below that of others.

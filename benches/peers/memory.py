@@ -30,6 +30,7 @@ NAMES = {
     7: "`PROJECTED1`",
     8: "`PRODUCT`",
     9: "`SIGNS`",
+    10: "`BYTES_PROJECTED4`",
 }
 EFS = [10, 14, 20, 28, 40, 56, 80, 112, 160, 256]
 RECALLS = [0.90, 0.95, 0.99]

@@ -67,7 +67,8 @@ enum class quantizer : std::uint32_t {
     projected2 = KITH_QUANTIZER_PROJECTED2,
     projected1 = KITH_QUANTIZER_PROJECTED1,
     product = KITH_QUANTIZER_PRODUCT,
-    signs = KITH_QUANTIZER_SIGNS
+    signs = KITH_QUANTIZER_SIGNS,
+    bytes_projected4 = KITH_QUANTIZER_BYTES_PROJECTED4
 };
 enum class sync : std::uint32_t { commit = KITH_SYNC_COMMIT, interval = KITH_SYNC_INTERVAL, never = KITH_SYNC_NEVER };
 enum class format : std::uint32_t {

@@ -18,10 +18,11 @@ use crate::util::hands::Hands;
 const MANY: u64 = 1_000_000;
 
 /// What may be chosen, the best first, before vectors of leading directions.
-const CHOICES: [(Quantizer, Element); 4] = [
+const CHOICES: [(Quantizer, Element); 5] = [
     (Quantizer::Auto, Element::F32),
     (Quantizer::Auto, Element::F16),
     (Quantizer::Projected2, Element::F16),
+    (Quantizer::BytesProjected4, Element::F32),
     (Quantizer::Bytes, Element::F32),
 ];
 
@@ -63,7 +64,7 @@ pub(super) fn predicted(held: Element, quantizer: Quantizer, is_graph: bool) -> 
         (Quantizer::None, false) => (1.0, 1.0),
         (Quantizer::None, true) => (0.999, 1.0),
         (Quantizer::Auto | Quantizer::Projected4, _) => (0.995, 1.0),
-        (Quantizer::Bytes, _) => (0.984, 0.997),
+        (Quantizer::Bytes | Quantizer::BytesProjected4, _) => (0.984, 0.997),
         (Quantizer::Leading8, _) => (0.943, 0.959),
         (Quantizer::Leading8Fine, _) => (0.974, 0.991),
         (Quantizer::Projected2, _) => (0.997, 0.999),
@@ -118,7 +119,8 @@ mod tests {
             (384, 2100, Quantizer::Auto, Element::F32),
             (384, 1900, Quantizer::Auto, Element::F16),
             (384, 1100, Quantizer::Projected2, Element::F16),
-            (384, 1000, Quantizer::Bytes, Element::F32),
+            (384, 1000, Quantizer::BytesProjected4, Element::F32),
+            (384, 700, Quantizer::Bytes, Element::F32),
             (384, 500, Quantizer::Leading8Fine, Element::F32),
             (1024, 900, Quantizer::Leading8Fine, Element::F32),
             // Nothing that is reduced to directions is possible.
@@ -202,7 +204,7 @@ mod tests {
 
     #[test]
     fn predictions_are_recalls_and_the_exact_scan_has_all() {
-        let all = (0..=9).map(|number| Quantizer::try_from(number).unwrap());
+        let all = (0..=10).map(|number| Quantizer::try_from(number).unwrap());
         for quantizer in all {
             for held in [Element::F32, Element::F16, Element::Bf16] {
                 for is_graph in [false, true] {

@@ -62,6 +62,8 @@ pub enum Quantizer {
     Product = 8,
     /// As `Projected4`, with the sign of each component, and queries alike (Hamming).
     Signs = 9,
+    /// `Bytes` in place of the vectors, and beside them codes as `Projected4`: walks go by 4 bits for each leading direction, answers are ranked by bytes.
+    BytesProjected4 = 10,
 }
 
 impl Quantizer {
@@ -75,7 +77,7 @@ impl Quantizer {
             | Self::Projected1
             | Self::Product
             | Self::Signs => None,
-            Self::Bytes => Some(Reduction::Every),
+            Self::Bytes | Self::BytesProjected4 => Some(Reduction::Every),
             Self::Leading8 => Some(Reduction::Leading),
             Self::Leading8Fine => Some(Reduction::Fine),
         }
@@ -93,7 +95,7 @@ impl Quantizer {
     /// The kind of the codes that walks go by, where there are such.
     pub(crate) fn coding(self) -> Option<Coding> {
         match self {
-            Self::Auto | Self::Projected4 => Some(Width::Four.into()),
+            Self::Auto | Self::Projected4 | Self::BytesProjected4 => Some(Width::Four.into()),
             Self::Projected2 => Some(Width::Two.into()),
             Self::Projected1 => Some(Width::One.into()),
             Self::Product => Some(Coding::Product),
@@ -140,9 +142,10 @@ impl TryFrom<u32> for Quantizer {
             7 => Ok(Self::Projected1),
             8 => Ok(Self::Product),
             9 => Ok(Self::Signs),
+            10 => Ok(Self::BytesProjected4),
             _ => Err(Error::unsupported(format!(
                 "quantizer is {value}, known are 0 (auto), 1 (none), 2, 6 and 7 (projected, 4, 2 and 1 bits), 3 (bytes), 4 \
-                 and 5 (leading, 8 bits), 8 (product), 9 (signs)"
+                 and 5 (leading, 8 bits), 8 (product), 9 (signs), 10 (bytes and 4 bits)"
             ))),
         }
     }
@@ -400,7 +403,7 @@ fn check_held(options: &Options) -> Result<Held> {
     };
     if options.element != Element::F32 || options.quantizer.reduction().is_some() {
         return Err(Error::argument(format!(
-            "held is {} with element {} and quantizer {}: it is for vectors of f32, and not with what takes their place (3, 4 and 5)",
+            "held is {} with element {} and quantizer {}: it is for vectors of f32, and not with what takes their place (3 to 5, 10)",
             options.held.name(),
             options.element.name(),
             options.quantizer as u32
@@ -423,7 +426,7 @@ fn check_reduction(options: &Options, kind: Kind) -> Result<()> {
     }
     Err(Error::unsupported(format!(
         "quantizer is {} with metric {}, element {} and dimensions {}: it needs a graph without removed vectors that are kept, L2, inner \
-         product or cosine, f32, and for 4 and 5 (leading, 8 bits) at most {} dimensions",
+         product or cosine, f32, and for 4 and 5 (leading, 8 bits) and 10 (bytes and 4 bits) at most {} dimensions",
         options.quantizer as u32,
         metric.name(),
         element.name(),

@@ -71,7 +71,7 @@ pub(super) fn planned(config: &Config, count: u64) -> Estimate {
     let learnt = Learnt::of(config, count);
     let quantizer = match learnt {
         Learnt::Nothing => Quantizer::None,
-        Learnt::Bytes | Learnt::Directions(_) => config.quantizer,
+        Learnt::Bytes | Learnt::BytesAndCodes(..) | Learnt::Directions(_) => config.quantizer,
         Learnt::Codes(coding, _) => Quantizer::of_coding(coding),
     };
     let mut estimate = Estimate { quantizer, held: config.held_element(), ..Estimate::default() };
@@ -97,6 +97,8 @@ enum Learnt {
     Nothing,
     /// To hold a byte for each component.
     Bytes,
+    /// The same, with codes of between so many lines.
+    BytesAndCodes(Coding, (usize, usize)),
     /// To hold a byte for each of the directions that fill between so many lines of codes, which are not there.
     Directions((usize, usize)),
     /// Codes of this kind, and of between so many lines.
@@ -110,7 +112,8 @@ impl Learnt {
         }
         let lines = |coding: Coding| coding.possible_lines(config.dimensions as usize);
         match (config.quantizer.reduction(), config.quantizer.coding()) {
-            (Some(Reduction::Every), _) => Self::Bytes,
+            (Some(Reduction::Every), None) => Self::Bytes,
+            (Some(Reduction::Every), Some(coding)) => Self::BytesAndCodes(coding, lines(coding)),
             (Some(Reduction::Leading | Reduction::Fine), _) => Self::Directions(lines(Width::Four.into())),
             // A flat index that is to become a graph learns then.
             (None, Some(coding)) if config.graph_from.is_none_or(|from| count >= from) => {
@@ -131,6 +134,12 @@ fn vectors(config: &Config, learnt: &Learnt, count: usize, estimate: &mut Estima
         Learnt::Bytes => {
             estimate.add(array(padded(dimensions)));
             estimate.add(same(4 * dimensions));
+        }
+        Learnt::BytesAndCodes(coding, lines) => {
+            estimate.add(array(padded(dimensions)));
+            estimate.add(same(4 * dimensions));
+            estimate.add(between(lines, &|lines| array(LINE * lines)));
+            estimate.add(between(lines, &|lines| same(coding.codec_bytes(dimensions, lines))));
         }
         Learnt::Directions(lines) => {
             estimate.add(between(lines, &|lines| array(padded(2 * LINE * lines))));

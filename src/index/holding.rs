@@ -278,11 +278,15 @@ impl Index {
 
     /// Holds all reduced. The caller has `coding` alone.
     pub(super) fn hold_reduced(&self, core: &Core, by: Arc<Reducer>, hands: &Hands<'_>, guard: &Guard) -> Result<()> {
-        let quantizer = Quantizer::of_reduction(by.reduction());
+        let reduction = by.reduction();
         self.hold(core, Held::Reduced(by.components() as u32), Some(by), hands, guard)?;
-        core.codes_from.store(u32::MAX, Ordering::Relaxed);
-        // Another one than was asked for, where that would have taken more memory than vectors may.
-        self.quantizer.store(quantizer as u32, Ordering::Release);
+        if self.quantizer().reduction() != Some(reduction) {
+            // Another one than was asked for, which would have taken more memory than vectors may.
+            self.quantizer.store(Quantizer::of_reduction(reduction) as u32, Ordering::Release);
+        }
+        if self.quantizer().coding().is_none() {
+            core.codes_from.store(u32::MAX, Ordering::Relaxed);
+        }
         Ok(())
     }
 

@@ -126,7 +126,12 @@ impl Index {
             quantizer.and_then(|quantizer| Ok((quantizer, metric?))).map_err(|_| bad("its head"))?;
         let config = &self.config;
         let asked = self.quantizer();
-        let own = if asked == Quantizer::Auto { Quantizer::Projected4 } else { asked };
+        let own = match (asked, asked.reduction()) {
+            (Quantizer::Auto, _) => Quantizer::Projected4,
+            // Codes beside it are learnt by each index for itself: distances do not depend on them.
+            (_, Some(reduction)) => Quantizer::of_reduction(reduction),
+            _ => asked,
+        };
         if (quantizer, metric, number(20)) != (own, config.metric, config.dimensions) {
             return Err(Error::argument(format!(
                 "data is a codec for quantizer {}, metric {} and dimensions {}; the index has {}, {} and {}",

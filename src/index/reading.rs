@@ -549,7 +549,7 @@ impl Index {
             capacity: self.room.as_ref().map_or_else(|| store.capacity(), Room::limit),
             bytes: self.bytes(core, &pin),
             quantizer: match (view.reducer(), codes) {
-                (Some(reducer), _) => Quantizer::of_reduction(reducer.reduction()),
+                (Some(_), _) => self.quantizer(),
                 (None, Some(codes)) => Quantizer::of_coding(codes.codec.coding()),
                 (None, None) => Quantizer::None,
             },

@@ -18,6 +18,7 @@ pub(crate) const FORMAT: u32 = 10;
 /// The format that an index is written in: the oldest that can hold it, so that older versions of kith read what they can.
 pub(crate) fn format_for(config: &Config, held: Held) -> u32 {
     match (config.kind, config.quantizer) {
+        (_, Quantizer::BytesProjected4) => 10,
         _ if held.is_rounded() => 10,
         (_, Quantizer::Product | Quantizer::Signs) => 9,
         (Kind::Flat, quantizer) if quantizer.coding().is_some() => 9,
@@ -208,6 +209,14 @@ impl Header {
             Held::F16 => Element::F16,
             Held::Bf16 => Element::Bf16,
             Held::Reduced(_) => Element::I8,
+        }
+    }
+
+    /// Between what codes are of: reduced vectors are of length 1 under cosine.
+    pub(super) fn metric_of_codes(&self) -> Metric {
+        match (self.held, self.config.metric) {
+            (Held::Reduced(_), Metric::Cosine) => Metric::L2,
+            (_, metric) => metric,
         }
     }
 
@@ -472,7 +481,9 @@ fn decode_sections(
     let lines =
         stated.find(|section| section.kind == SectionKind::CODES).map(|codes| codes.record_bytes as usize / LINE);
     // Sections of codes where there cannot be any are then known, but not expected.
-    let code = config.quantizer.coding().zip(lines.filter(|&lines| is_code(lines)));
+    // Codes beside reduced vectors are of what these are, so there are none before.
+    let coded = config.quantizer.reduction().is_none() || matches!(held, Held::Reduced(_));
+    let code = config.quantizer.coding().filter(|_| coded).zip(lines.filter(|&lines| is_code(lines)));
     let mut expected = known_sections((config, held), slots, upper_rows.unwrap_or(0).min(most), code);
     let mut sections: Vec<Section> = Vec::with_capacity(count);
     let (mut end, mut blocks) = (PAGE as u64, 0);

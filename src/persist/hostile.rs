@@ -186,8 +186,10 @@ impl Sample {
         let Config { metric, element, dimensions, .. } = self.config;
         let slots = 0..self.store.slots();
         let vectors = slots.clone().map(|slot| self.store.vector_slice(slot)).collect();
+        let metric = if self.reducer.is_some() && metric == Metric::Cosine { Metric::L2 } else { metric };
         let element = match self.store.held() {
             Held::U8 => Element::U8,
+            Held::Reduced(_) => Element::I8,
             Held::F16 | Held::Bf16 => self.config.held_element(),
             _ => element,
         };
@@ -268,6 +270,11 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         Sample::new(Element::F32, Metric::L2, 30, 40)
             .linked(3, &mut Random::new(11))
             .reduced(Quantizer::Bytes)
+            .bytes(Keep::All),
+        Sample::new(Element::F32, Metric::Cosine, 70, 40)
+            .linked(3, &mut Random::new(20))
+            .reduced(Quantizer::BytesProjected4)
+            .coded(Width::Four)
             .bytes(Keep::All),
         Sample::new(Element::F32, Metric::InnerProduct, 130, 40)
             .linked(3, &mut Random::new(12))

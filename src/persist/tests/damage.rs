@@ -158,7 +158,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
             put_u32(file, at::FLAGS, 3);
             put_u64(file, at::CAPACITY, 1000);
         }),
-        ("quantizer is 10", Status::Version, |file| put_u32(file, at::QUANTIZER, 10)),
+        ("quantizer is 11", Status::Version, |file| put_u32(file, at::QUANTIZER, 11)),
         ("m is 1", Status::Corrupt, |file| put_u32(file, at::M, 1)),
         ("no save writes", Status::Corrupt, |file| put_u32(file, at::M, 0)),
         ("ef_search", Status::Corrupt, |file| put_u32(file, at::EF_SEARCH, u32::MAX)),
