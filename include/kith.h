@@ -476,8 +476,9 @@ typedef struct kith_options {
      * tells them: divide the memory that you have by the vectors that you will have. The library chooses what keeps most recall under it, and kith_describe() says
      * what it chose (`quantizer` and `held`). In this order: plain KITH_QUANTIZER_AUTO, the same with `held` KITH_F16, KITH_QUANTIZER_PROJECTED2 with KITH_F16, KITH_QUANTIZER_BYTES_PROJECTED4, KITH_QUANTIZER_BYTES,
      * KITH_QUANTIZER_LEADING8_FINE or _LEADING8, which of the two is decided when the index learns how many directions it takes. What all that means for distances stands there.
-     * For KITH_F32 under L2, inner product or cosine, graphs and KITH_KIND_AUTO, without KITH_KEEP_REMOVED; else, or if `held` is set, or if the last takes more
-     * even in the best case: KITH_ERROR_ARGUMENT. kith_estimate() says what would be chosen. Not a limit: see `memory_limit`. Not in files, which hold what was chosen. 0: any amount.
+     * kith_estimate() says what would be chosen. Not a limit: see `memory_limit`. Not in files, which hold what was chosen. KITH_ERROR_ARGUMENT if quantizer or `held` is set, with KITH_KIND_FLAT, and
+     * if even the last takes more in the best case. KITH_ERROR_UNSUPPORTED if only the last four are small enough and the index cannot have them: they are for KITH_F32 under L2, inner product or
+     * cosine, without KITH_KEEP_REMOVED. 0: any amount.
      */
     uint32_t bytes_per_vector;
 } kith_options;

@@ -38,13 +38,13 @@ pub(super) fn choose(options: &Options) -> Result<Options> {
             options.quantizer as u32, options.held as u32, options.kind as u32
         )));
     }
-    let with = |quantizer: Quantizer, held: Element| Options { quantizer, held, capacity: 0, ..options.clone() };
+    let with = |quantizer: Quantizer, held: Element| Options { quantizer, held, ..options.clone() };
     for (quantizer, held) in CHOICES {
         let one = with(quantizer, held);
         // A shape that this one does not know is one for another, or for none.
         let Ok(config) = Config::new(&one) else { continue };
         if planned(&config, MANY).most <= target * MANY {
-            return Ok(Options { capacity: options.capacity, ..one });
+            return Ok(one);
         }
     }
     let last = with(Quantizer::Leading8Fine, Element::F32);
@@ -54,7 +54,7 @@ pub(super) fn choose(options: &Options) -> Result<Options> {
             "bytes_per_vector is {target}, the least that such an index takes is {least}"
         )));
     }
-    Ok(Options { capacity: options.capacity, ..last })
+    Ok(last)
 }
 
 /// Recall of the ten nearest with a breadth of 256, or of a flat index with that of its default: the least and the most of what was measured on packages (384-d), mnist (784-d), lowrank

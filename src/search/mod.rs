@@ -139,19 +139,20 @@ impl Scoring {
                 widened[i]
             )));
         }
-        if !self.held.fits(vector) && self.held.is_rounded() {
+        let rounded = self.held.is_rounded();
+        if rounded && !self.held.fits(vector) {
             return Err(self.not_held(name, vector));
         }
         if self.metric != Metric::Cosine {
             return Ok(1.0);
         }
-        let rounded = self.held.is_rounded();
         let norm =
             if rounded { distance::norm_rounded(self.element, vector) } else { distance::norm(self.given, vector) };
-        if norm == 0.0 && (rounded || distance::is_zero(self.given, vector)) {
-            let held = if rounded { self.element.name() } else { "it is" };
-            let what = if rounded { format!("is a zero vector as {held}") } else { "is a zero vector".to_owned() };
-            return Err(Error::argument(format!("{name} {what}, which has no direction: cosine needs one")));
+        if norm == 0.0 {
+            let how = if rounded { format!(" when rounded to {}", self.element.name()) } else { String::new() };
+            return Err(Error::argument(format!(
+                "{name} is a zero vector{how}, which has no direction: cosine needs one"
+            )));
         }
         Ok(if NORMS.contains(&norm) { (1.0 / norm) as f32 } else { f32::NAN })
     }
