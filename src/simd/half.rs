@@ -55,6 +55,25 @@ pub fn f32_to_bf16(value: f32) -> u16 {
     (if bits & 0x7fff_ffff > 0x7f80_0000 { not_a_number } else { rounded }) as u16
 }
 
+/// What the IEEE half nearest to a value stands for, for sizes below [`TOO_LARGE_FOR_F16`].
+#[inline(always)]
+pub fn rounded_to_f16(value: f32) -> f32 {
+    /// Its last digit is a half's smallest denormal.
+    const HALF: f32 = 0.5;
+    let bits = value.to_bits();
+    let (sign, size) = (bits & 0x8000_0000, bits & 0x7fff_ffff);
+    let normal = size.wrapping_add(0xfff + (size >> 13 & 1)) & !0x1fff;
+    let denormal = f32::from_bits(size.min(HALF.to_bits())) + HALF - HALF;
+    f32::from_bits(sign | if size < (127 - 14) << 23 { denormal.to_bits() } else { normal })
+}
+
+/// What the bfloat nearest to a value stands for, for sizes below [`TOO_LARGE_FOR_BF16`].
+#[inline(always)]
+pub fn rounded_to_bf16(value: f32) -> f32 {
+    let bits = value.to_bits();
+    f32::from_bits(bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +146,12 @@ mod tests {
         for value in all.filter(|value| value.is_finite()) {
             check_nearest(value, f32_to_f16(value), f16_to_f32, 0x7c00, TOO_LARGE_FOR_F16);
             check_nearest(value, f32_to_bf16(value), bf16_to_f32, 0x7f80, TOO_LARGE_FOR_BF16);
+            if value.abs() < TOO_LARGE_FOR_F16 {
+                assert_eq!(rounded_to_f16(value).to_bits(), f16_to_f32(f32_to_f16(value)).to_bits(), "{value}");
+            }
+            if value.abs() < TOO_LARGE_FOR_BF16 {
+                assert_eq!(rounded_to_bf16(value).to_bits(), bf16_to_f32(f32_to_bf16(value)).to_bits(), "{value}");
+            }
         }
         assert_eq!([65_519.99, 65_520.0, f32::MAX, f32::INFINITY].map(f32_to_f16), [0x7bff, 0x7c00, 0x7c00, 0x7c00]);
         assert_eq!(f32_to_bf16(f32::MAX), 0x7f80);
