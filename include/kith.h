@@ -144,7 +144,7 @@
 
 /**
  * kith_search_stats.flags: the distances that the search reported are those of what is held in place of the vectors: rounded ones (kith_options.held), or reduced ones
- * (KITH_QUANTIZER_BYTES and _LEADING8, once there are such). Without it they are those of the vectors as they were given.
+ * (KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 and _LEADING8, once there are such). Without it they are those of the vectors as they were given.
  */
 #define KITH_STATS_NEARLY 1u
 
@@ -276,7 +276,7 @@ enum {
      * index links a few of the vectors that were there before, and kith_maintain() as many as it has time for; a kith_insert_batch() of 1,000 and more that reaches so far
      * does all at once. Searches take no part and see every vector that was acknowledged: they go by the graph as soon as it leads to all, and
      * look at every vector until then. An index that is only searched stays as it is, so call kith_maintain() after the last insert.
-     * kith_describe() says KITH_KIND_FLAT until the graph is in force. Where there are quantizers KITH_QUANTIZER_BYTES and _LEADING8: a graph from
+     * kith_describe() says KITH_KIND_FLAT until the graph is in force. With KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 and _LEADING8: a graph from
      * the start. kith_clear() begins anew.
      */
     KITH_KIND_AUTO = 0,
@@ -293,8 +293,8 @@ enum {
 };
 
 /**
- * How vectors are coded for the search, or held. Unless KITH_QUANTIZER_BYTES or one of _LEADING8 was asked for, kith_get() returns what was inserted
- * and distances are exact.
+ * How vectors are coded for the search, or held. Unless KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 or one of _LEADING8 was asked for, or kith_options.held,
+ * kith_get() returns what was inserted and distances are exact.
  */
 typedef uint32_t kith_quantizer;
 
@@ -463,7 +463,7 @@ typedef struct kith_options {
     uint64_t memory_limit;
     /**
      * KITH_F16 or KITH_BF16: vectors of KITH_F32 are held rounded to that, each component to the nearest, in half of the memory, beside what codes
-     * there are; with KITH_QUANTIZER_BYTES and _LEADING8 KITH_ERROR_ARGUMENT. Queries are rounded alike: distances, also those that searches
+     * there are; with KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 and _LEADING8 KITH_ERROR_ARGUMENT. Queries are rounded alike: distances, also those that searches
      * report, are between the rounded query and the rounded vector (so a vector is 0 apart from itself), and kith_get() returns the rounded vector. A component
      * that it cannot hold (from 65,520 on with KITH_F16; with KITH_BF16 from 3.396e38 on) is refused like NaN, in a vector and in a query, and so is, under cosine, a vector that is zero once it is rounded. f16
      * keeps 11 bits of each component from 0.00006 on, bf16 8 bits of each: take KITH_F16 for vectors whose components lie between. kith_row() is not to be had
@@ -1431,7 +1431,8 @@ KITH_API kith_status kith_breadth_for(const kith_index *index,
 /* ---- Reading --------------------------------------------------------------------------------------------- */
 
 /**
- * Copies out the vector of a key, bit for bit as it was inserted; with KITH_QUANTIZER_BYTES or one of _LEADING8 the vector that is held instead.
+ * Copies out the vector of a key, bit for bit as it was inserted; with KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 or one of _LEADING8, and with kith_options.held, the
+ * vector that is held instead.
  *
  * - index: the index
  * - key: its key
@@ -1500,6 +1501,7 @@ KITH_API kith_status kith_removed_keys(const kith_index *index, uint64_t *keys, 
  * - KITH_ERROR_NOT_FOUND: no vector has this key
  * - KITH_ERROR_ARGUMENT: a pointer is NULL
  * - KITH_ERROR_MEMORY: there is none for vectors as they were given
+ * - KITH_ERROR_UNSUPPORTED: something else is held in place of the vectors (KITH_QUANTIZER_BYTES and the like, kith_options.held)
  */
 KITH_API kith_status kith_row(const kith_index *index,
                               uint64_t key,

@@ -119,7 +119,7 @@ pub enum kith_kind_values {
     /// index links a few of the vectors that were there before, and kith_maintain() as many as it has time for; a kith_insert_batch() of 1,000 and more that reaches so far
     /// does all at once. Searches take no part and see every vector that was acknowledged: they go by the graph as soon as it leads to all, and
     /// look at every vector until then. An index that is only searched stays as it is, so call kith_maintain() after the last insert.
-    /// kith_describe() says KITH_KIND_FLAT until the graph is in force. Where there are quantizers KITH_QUANTIZER_BYTES and _LEADING8: a graph from
+    /// kith_describe() says KITH_KIND_FLAT until the graph is in force. With KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 and _LEADING8: a graph from
     /// the start. kith_clear() begins anew.
     KITH_KIND_AUTO = 0,
     /// Exact: a search looks at every vector. With one of KITH_QUANTIZER_PROJECTED4, 2 and 1, _PRODUCT and _SIGNS (never by the library's choice) it looks at every code
@@ -130,8 +130,8 @@ pub enum kith_kind_values {
     KITH_KIND_GRAPH = 2,
 }
 
-/// How vectors are coded for the search, or held. Unless KITH_QUANTIZER_BYTES or one of _LEADING8 was asked for, kith_get() returns what was inserted
-/// and distances are exact.
+/// How vectors are coded for the search, or held. Unless KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 or one of _LEADING8 was asked for, or kith_options.held,
+/// kith_get() returns what was inserted and distances are exact.
 pub type kith_quantizer = u32;
 
 /// Values of kith_quantizer.
@@ -224,7 +224,7 @@ pub const KITH_UPSERT: u32 = 1;
 pub const KITH_BUILD_FAST: u32 = 2;
 
 /// kith_search_stats.flags: the distances that the search reported are those of what is held in place of the vectors: rounded ones (kith_options.held), or reduced ones
-/// (KITH_QUANTIZER_BYTES and _LEADING8, once there are such). Without it they are those of the vectors as they were given.
+/// (KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 and _LEADING8, once there are such). Without it they are those of the vectors as they were given.
 pub const KITH_STATS_NEARLY: u32 = 1;
 
 /// kith_options.flags: vectors that are removed can be brought back with kith_undelete(), until their key gets another vector,
@@ -333,7 +333,7 @@ pub struct kith_options {
     /// kith_set_memory_limit(), which says what it means and sets it for an index that was opened: files do not hold it.
     pub memory_limit: u64,
     /// KITH_F16 or KITH_BF16: vectors of KITH_F32 are held rounded to that, each component to the nearest, in half of the memory, beside what codes
-    /// there are; with KITH_QUANTIZER_BYTES and _LEADING8 KITH_ERROR_ARGUMENT. Queries are rounded alike: distances, also those that searches
+    /// there are; with KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 and _LEADING8 KITH_ERROR_ARGUMENT. Queries are rounded alike: distances, also those that searches
     /// report, are between the rounded query and the rounded vector (so a vector is 0 apart from itself), and kith_get() returns the rounded vector. A component
     /// that it cannot hold (from 65,520 on with KITH_F16; with KITH_BF16 from 3.396e38 on) is refused like NaN, in a vector and in a query, and so is, under cosine, a vector that is zero once it is rounded. f16
     /// keeps 11 bits of each component from 0.00006 on, bf16 8 bits of each: take KITH_F16 for vectors whose components lie between. kith_row() is not to be had
