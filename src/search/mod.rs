@@ -119,7 +119,7 @@ impl Scoring {
     fn put_query(&self, query: &[u8], place: &mut [u8]) {
         let place = &mut place[..self.asked.vector_bytes(self.dimensions)];
         if self.held.is_rounded() {
-            distance::run_on(self.level, Pack { held: self.held, query, place });
+            distance::run_on(self.level, Round { held: self.held, query, place });
         } else {
             self.held.pack(query, place);
         }
@@ -293,18 +293,18 @@ impl Scoring {
 }
 
 /// Rounds a query to what is stored.
-struct Pack<'a> {
+struct Round<'a> {
     held: Held,
     query: &'a [u8],
     place: &'a mut [u8],
 }
 
-impl LevelJob for Pack<'_> {
+impl LevelJob for Round<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, _s: S) {
-        self.held.pack(self.query, self.place);
+        self.held.round(self.query, self.place);
     }
 }
 

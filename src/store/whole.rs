@@ -63,8 +63,22 @@ impl Held {
         }
     }
 
-    /// Writes a vector that fits as it is held; one that is reduced as it is.
+    /// Writes a vector as floats of 16 bits. Always inlined, so that it is compiled for the instruction set of its caller.
     #[inline(always)]
+    pub(crate) fn round(self, given: &[u8], held: &mut [u8]) {
+        let (components, held) = (given.as_chunks::<GIVEN>().0, held.as_chunks_mut::<ROUNDED>().0);
+        if self == Self::F16 {
+            for (to, from) in held.iter_mut().zip(components) {
+                *to = f32_to_f16(f32::from_ne_bytes(*from)).to_ne_bytes();
+            }
+        } else {
+            for (to, from) in held.iter_mut().zip(components) {
+                *to = f32_to_bf16(f32::from_ne_bytes(*from)).to_ne_bytes();
+            }
+        }
+    }
+
+    /// Writes a vector that fits as it is held; one that is reduced as it is.
     pub(crate) fn pack(self, given: &[u8], held: &mut [u8]) {
         let components = given.as_chunks::<GIVEN>().0;
         match self {
@@ -75,16 +89,7 @@ impl Held {
                     .zip(components)
                     .for_each(|(to, from)| *to = (f32::from_ne_bytes(*from) as i8).cast_unsigned());
             }
-            Self::F16 => {
-                for (to, from) in held.as_chunks_mut::<ROUNDED>().0.iter_mut().zip(components) {
-                    *to = f32_to_f16(f32::from_ne_bytes(*from)).to_ne_bytes();
-                }
-            }
-            Self::Bf16 => {
-                for (to, from) in held.as_chunks_mut::<ROUNDED>().0.iter_mut().zip(components) {
-                    *to = f32_to_bf16(f32::from_ne_bytes(*from)).to_ne_bytes();
-                }
-            }
+            Self::F16 | Self::Bf16 => self.round(given, held),
         }
     }
 
