@@ -251,7 +251,7 @@ pub const KITH_OPEN_UNCHECKED: u32 = 4;
 pub const KITH_OPEN_ONE_THREAD: u32 = 8;
 
 /// kith_open(): leave the vectors in the file, which is mapped and read-only as with KITH_OPEN_MAPPED, and load links, keys and codes. For indexes with
-/// codes (KITH_QUANTIZER_PROJECTED4, 2, 1) whose vectors are more than memory: a search walks in memory and reads a few vectors of the file, of
+/// codes (KITH_QUANTIZER_PROJECTED4, 2, 1, _PRODUCT, _SIGNS, _BYTES_PROJECTED4) whose vectors are more than memory: a search walks in memory and reads a few vectors of the file, of
 /// which the system keeps what fits. kith_info tells what is held in memory, `bytes` less `mapped`. Means nothing beside KITH_OPEN_MAPPED.
 /// kith_open_buffer(): leave the vectors where they lie.
 pub const KITH_OPEN_VECTORS_MAPPED: u32 = 16;
