@@ -5,7 +5,7 @@
 //! `{"param", "qps", "ids_file", "p50_us", "p99_us"}`; then `{"end": true}`, and waits for a line with a JSON array of parameters to
 //! time again (`[]`: all), until standard input ends.
 //!
-//! Further options: `--m 16 --efc 200 --kind graph|flat --element f32|u8 --insert batch|single --fast no|yes --build-threads N --efs 10,20,.. --quantizer N` (as in kith.h), and
+//! Further options: `--m 16 --efc 200 --kind graph|flat --element f32|u8 --insert batch|single --fast no|yes --build-threads N --efs 10,20,.. --quantizer N --held f32|f16|bf16 --bytes-per-vector N` (as in kith.h), and
 //! `--there N`: so many are in the index already, in a batch of their own, when the time begins; `--pieces N`: the others come in batches of so many; `--callers N`: queries per second are those of N host threads that make single calls, instead of one call for all queries.
 //! `--open loaded|vectors|mapped`: before it is searched the index is saved and opened again, with nothing, the vectors or all of it left in the file.
 //! `held_bytes` of the first line are those in memory, `mapped_bytes` those in the file; then the line at the end of a round says by how much the
@@ -82,6 +82,12 @@ fn main() {
         m: number("m", 16) as u32,
         ef_construction: number("efc", 200) as u32,
         quantizer: Quantizer::try_from(number("quantizer", 0) as u32).unwrap(),
+        held: match option("held", "f32").as_str() {
+            "f16" => Element::F16,
+            "bf16" => Element::Bf16,
+            _ => Element::F32,
+        },
+        bytes_per_vector: number("bytes-per-vector", 0) as u32,
         seed: number("seed", 1) as u64,
         ..Default::default()
     })

@@ -143,6 +143,12 @@
 #define KITH_BUILD_FAST 2u
 
 /**
+ * kith_search_stats.flags: the distances that the search reported are those of what is held in place of the vectors: rounded ones (kith_options.held), or reduced ones
+ * (KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 and _LEADING8, once there are such). Without it they are those of the vectors as they were given.
+ */
+#define KITH_STATS_NEARLY 1u
+
+/**
  * kith_options.flags: vectors that are removed can be brought back with kith_undelete(), until their key gets another vector,
  * kith_forget() gives them up, or the index is cleared. They keep their memory that long. Files that kith_save() writes do not know
  * of them, those of kith_export() do.
@@ -173,7 +179,7 @@
 
 /**
  * kith_open(): leave the vectors in the file, which is mapped and read-only as with KITH_OPEN_MAPPED, and load links, keys and codes. For indexes with
- * codes (KITH_QUANTIZER_PROJECTED4, 2, 1) whose vectors are more than memory: a search walks in memory and reads a few vectors of the file, of
+ * codes (KITH_QUANTIZER_PROJECTED4, 2, 1, _PRODUCT, _SIGNS, _BYTES_PROJECTED4) whose vectors are more than memory: a search walks in memory and reads a few vectors of the file, of
  * which the system keeps what fits. kith_info tells what is held in memory, `bytes` less `mapped`. Means nothing beside KITH_OPEN_MAPPED.
  * kith_open_buffer(): leave the vectors where they lie.
  */
@@ -270,7 +276,7 @@ enum {
      * index links a few of the vectors that were there before, and kith_maintain() as many as it has time for; a kith_insert_batch() of 1,000 and more that reaches so far
      * does all at once. Searches take no part and see every vector that was acknowledged: they go by the graph as soon as it leads to all, and
      * look at every vector until then. An index that is only searched stays as it is, so call kith_maintain() after the last insert.
-     * kith_describe() says KITH_KIND_FLAT until the graph is in force. Where there are quantizers KITH_QUANTIZER_BYTES and _LEADING8: a graph from
+     * kith_describe() says KITH_KIND_FLAT until the graph is in force. With KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 and _LEADING8: a graph from
      * the start. kith_clear() begins anew.
      */
     KITH_KIND_AUTO = 0,
@@ -287,8 +293,8 @@ enum {
 };
 
 /**
- * How vectors are coded for the search, or held. Unless KITH_QUANTIZER_BYTES or one of _LEADING8 was asked for, kith_get() returns what was inserted
- * and distances are exact.
+ * How vectors are coded for the search, or held. Unless KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 or one of _LEADING8 was asked for, or kith_options.held,
+ * kith_get() returns what was inserted and distances are exact.
  */
 typedef uint32_t kith_quantizer;
 
@@ -357,6 +363,13 @@ enum {
      * over all of many dimensions.
      */
     KITH_QUANTIZER_SIGNS = 9,
+    /**
+     * Two levels (in the field: LVQ-4x8): the vectors are held as with KITH_QUANTIZER_BYTES, with all that follows from it, and beside each stands a code as with KITH_QUANTIZER_PROJECTED4, of
+     * its bytes: a search walks by 4 bits for each leading direction and ranks what it finds by 8 bits for each component. Faster than KITH_QUANTIZER_BYTES, at the same distances, for
+     * 64 to 512 bytes more. kith_train(), kith_codec_export() and kith_codec_import() are about the bytes, which KITH_QUANTIZER_BYTES shares; each index learns the codes by itself. Of at most 4,096
+     * dimensions.
+     */
+    KITH_QUANTIZER_BYTES_PROJECTED4 = 10,
 };
 
 /**
@@ -448,6 +461,26 @@ typedef struct kith_options {
      * kith_set_memory_limit(), which says what it means and sets it for an index that was opened: files do not hold it.
      */
     uint64_t memory_limit;
+    /**
+     * KITH_F16 or KITH_BF16: vectors of KITH_F32 are held rounded to that, each component to the nearest, in half of the memory, beside what codes
+     * there are; with KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 and _LEADING8 KITH_ERROR_ARGUMENT. Queries are rounded alike: distances, also those that searches
+     * report, are between the rounded query and the rounded vector (so a vector is 0 apart from itself), and kith_get() returns the rounded vector. A component
+     * that it cannot hold (from 65,520 on with KITH_F16; with KITH_BF16 from 3.396e38 on) is refused like NaN, in a vector and in a query, and so is, under cosine, a vector that is zero once it is rounded. f16
+     * keeps 11 bits of each component from 0.00006 on, bf16 8 bits of each: take KITH_F16 for vectors whose components lie between. kith_row() is not to be had
+     * (KITH_ERROR_UNSUPPORTED); files of other libraries take rounded vectors. KITH_F32, the default: as they are given, or in less where nothing is lost (see
+     * KITH_QUANTIZER_AUTO).
+     */
+    kith_element held;
+    /**
+     * With KITH_QUANTIZER_AUTO: an index of many vectors is to take at most so many bytes for each, all in (vectors, graph, keys, codes), as kith_info.bytes
+     * tells them: divide the memory that you have by the vectors that you will have. The library chooses what keeps most recall under it, and kith_describe() says
+     * what it chose (`quantizer` and `held`). In this order: plain KITH_QUANTIZER_AUTO, the same with `held` KITH_F16, KITH_QUANTIZER_PROJECTED2 with KITH_F16, KITH_QUANTIZER_BYTES_PROJECTED4, KITH_QUANTIZER_BYTES,
+     * KITH_QUANTIZER_LEADING8_FINE or _LEADING8, which of the two is decided when the index learns how many directions it takes. What all that means for distances stands there.
+     * kith_estimate() says what would be chosen. Not a limit: see `memory_limit`. Not in files, which hold what was chosen. KITH_ERROR_ARGUMENT if quantizer or `held` is set, with KITH_KIND_FLAT, and
+     * if even the last takes more in the best case. KITH_ERROR_UNSUPPORTED if only the last four are small enough and the index cannot have them: they are for KITH_F32 under L2, inner product or
+     * cosine, without KITH_KEEP_REMOVED. 0: any amount.
+     */
+    uint32_t bytes_per_vector;
 } kith_options;
 
 /** How much memory an index will hold: see kith_estimate(). The caller sets `size` before the call; nothing else is read. */
@@ -460,6 +493,17 @@ typedef struct kith_estimate_result {
     uint64_t least;
     /** Bytes, if codes turn out as long as they can be and the system gives huge pages. */
     uint64_t most;
+    /** What kith_describe() will say then: the library's choice, or what was asked for. Of KITH_QUANTIZER_LEADING8_FINE that `bytes_per_vector` chose, _LEADING8 may become. */
+    kith_quantizer quantizer;
+    /** How vectors will be held; KITH_F32 also where they turn out to be whole numbers and are held as bytes. */
+    kith_element held;
+    /**
+     * A prediction, from measurements of other vectors: the least recall of the ten nearest that this quantizer had on four public sets of 128 to 1,024 dimensions, with an `ef` of 256
+     * (tables in benches/record/codes.md). What it has on yours kith_calibrate() measures.
+     */
+    float recall_least;
+    /** The most of the same. */
+    float recall_most;
 } kith_estimate_result;
 
 /**
@@ -552,7 +596,7 @@ typedef int (*kith_filter_fn)(void *ctx, uint64_t key);
 typedef struct kith_search_stats {
     /** sizeof(kith_search_stats), set by the caller. */
     uint32_t size;
-    /** 0 in this version. */
+    /** 0 or KITH_STATS_NEARLY. */
     uint32_t flags;
     /** Distances computed, of all queries of a batch together. */
     uint64_t distances;
@@ -817,7 +861,8 @@ KITH_API kith_status kith_create(const kith_options *options,
  *
  * Vectors that turn out to be whole numbers, and are held as bytes (see KITH_QUANTIZER_AUTO), take less than either. Not counted is what searches and insertions keep for the
  * next ones, and what building takes while it goes on: a memory_limit of the
- * most does not let a large batch in. What recall a quantizer has depends on the vectors: docs/memory.md has measured tables.
+ * most does not let a large batch in. What recall a quantizer has depends on the vectors: the result says between which bounds
+ * it was on some, and docs/memory.md has measured tables.
  *
  * Errors: those of kith_create(); and
  * - KITH_ERROR_ARGUMENT: a pointer is NULL; count is more than such an index can hold; result->size is 0 or no size of this struct
@@ -1386,7 +1431,8 @@ KITH_API kith_status kith_breadth_for(const kith_index *index,
 /* ---- Reading --------------------------------------------------------------------------------------------- */
 
 /**
- * Copies out the vector of a key, bit for bit as it was inserted; with KITH_QUANTIZER_BYTES or one of _LEADING8 the vector that is held instead.
+ * Copies out the vector of a key, bit for bit as it was inserted; with KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 or one of _LEADING8, and with kith_options.held, the
+ * vector that is held instead.
  *
  * - index: the index
  * - key: its key
@@ -1455,6 +1501,7 @@ KITH_API kith_status kith_removed_keys(const kith_index *index, uint64_t *keys, 
  * - KITH_ERROR_NOT_FOUND: no vector has this key
  * - KITH_ERROR_ARGUMENT: a pointer is NULL
  * - KITH_ERROR_MEMORY: there is none for vectors as they were given
+ * - KITH_ERROR_UNSUPPORTED: something else is held in place of the vectors (KITH_QUANTIZER_BYTES and the like, kith_options.held)
  */
 KITH_API kith_status kith_row(const kith_index *index,
                               uint64_t key,

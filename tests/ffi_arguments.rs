@@ -76,7 +76,16 @@ fn every_pointer_may_be_null_in_turn_and_is_named() {
     let (mut wide, mut row, mut bytes_there) = ([0f64; 4], null(), 0u64);
     let (wide, row, bytes_place) = (wide.as_mut_ptr(), &raw mut row, &raw mut bytes_there);
     let (mut health, mut observer) = ([0u64; 7], [0u64; 8]);
-    let mut estimate = kith_estimate_result { size: 24, flags: 0, least: 0, most: 0 };
+    let mut estimate = kith_estimate_result {
+        size: size_of::<kith_estimate_result>() as u32,
+        flags: 0,
+        least: 0,
+        most: 0,
+        quantizer: 0,
+        held: 0,
+        recall_least: 0.0,
+        recall_most: 0.0,
+    };
     let estimate = &raw mut estimate;
     let mut ef = 0;
     let ef = &raw mut ef;

@@ -56,12 +56,12 @@ fn rust_has_the_layout_of_the_table() {
     let mut ours = BTreeMap::new();
     rust_side! {ours,
         kith_options: size dimensions metric element kind quantizer m ef_construction ef_search flags capacity seed
-            distance distance_ctx graph_from memory_limit;
+            distance distance_ctx graph_from memory_limit held bytes_per_vector;
         kith_search_options: size ef threads recall filter filter_ctx flags stats;
         kith_search_stats: size flags distances hops;
         kith_observer: size flags ctx stop consider add drop excess hit;
         kith_export_options: size flags capacity;
-        kith_estimate_result: size flags least most;
+        kith_estimate_result: size flags least most quantizer held recall_least recall_most;
         kith_health: size flags linked links unreachable faults min_inbound max_inbound min_outbound max_outbound live removed free
             key_faults count_faults vector_faults codes code_faults file_faults;
         kith_build_options: size threads progress progress_ctx flags;
@@ -80,12 +80,13 @@ fn rust_has_the_layout_of_the_table() {
         kith_kind_values: KITH_KIND_AUTO KITH_KIND_FLAT KITH_KIND_GRAPH;
         kith_quantizer_values: KITH_QUANTIZER_AUTO KITH_QUANTIZER_NONE KITH_QUANTIZER_PROJECTED4 KITH_QUANTIZER_BYTES
             KITH_QUANTIZER_LEADING8 KITH_QUANTIZER_LEADING8_FINE KITH_QUANTIZER_PROJECTED2 KITH_QUANTIZER_PROJECTED1
-            KITH_QUANTIZER_PRODUCT KITH_QUANTIZER_SIGNS;
+            KITH_QUANTIZER_PRODUCT KITH_QUANTIZER_SIGNS KITH_QUANTIZER_BYTES_PROJECTED4;
         kith_sync_values: KITH_SYNC_COMMIT KITH_SYNC_INTERVAL KITH_SYNC_NEVER;
         kith_format_values: KITH_FORMAT_HNSWLIB KITH_FORMAT_HNSWLIB_FLAT KITH_FORMAT_USEARCH KITH_FORMAT_FAISS;
     }
     for (name, value) in [
         ("KITH_FILTER_ANY_THREAD", u64::from(KITH_FILTER_ANY_THREAD)),
+        ("KITH_STATS_NEARLY", KITH_STATS_NEARLY.into()),
         ("KITH_KEEP_REMOVED", KITH_KEEP_REMOVED.into()),
         ("KITH_FIXED_CAPACITY", KITH_FIXED_CAPACITY.into()),
         ("KITH_UPSERT", KITH_UPSERT.into()),
@@ -173,7 +174,7 @@ fn create(size: u32, dimensions: u32, at: Option<usize>) -> i32 {
 
 #[test]
 fn a_shorter_struct_has_zeros_for_the_missing_fields() {
-    for size in [8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 56, 64, 72, 80, 88] {
+    for size in [8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 56, 64, 72, 80, 88, 92, 96] {
         assert_eq!(create(size, 3, None), 0, "size {size}: {}", last_error());
     }
     // Beyond the size stands a flag that would be refused: it is not read.
@@ -184,10 +185,10 @@ fn a_shorter_struct_has_zeros_for_the_missing_fields() {
 
 #[test]
 fn a_longer_struct_must_end_in_zeros() {
-    for size in [89, 96, 104, 4096] {
+    for size in [97, 104, 112, 4096] {
         assert_eq!(create(size, 3, None), 0, "size {size}: {}", last_error());
-        for at in [88, size as usize - 1] {
-            let parts = [&*format!("byte {at} of options is 128"), "88 bytes"];
+        for at in [96, size as usize - 1] {
+            let parts = [&*format!("byte {at} of options is 128"), "96 bytes"];
             refused(create(size, 3, Some(at)), UNSUPPORTED, "kith_create", &parts);
         }
         if size < 4096 {

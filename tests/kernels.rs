@@ -440,3 +440,20 @@ fn every_vector_instruction_is_inlined() {
         symbols.lines().filter(|l| l.contains("core_arch") && !l.contains("_xgetbv") && !l.contains("cpuid")).collect();
     assert!(calls.is_empty(), "left as calls:\n{}", calls.join("\n"));
 }
+
+#[test]
+fn the_length_of_a_rounded_vector_is_that_of_its_rounded_components() {
+    use kith::distance::norm_rounded;
+    use kith::simd::half::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
+    for dimensions in (1..40).chain([128, 385]) {
+        let values: Vec<f32> =
+            (0..dimensions).map(|i| ((i * 37 % 101) as f32 - 50.0) * 10.0_f32.powi(i % 9 - 6) / 3.0).collect();
+        let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>();
+        let f16: Vec<f32> = values.iter().map(|&value| f16_to_f32(f32_to_f16(value))).collect();
+        let bf16: Vec<f32> = values.iter().map(|&value| bf16_to_f32(f32_to_bf16(value))).collect();
+        for (element, rounded) in [(Element::F16, f16), (Element::Bf16, bf16), (Element::F32, values.clone())] {
+            let (told, wanted) = (norm_rounded(element, &bytes(&values)), norm(Element::F32, &bytes(&rounded)));
+            assert!((told - wanted).abs() <= 1e-14 * wanted, "{element:?} {dimensions}: {told}, {wanted}");
+        }
+    }
+}

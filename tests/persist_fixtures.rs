@@ -28,7 +28,7 @@ struct Fixture {
     nearest: [u64; 4],
 }
 
-const FIXTURES: [Fixture; 13] = [
+const FIXTURES: [Fixture; 17] = [
     Fixture {
         name: "format1-f32-cosine",
         format: 1,
@@ -219,6 +219,64 @@ const FIXTURES: [Fixture; 13] = [
         capacity: None,
         nearest: [17, 69, 43, 147],
     },
+    Fixture {
+        name: "format9-u8-l2-signs",
+        format: 9,
+        kind: Kind::Graph,
+        m: 4,
+        element: Element::U8,
+        metric: Metric::L2,
+        dimensions: 20,
+        vectors: 300,
+        quantizer: Quantizer::Signs,
+        held: Element::U8,
+        capacity: None,
+        nearest: [17, 69, 43, 147],
+    },
+    // Bytes in place of f32, and codes of these.
+    Fixture {
+        name: "format10-f32-l2-bytes-codes",
+        format: 10,
+        kind: Kind::Graph,
+        m: 4,
+        element: Element::F32,
+        metric: Metric::L2,
+        dimensions: 30,
+        vectors: 300,
+        quantizer: Quantizer::BytesProjected4,
+        held: Element::I8,
+        capacity: None,
+        nearest: [17, 69, 43, 121],
+    },
+    // Floats of 16 bits in place of f32, with codes and without.
+    Fixture {
+        name: "format10-f32-l2-half-codes",
+        format: 10,
+        kind: Kind::Graph,
+        m: 4,
+        element: Element::F32,
+        metric: Metric::L2,
+        dimensions: 20,
+        vectors: 300,
+        quantizer: Quantizer::Projected2,
+        held: Element::F16,
+        capacity: None,
+        nearest: [17, 69, 43, 147],
+    },
+    Fixture {
+        name: "format10-f32-cosine-bf16",
+        format: 10,
+        kind: Kind::Flat,
+        m: 12,
+        element: Element::F32,
+        metric: Metric::Cosine,
+        dimensions: 6,
+        vectors: 70,
+        quantizer: Quantizer::None,
+        held: Element::Bf16,
+        capacity: None,
+        nearest: [17, 23, 59, 49],
+    },
 ];
 
 impl Fixture {
@@ -245,7 +303,7 @@ impl Fixture {
     }
 
     fn is_reduced(&self) -> bool {
-        self.quantizer == Quantizer::Bytes
+        matches!(self.quantizer, Quantizer::Bytes | Quantizer::BytesProjected4)
     }
 
     /// Whether a distance is that of a vector from itself: where components are rounded, and a few of them clipped, far below that of others.
@@ -277,6 +335,10 @@ impl Fixture {
             },
             seed: 42,
             m: self.m,
+            held: match self.held {
+                Element::F16 | Element::Bf16 => self.held,
+                _ => Element::F32,
+            },
             capacity: self.capacity.unwrap_or(0),
             fixed_capacity: self.capacity.is_some(),
             ..Options::default()

@@ -55,9 +55,12 @@ fn recall_without_the_vectors_is_above_its_floor() {
         let base = vectors(1, 4000, dimensions, rank);
         let queries = vectors(2, 60, dimensions, rank);
         let plain = filled(&options(metric, dimensions, Quantizer::None), &base, 2).describe();
-        for (quantizer, floor, bytes) in
-            [(Quantizer::Bytes, 0.95, dimensions), (Quantizer::Leading8, 0.9, 128), (Quantizer::Leading8Fine, 0.9, 256)]
-        {
+        for (quantizer, floor, bytes) in [
+            (Quantizer::Bytes, 0.95, dimensions),
+            (Quantizer::BytesProjected4, 0.95, dimensions + 64),
+            (Quantizer::Leading8, 0.9, 128),
+            (Quantizer::Leading8Fine, 0.9, 256),
+        ] {
             let index = filled(&options(metric, dimensions, quantizer), &base, 2);
             let info = index.describe();
             assert_eq!((info.quantizer, info.held, info.element), (quantizer, Element::I8, Element::F32));
@@ -84,7 +87,7 @@ fn recall_without_the_vectors_is_above_its_floor() {
 fn one_by_one_and_in_batches_and_what_comes_back_is_near() {
     let (dimensions, base) = (150, vectors(3, 900, 150, 10));
     for metric in [Metric::L2, Metric::Cosine] {
-        for quantizer in [Quantizer::Bytes, Quantizer::Leading8] {
+        for quantizer in [Quantizer::Bytes, Quantizer::BytesProjected4, Quantizer::Leading8] {
             let index = Index::create(&options(metric, dimensions, quantizer)).unwrap();
             let mut given = vec![0; 4 * dimensions];
             for (key, vector) in (0..).zip(&base[..600]) {
@@ -121,6 +124,9 @@ fn files_keep_what_reduces_vectors() {
     let (path, again) = (folder.path().join("reduced.kith"), folder.path().join("again.kith"));
     for (metric, quantizer) in [
         (Metric::L2, Quantizer::Bytes),
+        (Metric::L2, Quantizer::BytesProjected4),
+        (Metric::Cosine, Quantizer::BytesProjected4),
+        (Metric::InnerProduct, Quantizer::BytesProjected4),
         (Metric::Cosine, Quantizer::Bytes),
         (Metric::Cosine, Quantizer::Leading8),
         (Metric::InnerProduct, Quantizer::Leading8),
@@ -136,7 +142,8 @@ fn files_keep_what_reduces_vectors() {
         };
         index.save(&path).unwrap();
         let info = Index::file_info(&path).unwrap();
-        assert_eq!((info.format, info.quantizer, info.held), (5, quantizer, Element::I8));
+        let format = if quantizer == Quantizer::BytesProjected4 { 10 } else { 5 };
+        assert_eq!((info.format, info.quantizer, info.held), (format, quantizer, Element::I8));
         for mapped in [false, true] {
             let opened = Index::open(&path, OpenFlags { mapped, ..OpenFlags::default() }).unwrap();
             assert_eq!(
@@ -167,7 +174,7 @@ fn files_keep_what_reduces_vectors() {
 fn any_number_of_threads_makes_the_same_file() {
     let base = vectors(7, 3000, 100, 14);
     let folder = tempfile::tempdir().unwrap();
-    for quantizer in [Quantizer::Bytes, Quantizer::Leading8] {
+    for quantizer in [Quantizer::Bytes, Quantizer::BytesProjected4, Quantizer::Leading8] {
         let file = |threads: u32| {
             let path = folder.path().join("index.kith");
             filled(&options(Metric::L2, 100, quantizer), &base, threads).save(&path).unwrap();
@@ -182,7 +189,9 @@ fn what_one_index_learnt_serves_others() {
     let base = vectors(9, 2000, 110, 12);
     let all: Vec<u8> = base.iter().flat_map(|vector| bytes(vector)).collect();
     let rows = Rows::packed(&all, 440);
-    for quantizer in [Quantizer::Auto, Quantizer::Projected4, Quantizer::Bytes, Quantizer::Leading8] {
+    for quantizer in
+        [Quantizer::Auto, Quantizer::Projected4, Quantizer::Bytes, Quantizer::BytesProjected4, Quantizer::Leading8]
+    {
         let options = options(Metric::L2, 110, quantizer);
         let teacher = Index::create(&options).unwrap();
         assert_eq!(teacher.export_codec().unwrap_err().status(), Status::NotFound);
@@ -240,7 +249,7 @@ fn what_one_index_learnt_serves_others() {
 #[test]
 fn what_cannot_be_reduced_is_refused_when_the_index_is_made() {
     let refused = |options: &Options| Index::create(options).unwrap_err().status() == Status::Unsupported;
-    for quantizer in [Quantizer::Bytes, Quantizer::Leading8, Quantizer::Leading8Fine] {
+    for quantizer in [Quantizer::Bytes, Quantizer::BytesProjected4, Quantizer::Leading8, Quantizer::Leading8Fine] {
         let sound = options(Metric::L2, 64, quantizer);
         assert!(refused(&Options { metric: Metric::L1, ..sound.clone() }));
         assert!(refused(&Options { element: Element::F16, ..sound.clone() }));
@@ -248,7 +257,47 @@ fn what_cannot_be_reduced_is_refused_when_the_index_is_made() {
         assert!(refused(&Options { keep_removed: true, ..sound }));
     }
     assert!(refused(&options(Metric::L2, 5000, Quantizer::Leading8)));
+    assert!(refused(&options(Metric::L2, 5000, Quantizer::BytesProjected4)));
     // Vectors that do not vary stay as they are.
     let index = filled(&options(Metric::L2, 8, Quantizer::Bytes), &vec![vec![2.0; 8]; 400], 1);
     assert_eq!((index.describe().held, search(&index, &[2.0; 8], 1, 10)[0].1), (Element::F32, 0.0));
+}
+
+#[test]
+fn two_levels_answer_as_bytes_alone_and_look_at_fewer() {
+    let (dimensions, base, queries) = (256, vectors(11, 6000, 256, 30), vectors(12, 60, 256, 30));
+    for metric in [Metric::L2, Metric::Cosine, Metric::InnerProduct] {
+        let bytes_alone = filled(&options(metric, dimensions, Quantizer::Bytes), &base, 2);
+        let index = filled(&options(metric, dimensions, Quantizer::BytesProjected4), &base, 2);
+        let info = index.describe();
+        assert_eq!((info.quantizer, info.held, info.code_bytes), (Quantizer::BytesProjected4, Element::I8, 64));
+        let more = info.bytes - bytes_alone.describe().bytes;
+        assert!((6000 * 60..6000 * 64 + (4 << 20)).contains(&more), "{more} bytes more");
+        let (mut same, mut found) = (0, [0, 0]);
+        for query in &queries {
+            let (one, other) = (search(&index, query, 10, 200), search(&bytes_alone, query, 10, 200));
+            let nearest = truth(metric, &base, query);
+            for (found, hits) in found.iter_mut().zip([&one, &other]) {
+                *found += hits.iter().filter(|hit| nearest.iter().any(|other| other.0 == hit.0)).count();
+            }
+            // Distances are those of bytes, to the bit.
+            same += one.iter().filter(|hit| other.contains(hit)).count();
+        }
+        assert!(same >= 590 && found[0] + 6 >= found[1], "{metric:?}: {same} of 600 alike, {found:?} right");
+        // What was inserted one by one has both, and goes when it is removed or replaced.
+        let fresh = vectors(13, 100, dimensions, 30);
+        (7000..).zip(&fresh).for_each(|(key, vector)| index.insert(key, &bytes(vector)).unwrap());
+        index.upsert(5, &bytes(&fresh[3])).unwrap();
+        (100..200).for_each(|key| index.remove(key).unwrap());
+        index.optimize(&BuildOptions::default()).unwrap();
+        index.compact(&BuildOptions::default()).unwrap();
+        let health = index.check().unwrap();
+        assert_eq!((health.codes, health.code_faults, health.vector_faults, health.live), (6000, 0, 0, 6000));
+        if metric != Metric::InnerProduct {
+            let own = (7000..)
+                .zip(&fresh)
+                .filter(|(key, query)| search(&index, query, 3, 60).iter().any(|hit| hit.0 == *key));
+            assert!(own.count() > 97);
+        }
+    }
 }

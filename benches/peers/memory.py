@@ -4,7 +4,7 @@
 
 PEER is the program (`cargo bench --bench peer --no-run` names it), a SET is what sets.py describes. Bytes per vector are all that the index
 holds in memory, graph and keys included; with a `v` behind its number a quantizer's vectors are left in the file (KITH_OPEN_VECTORS_MAPPED), whose bytes
-are told apart. hnswlib's bytes are those of its element (M 16) and of its lists of upper levels; with `--hnswlib` it runs, too. The lines of README.md
+are told apart; with an `h` or `b` they are held as f16 or bf16. hnswlib's bytes are those of its element (M 16) and of its lists of upper levels; with `--hnswlib` it runs, too. The lines of README.md
 come from here. Quantizers run in turns, and each figure is the least processor time of all rounds.
 """
 from __future__ import annotations
@@ -30,6 +30,7 @@ NAMES = {
     7: "`PROJECTED1`",
     8: "`PRODUCT`",
     9: "`SIGNS`",
+    10: "`BYTES_PROJECTED4`",
 }
 EFS = [10, 14, 20, 28, 40, 56, 80, 112, 160, 256]
 RECALLS = [0.90, 0.95, 0.99]
@@ -45,10 +46,12 @@ class Peer:
     """One running peer."""
 
     def __init__(self, program: str, given: sets.Set, what: str) -> None:
-        quantizer = int(what.rstrip("v"))
-        self.name = NAMES[quantizer] + (", vectors in the file" if what.endswith("v") else "")
+        quantizer = int(what.rstrip("vhb"))
+        held = "f16" if "h" in what else "bf16" if "b" in what else "f32"
+        self.name = NAMES[quantizer] + (f", {held}" if held != "f32" else "")
+        self.name += ", vectors in the file" if what.endswith("v") else ""
         arguments = ["--base", given.base, "--query", given.queries, "--metric", given.metric, "--k", "10"]
-        arguments += ["--quantizer", quantizer, "--efs", ",".join(map(str, EFS))]
+        arguments += ["--quantizer", quantizer, "--held", held, "--efs", ",".join(map(str, EFS))]
         arguments += ["--open", "vectors"] if what.endswith("v") else []
         self.process = subprocess.Popen(
             [program, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

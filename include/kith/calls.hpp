@@ -145,7 +145,7 @@ public:
     const kith_search_options *raw() const noexcept { return &raw_; }
     void finish(kith_status status) const {
         call::finish(status);
-        if (options_.stats) *options_.stats = {stats_.distances, stats_.hops};
+        if (options_.stats) *options_.stats = {stats_.distances, stats_.hops, (stats_.flags & KITH_STATS_NEARLY) != 0};
     }
 
 private:
@@ -264,6 +264,8 @@ inline kith_options raw(const options &options, own_distance *distance) noexcept
     raw.seed = options.seed;
     raw.graph_from = options.graph_from;
     raw.memory_limit = options.memory_limit;
+    raw.held = static_cast<kith_element>(options.held);
+    raw.bytes_per_vector = options.bytes_per_vector;
     if (distance) {
         raw.distance = own_distance::compute;
         raw.distance_ctx = distance;

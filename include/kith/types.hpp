@@ -67,7 +67,8 @@ enum class quantizer : std::uint32_t {
     projected2 = KITH_QUANTIZER_PROJECTED2,
     projected1 = KITH_QUANTIZER_PROJECTED1,
     product = KITH_QUANTIZER_PRODUCT,
-    signs = KITH_QUANTIZER_SIGNS
+    signs = KITH_QUANTIZER_SIGNS,
+    bytes_projected4 = KITH_QUANTIZER_BYTES_PROJECTED4
 };
 enum class sync : std::uint32_t { commit = KITH_SYNC_COMMIT, interval = KITH_SYNC_INTERVAL, never = KITH_SYNC_NEVER };
 enum class format : std::uint32_t {
@@ -273,6 +274,10 @@ struct options {
     std::function<double(const void *a, const void *b)> distance = {};
     /// Most bytes that the index may hold; 0: any amount. See index::set_memory_limit().
     std::uint64_t memory_limit = 0;
+    /// element::f16 or bf16: vectors of f32 are held rounded to that.
+    kith::element held = kith::element::f32;
+    /// With quantizer::automatic: the library chooses what takes at most so many bytes per vector, all in; 0: any amount.
+    std::uint32_t bytes_per_vector = 0;
 };
 
 /// As kith_log_options: 0 means the default.
@@ -287,6 +292,8 @@ struct log_options {
 struct search_stats {
     std::uint64_t distances = 0;
     std::uint64_t hops = 0;
+    /// Distances are those of what is held in place of the vectors.
+    bool nearly = false;
 };
 
 /// On which threads a filter may be called.

@@ -3,7 +3,7 @@
 //! Vectors are bytes as a caller passes them, of any alignment, components in the machine's byte order.
 
 use super::{Element, KernelId, Metric, kernels, padded_bytes};
-use crate::simd::half::{bf16_to_f32, f16_to_f32};
+use crate::simd::half::{bf16_to_f32, f16_to_f32, rounded_to_bf16, rounded_to_f16};
 use crate::simd::{Level, detect};
 use crate::util::error::{Error, Result};
 
@@ -123,6 +123,35 @@ pub fn is_zero(element: Element, vector: &[u8]) -> bool {
 /// Euclidean length, summed in f64: right for components from 1e-45 to 3e38, as their squares are normal doubles.
 pub fn norm(element: Element, vector: &[u8]) -> f64 {
     products(element, vector, vector).sqrt()
+}
+
+/// The length that a vector of f32 has when its components, which must fit, are rounded to another element type: f16 or bf16.
+pub fn norm_rounded(element: Element, vector: &[u8]) -> f64 {
+    let components = vector.as_chunks::<4>().0;
+    match element {
+        Element::F16 => squares(components, rounded_to_f16),
+        Element::Bf16 => squares(components, rounded_to_bf16),
+        _ => squares(components, |value| value),
+    }
+    .sqrt()
+}
+
+/// Sum of the squares of rounded components, in f64 and several parts, which do not wait for each other.
+#[inline(always)]
+fn squares(components: &[[u8; 4]], round: impl Fn(f32) -> f32) -> f64 {
+    let mut sums = [0.0_f64; 8];
+    let (blocks, rest) = components.as_chunks::<8>();
+    let square = |bytes: &[u8; 4]| {
+        let value = f64::from(round(f32::from_ne_bytes(*bytes)));
+        value * value
+    };
+    for block in blocks {
+        for i in 0..8 {
+            sums[i] += square(&block[i]);
+        }
+    }
+    sums[0] += rest.iter().map(square).sum::<f64>();
+    sums.iter().sum()
 }
 
 /// Sum of products in f64.

@@ -44,7 +44,8 @@ pub unsafe extern "C" fn kith_create(options: *const kith_options, index: *mut *
 ///
 /// Vectors that turn out to be whole numbers, and are held as bytes (see KITH_QUANTIZER_AUTO), take less than either. Not counted is what searches and insertions keep for the
 /// next ones, and what building takes while it goes on: a memory_limit of the
-/// most does not let a large batch in. What recall a quantizer has depends on the vectors: docs/memory.md has measured tables.
+/// most does not let a large batch in. What recall a quantizer has depends on the vectors: the result says between which bounds
+/// it was on some, and docs/memory.md has measured tables.
 ///
 /// Errors: those of kith_create(); and
 /// - KITH_ERROR_ARGUMENT: a pointer is NULL; count is more than such an index can hold; result->size is 0 or no size of this struct

@@ -6,9 +6,9 @@
 use super::durable::{kith_log_info, kith_log_options};
 use super::types::{
     KITH_BUILD_FAST, KITH_FILTER_ANY_THREAD, KITH_FIXED_CAPACITY, KITH_KEEP_REMOVED, KITH_OPEN_MAPPED,
-    KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_OPEN_VECTORS_MAPPED, KITH_UPSERT,
-    kith_build_options, kith_estimate_result, kith_export_options, kith_health, kith_info, kith_observer, kith_options,
-    kith_search_options, kith_search_stats,
+    KITH_OPEN_ONE_THREAD, KITH_OPEN_READ_ONLY, KITH_OPEN_UNCHECKED, KITH_OPEN_VECTORS_MAPPED, KITH_STATS_NEARLY,
+    KITH_UPSERT, kith_build_options, kith_estimate_result, kith_export_options, kith_health, kith_info, kith_observer,
+    kith_options, kith_search_options, kith_search_stats,
 };
 use crate::distance::{Custom, Element, Metric};
 use crate::index::config::{BuildOptions, Counters, Filter, Info, Kind, OpenFlags, Options, Quantizer, SearchOptions};
@@ -45,10 +45,10 @@ macro_rules! sized32 {
 }
 
 sized32!(kith_options: size dimensions metric element kind quantizer m ef_construction ef_search flags capacity seed
-    distance distance_ctx graph_from memory_limit);
+    distance distance_ctx graph_from memory_limit held bytes_per_vector);
 sized32!(kith_search_options: size ef threads recall filter filter_ctx flags stats);
 sized32!(kith_search_stats: size flags distances hops);
-sized32!(kith_estimate_result: size flags least most);
+sized32!(kith_estimate_result: size flags least most quantizer held recall_least recall_most);
 sized32!(kith_health: size flags linked links unreachable faults min_inbound max_inbound min_outbound max_outbound live removed
     free key_faults count_faults vector_faults codes code_faults file_faults);
 sized32!(kith_observer: size flags ctx stop consider add drop excess hit);
@@ -157,6 +157,8 @@ pub(super) unsafe fn index_options(options: *const kith_options) -> Result<Optio
         keep_removed: options.flags & KITH_KEEP_REMOVED != 0,
         fixed_capacity: options.flags & KITH_FIXED_CAPACITY != 0,
         memory_limit: options.memory_limit,
+        held: Element::try_from(options.held)?,
+        bytes_per_vector: options.bytes_per_vector,
     })
 }
 
@@ -445,7 +447,17 @@ impl Place<kith_info> {
 impl Place<kith_estimate_result> {
     /// As [`Place::<kith_info>::fill`].
     pub(super) fn fill(self, estimate: Estimate) {
-        self.write(&kith_estimate_result { size: 0, flags: 0, least: estimate.least, most: estimate.most });
+        let Estimate { least, most, quantizer, held, recall } = estimate;
+        self.write(&kith_estimate_result {
+            size: 0,
+            flags: 0,
+            least,
+            most,
+            quantizer: quantizer as u32,
+            held: held as u32,
+            recall_least: recall.0,
+            recall_most: recall.1,
+        });
     }
 }
 
@@ -482,7 +494,7 @@ impl Place<kith_search_stats> {
     fn fill(self, counters: &Counters) {
         self.write(&kith_search_stats {
             size: 0,
-            flags: 0,
+            flags: if counters.nearly.load(Ordering::Relaxed) { KITH_STATS_NEARLY } else { 0 },
             distances: counters.distances.load(Ordering::Relaxed),
             hops: counters.hops.load(Ordering::Relaxed),
         });

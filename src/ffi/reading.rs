@@ -8,7 +8,8 @@ use crate::distance::{Element, Metric};
 use crate::index::config::check_shape;
 use std::ffi::{c_int, c_void};
 
-/// Copies out the vector of a key, bit for bit as it was inserted; with KITH_QUANTIZER_BYTES or one of _LEADING8 the vector that is held instead.
+/// Copies out the vector of a key, bit for bit as it was inserted; with KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 or one of _LEADING8, and with kith_options.held, the
+/// vector that is held instead.
 ///
 /// - index: the index
 /// - key: its key
@@ -108,6 +109,7 @@ pub unsafe extern "C" fn kith_removed_keys(
 /// - KITH_ERROR_NOT_FOUND: no vector has this key
 /// - KITH_ERROR_ARGUMENT: a pointer is NULL
 /// - KITH_ERROR_MEMORY: there is none for vectors as they were given
+/// - KITH_ERROR_UNSUPPORTED: something else is held in place of the vectors (KITH_QUANTIZER_BYTES and the like, kith_options.held)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kith_row(index: *const kith_index, key: u64, vector: *mut *const c_void) -> kith_status {
     // SAFETY: each pointer is NULL or as the header says: the room's safety chapter.

@@ -119,7 +119,7 @@ pub enum kith_kind_values {
     /// index links a few of the vectors that were there before, and kith_maintain() as many as it has time for; a kith_insert_batch() of 1,000 and more that reaches so far
     /// does all at once. Searches take no part and see every vector that was acknowledged: they go by the graph as soon as it leads to all, and
     /// look at every vector until then. An index that is only searched stays as it is, so call kith_maintain() after the last insert.
-    /// kith_describe() says KITH_KIND_FLAT until the graph is in force. Where there are quantizers KITH_QUANTIZER_BYTES and _LEADING8: a graph from
+    /// kith_describe() says KITH_KIND_FLAT until the graph is in force. With KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 and _LEADING8: a graph from
     /// the start. kith_clear() begins anew.
     KITH_KIND_AUTO = 0,
     /// Exact: a search looks at every vector. With one of KITH_QUANTIZER_PROJECTED4, 2 and 1, _PRODUCT and _SIGNS (never by the library's choice) it looks at every code
@@ -130,8 +130,8 @@ pub enum kith_kind_values {
     KITH_KIND_GRAPH = 2,
 }
 
-/// How vectors are coded for the search, or held. Unless KITH_QUANTIZER_BYTES or one of _LEADING8 was asked for, kith_get() returns what was inserted
-/// and distances are exact.
+/// How vectors are coded for the search, or held. Unless KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 or one of _LEADING8 was asked for, or kith_options.held,
+/// kith_get() returns what was inserted and distances are exact.
 pub type kith_quantizer = u32;
 
 /// Values of kith_quantizer.
@@ -185,6 +185,11 @@ pub enum kith_quantizer_values {
     /// projected, so that codes are made fastest; estimates are the roughest, so that a search ranks many candidates. For vectors whose variance is spread
     /// over all of many dimensions.
     KITH_QUANTIZER_SIGNS = 9,
+    /// Two levels (in the field: LVQ-4x8): the vectors are held as with KITH_QUANTIZER_BYTES, with all that follows from it, and beside each stands a code as with KITH_QUANTIZER_PROJECTED4, of
+    /// its bytes: a search walks by 4 bits for each leading direction and ranks what it finds by 8 bits for each component. Faster than KITH_QUANTIZER_BYTES, at the same distances, for
+    /// 64 to 512 bytes more. kith_train(), kith_codec_export() and kith_codec_import() are about the bytes, which KITH_QUANTIZER_BYTES shares; each index learns the codes by itself. Of at most 4,096
+    /// dimensions.
+    KITH_QUANTIZER_BYTES_PROJECTED4 = 10,
 }
 
 /// Whose file something is, for kith_import() and kith_export().
@@ -218,6 +223,10 @@ pub const KITH_UPSERT: u32 = 1;
 /// same recall: on 384-dimensional text embeddings a third more. Changes nothing for small batches and flat indexes.
 pub const KITH_BUILD_FAST: u32 = 2;
 
+/// kith_search_stats.flags: the distances that the search reported are those of what is held in place of the vectors: rounded ones (kith_options.held), or reduced ones
+/// (KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 and _LEADING8, once there are such). Without it they are those of the vectors as they were given.
+pub const KITH_STATS_NEARLY: u32 = 1;
+
 /// kith_options.flags: vectors that are removed can be brought back with kith_undelete(), until their key gets another vector,
 /// kith_forget() gives them up, or the index is cleared. They keep their memory that long. Files that kith_save() writes do not know
 /// of them, those of kith_export() do.
@@ -242,7 +251,7 @@ pub const KITH_OPEN_UNCHECKED: u32 = 4;
 pub const KITH_OPEN_ONE_THREAD: u32 = 8;
 
 /// kith_open(): leave the vectors in the file, which is mapped and read-only as with KITH_OPEN_MAPPED, and load links, keys and codes. For indexes with
-/// codes (KITH_QUANTIZER_PROJECTED4, 2, 1) whose vectors are more than memory: a search walks in memory and reads a few vectors of the file, of
+/// codes (KITH_QUANTIZER_PROJECTED4, 2, 1, _PRODUCT, _SIGNS, _BYTES_PROJECTED4) whose vectors are more than memory: a search walks in memory and reads a few vectors of the file, of
 /// which the system keeps what fits. kith_info tells what is held in memory, `bytes` less `mapped`. Means nothing beside KITH_OPEN_MAPPED.
 /// kith_open_buffer(): leave the vectors where they lie.
 pub const KITH_OPEN_VECTORS_MAPPED: u32 = 16;
@@ -323,6 +332,22 @@ pub struct kith_options {
     /// Most bytes of memory, heap and mapped, that the index may hold, as kith_info.bytes tells them. 0: any amount. See
     /// kith_set_memory_limit(), which says what it means and sets it for an index that was opened: files do not hold it.
     pub memory_limit: u64,
+    /// KITH_F16 or KITH_BF16: vectors of KITH_F32 are held rounded to that, each component to the nearest, in half of the memory, beside what codes
+    /// there are; with KITH_QUANTIZER_BYTES, _BYTES_PROJECTED4 and _LEADING8 KITH_ERROR_ARGUMENT. Queries are rounded alike: distances, also those that searches
+    /// report, are between the rounded query and the rounded vector (so a vector is 0 apart from itself), and kith_get() returns the rounded vector. A component
+    /// that it cannot hold (from 65,520 on with KITH_F16; with KITH_BF16 from 3.396e38 on) is refused like NaN, in a vector and in a query, and so is, under cosine, a vector that is zero once it is rounded. f16
+    /// keeps 11 bits of each component from 0.00006 on, bf16 8 bits of each: take KITH_F16 for vectors whose components lie between. kith_row() is not to be had
+    /// (KITH_ERROR_UNSUPPORTED); files of other libraries take rounded vectors. KITH_F32, the default: as they are given, or in less where nothing is lost (see
+    /// KITH_QUANTIZER_AUTO).
+    pub held: kith_element,
+    /// With KITH_QUANTIZER_AUTO: an index of many vectors is to take at most so many bytes for each, all in (vectors, graph, keys, codes), as kith_info.bytes
+    /// tells them: divide the memory that you have by the vectors that you will have. The library chooses what keeps most recall under it, and kith_describe() says
+    /// what it chose (`quantizer` and `held`). In this order: plain KITH_QUANTIZER_AUTO, the same with `held` KITH_F16, KITH_QUANTIZER_PROJECTED2 with KITH_F16, KITH_QUANTIZER_BYTES_PROJECTED4, KITH_QUANTIZER_BYTES,
+    /// KITH_QUANTIZER_LEADING8_FINE or _LEADING8, which of the two is decided when the index learns how many directions it takes. What all that means for distances stands there.
+    /// kith_estimate() says what would be chosen. Not a limit: see `memory_limit`. Not in files, which hold what was chosen. KITH_ERROR_ARGUMENT if quantizer or `held` is set, with KITH_KIND_FLAT, and
+    /// if even the last takes more in the best case. KITH_ERROR_UNSUPPORTED if only the last four are small enough and the index cannot have them: they are for KITH_F32 under L2, inner product or
+    /// cosine, without KITH_KEEP_REMOVED. 0: any amount.
+    pub bytes_per_vector: u32,
 }
 
 /// How much memory an index will hold: see kith_estimate(). The caller sets `size` before the call; nothing else is read.
@@ -337,6 +362,15 @@ pub struct kith_estimate_result {
     pub least: u64,
     /// Bytes, if codes turn out as long as they can be and the system gives huge pages.
     pub most: u64,
+    /// What kith_describe() will say then: the library's choice, or what was asked for. Of KITH_QUANTIZER_LEADING8_FINE that `bytes_per_vector` chose, _LEADING8 may become.
+    pub quantizer: kith_quantizer,
+    /// How vectors will be held; KITH_F32 also where they turn out to be whole numbers and are held as bytes.
+    pub held: kith_element,
+    /// A prediction, from measurements of other vectors: the least recall of the ten nearest that this quantizer had on four public sets of 128 to 1,024 dimensions, with an `ef` of 256
+    /// (tables in benches/record/codes.md). What it has on yours kith_calibrate() measures.
+    pub recall_least: f32,
+    /// The most of the same.
+    pub recall_most: f32,
 }
 
 /// How a file of another library is written. Set `size`; 0 in any other field means its default.
@@ -386,7 +420,7 @@ pub struct kith_search_options {
 pub struct kith_search_stats {
     /// sizeof(kith_search_stats), set by the caller.
     pub size: u32,
-    /// 0 in this version.
+    /// 0 or KITH_STATS_NEARLY.
     pub flags: u32,
     /// Distances computed, of all queries of a batch together.
     pub distances: u64,

@@ -193,7 +193,7 @@ impl Index {
             && self.quantizer() != Quantizer::None
             && core.codes(guard).is_none()
             && slots >= core.codes_from.load(Ordering::Relaxed) as usize
-            && (!auto || quant::is_worth_it(config.metric, config.element, config.dimensions as usize));
+            && (!auto || quant::is_worth_it(config.metric, config.held_element(), config.dimensions as usize));
         if learns { self.sampling() + slots * self.learnt_bytes() } else { 0 }
     }
 
@@ -201,7 +201,8 @@ impl Index {
     fn learnt_bytes(&self) -> usize {
         let dimensions = self.config.dimensions as usize;
         match self.quantizer().reduction() {
-            Some(Reduction::Every) => padded(dimensions),
+            Some(Reduction::Every) if self.quantizer().coding().is_none() => padded(dimensions),
+            Some(Reduction::Every) => padded(dimensions) + quant::most_code_bytes(dimensions),
             // A byte for each direction, where codes have half of one.
             Some(_) => 2 * quant::most_code_bytes(dimensions),
             None => {

@@ -118,7 +118,8 @@ impl Index {
     /// Gives the index codes if it is time. The caller holds nothing. An error leaves it without.
     pub(super) fn code_if_due(&self, core: &Core, hands: &Hands<'_>, guard: &Guard) -> Result<Coded> {
         let due = |core: &Core| {
-            self.quantizer() != Quantizer::None
+            let learns = self.quantizer().coding().is_some() || core.view(guard).reducer().is_none();
+            (self.quantizer() != Quantizer::None && learns)
                 && core.codes.load(Ordering::Relaxed, guard).is_null()
                 && core.store(guard).slots() >= core.codes_from.load(Ordering::Relaxed)
         };
@@ -130,11 +131,14 @@ impl Index {
         if !due(core) {
             return Ok(Coded::BeforeOrNot);
         }
-        if let Some(reduction) = self.quantizer().reduction() {
+        if let Some(reduction) = self.quantizer().reduction().filter(|_| core.view(guard).reducer().is_none()) {
             let store = core.store(guard);
             let vectors = (0..store.slots()).map(|slot| store.vector_slice(slot));
             self.reduce(core, reduction, vectors, hands, guard)?;
-            return Ok(Coded::BeforeOrNot);
+            // Codes are of what is held, so they come after.
+            if !due(core) {
+                return Ok(Coded::BeforeOrNot);
+            }
         }
         self.hold_as_bytes(core, hands, guard)?;
         self.learn_codes(core, hands, guard)

@@ -2,9 +2,9 @@
 
 use crate::distance::{Custom, Element, Metric};
 use crate::quant::{self, Coding, Reduction, Width};
-use crate::store::Removal;
+use crate::store::{Held, Removal};
 use crate::util::error::{Error, Result};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Largest number of dimensions of a vector.
 pub const MAX_DIMENSIONS: u32 = 65_536;
@@ -62,6 +62,8 @@ pub enum Quantizer {
     Product = 8,
     /// As `Projected4`, with the sign of each component, and queries alike (Hamming).
     Signs = 9,
+    /// `Bytes` in place of the vectors, and beside them codes as `Projected4`: walks go by 4 bits for each leading direction, answers are ranked by bytes.
+    BytesProjected4 = 10,
 }
 
 impl Quantizer {
@@ -75,16 +77,25 @@ impl Quantizer {
             | Self::Projected1
             | Self::Product
             | Self::Signs => None,
-            Self::Bytes => Some(Reduction::Every),
+            Self::Bytes | Self::BytesProjected4 => Some(Reduction::Every),
             Self::Leading8 => Some(Reduction::Leading),
             Self::Leading8Fine => Some(Reduction::Fine),
+        }
+    }
+
+    /// What reduces vectors so.
+    pub(crate) fn of_reduction(reduction: Reduction) -> Self {
+        match reduction {
+            Reduction::Every => Self::Bytes,
+            Reduction::Leading => Self::Leading8,
+            Reduction::Fine => Self::Leading8Fine,
         }
     }
 
     /// The kind of the codes that walks go by, where there are such.
     pub(crate) fn coding(self) -> Option<Coding> {
         match self {
-            Self::Auto | Self::Projected4 => Some(Width::Four.into()),
+            Self::Auto | Self::Projected4 | Self::BytesProjected4 => Some(Width::Four.into()),
             Self::Projected2 => Some(Width::Two.into()),
             Self::Projected1 => Some(Width::One.into()),
             Self::Product => Some(Coding::Product),
@@ -131,9 +142,10 @@ impl TryFrom<u32> for Quantizer {
             7 => Ok(Self::Projected1),
             8 => Ok(Self::Product),
             9 => Ok(Self::Signs),
+            10 => Ok(Self::BytesProjected4),
             _ => Err(Error::unsupported(format!(
                 "quantizer is {value}, known are 0 (auto), 1 (none), 2, 6 and 7 (projected, 4, 2 and 1 bits), 3 (bytes), 4 \
-                 and 5 (leading, 8 bits), 8 (product), 9 (signs)"
+                 and 5 (leading, 8 bits), 8 (product), 9 (signs), 10 (bytes and 4 bits)"
             ))),
         }
     }
@@ -172,6 +184,10 @@ pub struct Options {
     pub custom: Option<Custom>,
     /// Most bytes that the index may hold; 0: any amount. Not in files.
     pub memory_limit: u64,
+    /// [`Element::F16`] or [`Element::Bf16`]: vectors of f32 are held rounded to that. [`Element::F32`]: as they are given, or in less memory where nothing is lost.
+    pub held: Element,
+    /// With [`Quantizer::Auto`]: most bytes that a vector should take, all in; 0: any amount. Not in files. See `index::choice`.
+    pub bytes_per_vector: u32,
 }
 
 impl Default for Options {
@@ -192,6 +208,8 @@ impl Default for Options {
             keep_removed: false,
             custom: None,
             memory_limit: 0,
+            held: Element::F32,
+            bytes_per_vector: 0,
         }
     }
 }
@@ -204,6 +222,8 @@ pub(crate) struct Config {
     pub(crate) element: Element,
     /// `Auto` only in files, of an index that is to become a graph and is not one yet.
     pub(crate) kind: Kind,
+    /// `AsGiven`, `F16` or `Bf16`: how vectors are held from the first on, if not in another way for the sake of codes.
+    pub(crate) held: Held,
     /// So many vectors make the index a graph, if it is not one from the start.
     pub(crate) graph_from: Option<u64>,
     /// `None` for flat indexes, which are exact, and where codes are left to the library and would not be worth it.
@@ -212,6 +232,8 @@ pub(crate) struct Config {
     pub(crate) ef_construction: u32,
     pub(crate) ef_search: u32,
     pub(crate) seed: u64,
+    /// Most bytes that a vector should take; 0: any amount. Not in files. See `index::choice`.
+    pub(crate) bytes_per_vector: u32,
     /// Most live vectors, as the index was made or saved; see `index::room`.
     pub(crate) limit: Option<u64>,
     /// Not in files.
@@ -238,7 +260,8 @@ impl Config {
         if options.quantizer.reduction().is_some() {
             check_reduction(options, kind)?;
         }
-        let shape = (options.metric, options.element, options.dimensions);
+        let held = check_held(options)?;
+        let shape = (options.metric, element_of(options.element, held), options.dimensions);
         let quantizer = check_quantizer(kind, shape, options.quantizer)?;
         let breadth = |name: &str, value: u32, default: u32| {
             let value = or_default(value, default);
@@ -252,12 +275,14 @@ impl Config {
             metric: options.metric,
             element: options.element,
             kind,
+            held,
             graph_from,
             quantizer,
             m,
             ef_construction: breadth("ef_construction", options.ef_construction, DEFAULT_EF_CONSTRUCTION)?,
             ef_search: breadth("ef_search", options.ef_search, DEFAULT_EF_SEARCH)?,
             seed: options.seed,
+            bytes_per_vector: options.bytes_per_vector,
             limit: options.fixed_capacity.then_some(options.capacity),
             custom: options.custom.clone(),
             removal: if options.keep_removed { Removal::Kept } else { Removal::Final },
@@ -273,6 +298,7 @@ impl Config {
     pub(crate) fn may_be_bytes(&self) -> bool {
         self.element == Element::F32
             && self.kind != Kind::Flat
+            && self.held == Held::AsGiven
             && self.quantizer.reduction().is_none()
             && matches!(self.metric, Metric::L2 | Metric::InnerProduct | Metric::Cosine)
     }
@@ -280,6 +306,11 @@ impl Config {
     /// Bytes of one vector as the caller passes it.
     pub(crate) fn vector_bytes(&self) -> usize {
         self.element.vector_bytes(self.dimensions)
+    }
+
+    /// Type of a component as vectors are held, if not in another way for the sake of codes.
+    pub(crate) fn held_element(&self) -> Element {
+        element_of(self.element, self.held)
     }
 
     /// The part of an [`Info`] that follows from the configuration; the counts are zero.
@@ -301,7 +332,7 @@ impl Config {
             fixed_capacity: self.limit.is_some(),
             bytes: 0,
             seed: self.seed,
-            held: self.element,
+            held: self.held_element(),
             code_bytes: 0,
             memory_limit: 0,
             mapped: 0,
@@ -348,6 +379,39 @@ pub(crate) fn check_quantizer(
     Ok(asked)
 }
 
+/// Type of a component that is given as one type and held so.
+fn element_of(given: Element, held: Held) -> Element {
+    match held {
+        Held::F16 => Element::F16,
+        Held::Bf16 => Element::Bf16,
+        _ => given,
+    }
+}
+
+/// How vectors of these options are held from the first on.
+fn check_held(options: &Options) -> Result<Held> {
+    let held = match options.held {
+        Element::F32 => return Ok(Held::AsGiven),
+        Element::F16 => Held::F16,
+        Element::Bf16 => Held::Bf16,
+        other => {
+            return Err(Error::argument(format!(
+                "held is {}, known are 0 (as given), 1 (f16) and 2 (bf16)",
+                other as u32
+            )));
+        }
+    };
+    if options.element != Element::F32 || options.quantizer.reduction().is_some() {
+        return Err(Error::argument(format!(
+            "held is {} with element {} and quantizer {}: it is for vectors of f32, and not with what takes their place (3 to 5, 10)",
+            options.held.name(),
+            options.element.name(),
+            options.quantizer as u32
+        )));
+    }
+    Ok(held)
+}
+
 /// Checks that vectors of these options can be reduced.
 fn check_reduction(options: &Options, kind: Kind) -> Result<()> {
     let (metric, element) = (options.metric, options.element);
@@ -362,7 +426,7 @@ fn check_reduction(options: &Options, kind: Kind) -> Result<()> {
     }
     Err(Error::unsupported(format!(
         "quantizer is {} with metric {}, element {} and dimensions {}: it needs a graph without removed vectors that are kept, L2, inner \
-         product or cosine, f32, and for 4 and 5 (leading, 8 bits) at most {} dimensions",
+         product or cosine, f32, and for 4 and 5 (leading, 8 bits) and 10 (bytes and 4 bits) at most {} dimensions",
         options.quantizer as u32,
         metric.name(),
         element.name(),
@@ -427,6 +491,8 @@ pub struct Counters {
     pub distances: AtomicU64,
     /// Vectors whose links were followed.
     pub hops: AtomicU64,
+    /// Distances are those of what is held in place of the vectors: rounded or reduced ones.
+    pub nearly: AtomicBool,
 }
 
 impl Counters {

@@ -4,9 +4,9 @@
 //! hold enough of their variance, so how long codes and reduced vectors are; and but for the pages that the system gives, huge ones or not. So the answer
 //! is a least and a most.
 
-use super::config::{Config, Kind, Options};
-use super::{Index, coding};
-use crate::distance::Metric;
+use super::config::{Config, Kind, Options, Quantizer};
+use super::{Index, choice, coding};
+use crate::distance::{Element, Metric};
 use crate::graph;
 use crate::quant::{Coding, Reduction, Width};
 use crate::store::{KeyMap, MAX_SLOTS, padded};
@@ -17,12 +17,24 @@ use crate::util::memory::{LINE, Segments};
 const KNOWN: u32 = 1 << 20;
 
 /// Bytes that an index will hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// If the variance of the vectors lies in few directions, and pages are small.
     pub least: u64,
     /// If it is spread over all directions, and pages are huge.
     pub most: u64,
+    /// What there will be by then, of itself or as it was asked for.
+    pub quantizer: Quantizer,
+    /// Type of a component as it will be held, if vectors do not turn out to be whole numbers.
+    pub held: Element,
+    /// Recall of ten hits, least and most of those measured with such on several sets; a prediction. See `index::choice`.
+    pub recall: (f32, f32),
+}
+
+impl Default for Estimate {
+    fn default() -> Self {
+        Self { least: 0, most: 0, quantizer: Quantizer::None, held: Element::F32, recall: (1.0, 1.0) }
+    }
 }
 
 impl Estimate {
@@ -39,7 +51,7 @@ impl Index {
     /// # Errors
     /// Those of [`Index::create`]; `Argument` for more vectors than such an index can hold.
     pub fn estimate(options: &Options, count: u64) -> Result<Estimate> {
-        let config = Config::new(options)?;
+        let config = Config::new(&choice::choose(options)?)?;
         let most = if config.kind == Kind::Graph { graph::MAX_SLOTS } else { MAX_SLOTS };
         let most = config.limit.unwrap_or(most).min(most);
         if count > most {
@@ -47,14 +59,37 @@ impl Index {
         }
         let empty = Options { capacity: 0, fixed_capacity: false, memory_limit: 0, ..options.clone() };
         let empty = Self::create(&empty)?.describe().bytes;
-        let mut estimate = Estimate { least: empty, most: empty };
-        let learnt = Learnt::of(&config, count);
-        vectors(&config, &learnt, count as usize, &mut estimate);
-        if config.kind == Kind::Graph && config.graph_from.is_none_or(|from| count >= from) {
-            links(&config, count as u32, &mut estimate);
-        }
+        let mut estimate = planned(&config, count);
+        estimate.add((empty as usize, empty as usize));
+        estimate.recall = choice::predicted(config.held_element(), estimate.quantizer, is_graph(&config, count));
         Ok(estimate)
     }
+}
+
+/// The arrays of an index that holds so many.
+pub(super) fn planned(config: &Config, count: u64) -> Estimate {
+    let learnt = Learnt::of(config, count);
+    let quantizer = match learnt {
+        Learnt::Nothing => Quantizer::None,
+        Learnt::Bytes | Learnt::BytesAndCodes(..) | Learnt::Directions(_) => config.quantizer,
+        Learnt::Codes(coding, _) => Quantizer::of_coding(coding),
+    };
+    let mut estimate = Estimate { quantizer, held: config.held_element(), ..Estimate::default() };
+    vectors(config, &learnt, count as usize, &mut estimate);
+    if is_graph(config, count) {
+        links(config, count as u32, &mut estimate);
+    }
+    estimate
+}
+
+/// The most that an index of so many vectors holds beside them.
+pub(super) fn beside_vectors(config: &Config, count: u64) -> u64 {
+    let all = planned(&Config { quantizer: Quantizer::None, ..config.clone() }, count).most;
+    all - Segments::planned(padded(config.held.bytes_of(config.vector_bytes())), count as usize).1 as u64
+}
+
+fn is_graph(config: &Config, count: u64) -> bool {
+    config.kind == Kind::Graph && config.graph_from.is_none_or(|from| count >= from)
 }
 
 /// What such an index has learnt by then.
@@ -62,6 +97,8 @@ enum Learnt {
     Nothing,
     /// To hold a byte for each component.
     Bytes,
+    /// The same, with codes of between so many lines.
+    BytesAndCodes(Coding, (usize, usize)),
     /// To hold a byte for each of the directions that fill between so many lines of codes, which are not there.
     Directions((usize, usize)),
     /// Codes of this kind, and of between so many lines.
@@ -75,7 +112,8 @@ impl Learnt {
         }
         let lines = |coding: Coding| coding.possible_lines(config.dimensions as usize);
         match (config.quantizer.reduction(), config.quantizer.coding()) {
-            (Some(Reduction::Every), _) => Self::Bytes,
+            (Some(Reduction::Every), None) => Self::Bytes,
+            (Some(Reduction::Every), Some(coding)) => Self::BytesAndCodes(coding, lines(coding)),
             (Some(Reduction::Leading | Reduction::Fine), _) => Self::Directions(lines(Width::Four.into())),
             // A flat index that is to become a graph learns then.
             (None, Some(coding)) if config.graph_from.is_none_or(|from| count >= from) => {
@@ -97,16 +135,22 @@ fn vectors(config: &Config, learnt: &Learnt, count: usize, estimate: &mut Estima
             estimate.add(array(padded(dimensions)));
             estimate.add(same(4 * dimensions));
         }
+        Learnt::BytesAndCodes(coding, lines) => {
+            estimate.add(array(padded(dimensions)));
+            estimate.add(same(4 * dimensions));
+            estimate.add(between(lines, &|lines| array(LINE * lines)));
+            estimate.add(between(lines, &|lines| same(coding.codec_bytes(dimensions, lines))));
+        }
         Learnt::Directions(lines) => {
             estimate.add(between(lines, &|lines| array(padded(2 * LINE * lines))));
             estimate.add(between(lines, &|lines| same(Coding::from(Width::Four).codec_bytes(dimensions, lines))));
         }
         Learnt::Codes(coding, lines) => {
-            estimate.add(array(padded(config.vector_bytes())));
+            estimate.add(array(padded(config.held.bytes_of(config.vector_bytes()))));
             estimate.add(between(lines, &|lines| array(LINE * lines)));
             estimate.add(between(lines, &|lines| same(coding.codec_bytes(dimensions, lines))));
         }
-        Learnt::Nothing => estimate.add(array(padded(config.vector_bytes()))),
+        Learnt::Nothing => estimate.add(array(padded(config.held.bytes_of(config.vector_bytes())))),
     }
     estimate.add(array(8));
     estimate.add(array(1));
@@ -176,7 +220,7 @@ mod tests {
         estimate.abs_diff(held) <= slack(held)
     }
 
-    fn is_between(Estimate { least, most }: Estimate, held: u64) -> bool {
+    fn is_between(Estimate { least, most, .. }: Estimate, held: u64) -> bool {
         least <= held + slack(held) && held <= most + slack(held)
     }
 
@@ -223,7 +267,7 @@ mod tests {
         let count = 4096;
         for quantizer in [Quantizer::Projected4, Quantizer::Projected2, Quantizer::Leading8] {
             let options = Options { dimensions: 700, kind: Kind::Graph, quantizer, ..Options::default() };
-            let Estimate { least, most } = Index::estimate(&options, count).unwrap();
+            let Estimate { least, most, .. } = Index::estimate(&options, count).unwrap();
             assert!(least < most);
             let few = held(&options, &vectors(Element::F32, 700, 40, count as usize), count as usize);
             let all = held(&options, &vectors(Element::F32, 700, 700, count as usize), count as usize);

@@ -8,11 +8,11 @@
 //! slot, but knows nothing of vectors that came since, so a search ends by looking whether its view is still the one in force, and
 //! else runs again. Slots, keys, links and codes are the same in every view.
 
-use super::config::Config;
+use super::config::{Config, Quantizer};
 use super::{Core, Index};
 use crate::distance::Metric;
 use crate::graph::Graph;
-use crate::quant::{Reducer, Reduction, Sample, Workspace, train_reducer};
+use crate::quant::{Reducer, Reduction, Sample, Workspace};
 use crate::search::walk::Field;
 use crate::search::{Scoring, Scratch};
 use crate::store::{Held, Store};
@@ -48,7 +48,7 @@ impl View {
         let scoring = given.of_held(store.held(), store.stride())?;
         let as_given = match store.held() {
             Held::I8 | Held::U8 => Some(scoring.asked_as(given.element)?),
-            Held::AsGiven | Held::Reduced(_) => None,
+            Held::AsGiven | Held::F16 | Held::Bf16 | Held::Reduced(_) => None,
         };
         Ok(Self { store, scoring, as_given, reducer })
     }
@@ -102,6 +102,16 @@ impl View {
         }
         out.clear();
         out.extend(values.into_iter().flat_map(f32::to_ne_bytes));
+    }
+
+    /// Whether vectors and queries alike are as `given` says, so that several queries can be asked at once.
+    pub(super) fn is_plain(&self) -> bool {
+        self.as_given.is_none()
+    }
+
+    /// Whether distances are those of vectors as they were given.
+    pub(super) fn is_exact(&self) -> bool {
+        self.reducer.is_none() && !self.store.held().is_rounded()
     }
 
     /// What outlives the view for whoever goes on reading in it.
@@ -178,7 +188,7 @@ impl Index {
         guard: &Guard,
     ) -> Result<()> {
         let empty = || core.store(guard).slots() == 0 && core.store(guard).held() == Held::AsGiven;
-        if let (Some(reduction), true) = (self.config.quantizer.reduction(), empty()) {
+        if let (Some(reduction), true) = (self.quantizer().reduction(), empty()) {
             if vectors.len() < super::coding::ON_DEMAND as usize {
                 return Ok(());
             }
@@ -254,9 +264,9 @@ impl Index {
         // What an insertion will refuse is nothing to learn from.
         let sound = |vector: &&[u8]| self.scoring.check("vector", vector).is_ok();
         let vectors = vectors.step_by(step).take(Sample::size(dimensions, None)).filter(sound).collect();
-        let Config { metric, element, seed, .. } = self.config;
+        let Config { metric, element, .. } = self.config;
         let sample = Sample { metric, element, dimensions, vectors };
-        match train_reducer(reduction, &sample, seed, hands)? {
+        match self.learn_reducer(reduction, &sample, hands)? {
             Some(reducer) => self.hold_reduced(core, Arc::new(reducer), hands, guard),
             None => {
                 // Asked again when there is twice as much to learn from.
@@ -268,8 +278,15 @@ impl Index {
 
     /// Holds all reduced. The caller has `coding` alone.
     pub(super) fn hold_reduced(&self, core: &Core, by: Arc<Reducer>, hands: &Hands<'_>, guard: &Guard) -> Result<()> {
+        let reduction = by.reduction();
         self.hold(core, Held::Reduced(by.components() as u32), Some(by), hands, guard)?;
-        core.codes_from.store(u32::MAX, Ordering::Relaxed);
+        if self.quantizer().reduction() != Some(reduction) {
+            // Another one than was asked for, which would have taken more memory than vectors may.
+            self.quantizer.store(Quantizer::of_reduction(reduction) as u32, Ordering::Release);
+        }
+        if self.quantizer().coding().is_none() {
+            core.codes_from.store(u32::MAX, Ordering::Relaxed);
+        }
         Ok(())
     }
 

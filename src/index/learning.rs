@@ -58,7 +58,7 @@ impl Index {
         let seed = self.config.seed;
         let hands = self.hands(options, 0, taken.len());
         let learnt = match (quantizer.reduction(), quantizer.coding()) {
-            (Some(reduction), _) => quant::train_reducer(reduction, &sample, seed, &hands)?.map(Learnt::Reducer),
+            (Some(reduction), _) => self.learn_reducer(reduction, &sample, &hands)?.map(Learnt::Reducer),
             (None, Some(coding)) => quant::train(coding, &sample, seed, &hands)?.map(Learnt::Codec),
             (None, None) => return Err(Error::internal("an index without codes was to learn some")),
         };
@@ -73,7 +73,9 @@ impl Index {
         let pin = self.pin();
         let core = self.core(&pin);
         let (quantizer, shape, payload) = match (core.view(&pin).reducer(), core.codes(&pin)) {
-            (Some(reducer), _) => (self.config.quantizer, reducer.components(), reducer.to_blob()),
+            (Some(reducer), _) => {
+                (Quantizer::of_reduction(reducer.reduction()), reducer.components(), reducer.to_blob())
+            }
             (None, Some(codes)) => {
                 (Quantizer::of_coding(codes.codec.coding()), codes.codec.lines(), codes.codec.to_blob())
             }
@@ -124,7 +126,12 @@ impl Index {
             quantizer.and_then(|quantizer| Ok((quantizer, metric?))).map_err(|_| bad("its head"))?;
         let config = &self.config;
         let asked = self.quantizer();
-        let own = if asked == Quantizer::Auto { Quantizer::Projected4 } else { asked };
+        let own = match (asked, asked.reduction()) {
+            (Quantizer::Auto, _) => Quantizer::Projected4,
+            // Codes beside it are learnt by each index for itself: distances do not depend on them.
+            (_, Some(reduction)) => Quantizer::of_reduction(reduction),
+            _ => asked,
+        };
         if (quantizer, metric, number(20)) != (own, config.metric, config.dimensions) {
             return Err(Error::argument(format!(
                 "data is a codec for quantizer {}, metric {} and dimensions {}; the index has {}, {} and {}",

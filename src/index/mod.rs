@@ -9,6 +9,7 @@ pub(crate) mod bulk;
 mod calibrate;
 mod changes;
 mod checkpoint;
+mod choice;
 mod coding;
 mod compact;
 pub mod config;
@@ -99,7 +100,8 @@ struct Core {
 
 impl Core {
     fn empty(config: &Config, scoring: &Scoring) -> Result<Self> {
-        let store = Store::empty(config.vector_bytes(), config.metric == Metric::Cosine, config.removal);
+        let shape = (config.vector_bytes(), config.held);
+        let store = Store::empty(shape, config.metric == Metric::Cosine, config.removal);
         let graph = (config.kind == Kind::Graph).then(|| Graph::new(config.m, config.seed));
         Self::around(config, View::new(scoring, store, None)?, graph, Growth::new(config, true))
     }
@@ -159,7 +161,7 @@ impl Index {
     /// # Errors
     /// `Argument` or `Unsupported` for options that are out of range or do not go together; `Memory` if `capacity` does not fit.
     pub fn create(options: &Options) -> Result<Self> {
-        let config = Config::new(options)?;
+        let config = Config::new(&choice::choose(options)?)?;
         let scoring = scoring_of(&config)?;
         let core = Core::empty(&config, &scoring)?;
         let index = Self::around(config, scoring, core);
@@ -298,7 +300,7 @@ fn scoring_of(config: &Config) -> Result<Scoring> {
     let stride = crate::store::padded(config.vector_bytes());
     let mut scoring = Scoring::new(config.metric, config.element, config.dimensions, stride)?;
     scoring.custom.clone_from(&config.custom);
-    Ok(scoring)
+    scoring.of_held(config.held, crate::store::padded(config.held.bytes_of(config.vector_bytes())))
 }
 
 /// The distance between two vectors of this shape, as searches report it.

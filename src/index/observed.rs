@@ -89,6 +89,7 @@ impl Index {
         if let Some(counters) = counters {
             counters.add(watched.distances, watched.hops);
         }
+        self.tell_nearly(counters);
         // A vector that was replaced meanwhile may have been met in both its slots.
         newest(&mut found, |hit| hit.slot, store, guard);
         found.sort_unstable();

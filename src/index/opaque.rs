@@ -6,6 +6,7 @@ use crate::search::custom::Quest;
 use crate::search::{Admit, Scratch};
 use crate::util::error::{Error, Result};
 use crate::util::reentry;
+use std::sync::atomic::Ordering;
 
 impl Index {
     /// Whether distances are computed by a function of the caller.
@@ -77,12 +78,23 @@ impl Index {
         Ok(found.into_iter().map(|hit| (store.key(hit.slot), hit.distance)).collect())
     }
 
+    /// Tells whether the distances of a search that is over are those of what is held in place of the vectors.
+    pub(super) fn tell_nearly(&self, counters: Option<&Counters>) {
+        let Some(counters) = counters else { return };
+        let pin = self.pin();
+        // Vectors are rounded from the first on, and once they are reduced they stay so.
+        if !self.core(&pin).view(&pin).is_exact() {
+            counters.nearly.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Puts a scratch back when its search is over, and tells what it took.
     pub(super) fn give(&self, mut scratch: Box<Scratch>, counters: Option<&Counters>) {
         let (distances, hops) = scratch.news();
         if let Some(counters) = counters {
             counters.add(distances, hops);
         }
+        self.tell_nearly(counters);
         self.scratches.give(scratch);
     }
 }

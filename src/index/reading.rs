@@ -11,7 +11,7 @@ use crate::search::lives::{each_live, newest};
 use crate::search::nearest::Hit;
 use crate::search::walk::Field;
 use crate::search::{self, Admit, Scratch};
-use crate::store::{Held, LIVE, Store};
+use crate::store::{LIVE, Store};
 use crate::util::error::{Error, Result, Status};
 use crate::util::memory::{gather, make_room};
 use crate::util::pool::threads_or_cores;
@@ -104,7 +104,7 @@ impl Index {
             return Ok(scratch.hits.len());
         }
         let view = core.view(&pin);
-        if threads > 1 && view.store.held() == Held::AsGiven {
+        if threads > 1 && view.is_plain() {
             scratch.set_queries(&self.scoring, std::iter::once(query));
             let store = &*view.store;
             let before = store.replacements();
@@ -342,7 +342,7 @@ impl Index {
         let together = if graph.is_none() { piece.len() } else { 1 };
         self.make_search_room(core, (together, k), breadth, scratch, &pin)?;
         let view = core.view(&pin);
-        if graph.is_none() && view.store.held() == Held::AsGiven {
+        if graph.is_none() && view.is_plain() {
             let store = &*view.store;
             // All queries of the piece pass over each block of vectors together.
             scratch.set_queries(&self.scoring, piece.clone().map(|i| queries.get(i)));
@@ -444,6 +444,11 @@ impl Index {
         if self.config.quantizer.reduction().is_some() {
             return Err(Error::unsupported("an index of reduced vectors has no place where one stands"));
         }
+        if self.config.held.is_rounded() {
+            return Err(Error::unsupported(
+                "an index that holds vectors rounded has no place where one stands as it was given",
+            ));
+        }
         let pin = self.pin();
         let core = self.core(&pin);
         let store = core.store(&pin);
@@ -544,7 +549,7 @@ impl Index {
             capacity: self.room.as_ref().map_or_else(|| store.capacity(), Room::limit),
             bytes: self.bytes(core, &pin),
             quantizer: match (view.reducer(), codes) {
-                (Some(_), _) => self.config.quantizer,
+                (Some(_), _) => self.quantizer(),
                 (None, Some(codes)) => Quantizer::of_coding(codes.codec.coding()),
                 (None, None) => Quantizer::None,
             },

@@ -115,8 +115,8 @@ impl Index {
                 )));
             }
         }
-        let Config { kind, metric, element, dimensions, .. } = self.config;
-        super::config::check_quantizer(kind, (metric, element, dimensions), quantizer)
+        let Config { kind, metric, dimensions, .. } = self.config;
+        super::config::check_quantizer(kind, (metric, self.config.held_element(), dimensions), quantizer)
     }
 
     /// Whether vectors as they are held gain by codes.

@@ -13,11 +13,13 @@ use crate::util::error::{Error, Result, Status};
 use crate::util::memory::LINE;
 
 /// The newest format. Formats 1 to this one are read.
-pub(crate) const FORMAT: u32 = 9;
+pub(crate) const FORMAT: u32 = 10;
 
 /// The format that an index is written in: the oldest that can hold it, so that older versions of kith read what they can.
 pub(crate) fn format_for(config: &Config, held: Held) -> u32 {
     match (config.kind, config.quantizer) {
+        (_, Quantizer::BytesProjected4) => 10,
+        _ if held.is_rounded() => 10,
         (_, Quantizer::Product | Quantizer::Signs) => 9,
         (Kind::Flat, quantizer) if quantizer.coding().is_some() => 9,
         (Kind::Auto, _) => 8,
@@ -204,7 +206,17 @@ impl Header {
             Held::AsGiven => self.config.element,
             Held::I8 => Element::I8,
             Held::U8 => Element::U8,
+            Held::F16 => Element::F16,
+            Held::Bf16 => Element::Bf16,
             Held::Reduced(_) => Element::I8,
+        }
+    }
+
+    /// Between what codes are of: reduced vectors are of length 1 under cosine.
+    pub(super) fn metric_of_codes(&self) -> Metric {
+        match (self.held, self.config.metric) {
+            (Held::Reduced(_), Metric::Cosine) => Metric::L2,
+            (_, metric) => metric,
         }
     }
 
@@ -250,7 +262,7 @@ impl Header {
         put_u64(&mut page, at::REMOVED, self.slots.removed);
         let (held, bytes) = match self.held {
             Held::AsGiven => (0, 0),
-            Held::I8 | Held::U8 => (self.element() as u32, 0),
+            Held::I8 | Held::U8 | Held::F16 | Held::Bf16 => (self.element() as u32, 0),
             Held::Reduced(bytes) => (REDUCED, bytes),
         };
         put_u32(&mut page, at::HELD, held);
@@ -363,6 +375,12 @@ fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
             keep_removed: false,
             custom: None,
             memory_limit: 0,
+            held: match get_u32(page, at::HELD) {
+                code if code == Element::F16 as u32 => Element::F16,
+                code if code == Element::Bf16 as u32 => Element::Bf16,
+                _ => Element::F32,
+            },
+            bytes_per_vector: 0,
         };
         let config = Config { kind, ..Config::new(&options)? };
         if config.kind == Kind::Auto && config.graph_from.is_none() {
@@ -379,11 +397,12 @@ fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
     })
 }
 
-/// How the vectors of a file are held: as bytes only where a library's choice may make them so.
+/// How the vectors of a file are held: rounded where it was asked for, as bytes only where a library's choice may make them so.
 fn decode_held(page: &[u8; PAGE], config: &Config) -> Result<Held> {
     let stated = get_u32(page, at::HELD);
     let held = match stated {
         0 => return Ok(Held::AsGiven),
+        _ if config.held.is_rounded() => return Ok(config.held),
         code if code == Element::I8 as u32 => Held::I8,
         code if code == Element::U8 as u32 => Held::U8,
         REDUCED => {
@@ -462,7 +481,9 @@ fn decode_sections(
     let lines =
         stated.find(|section| section.kind == SectionKind::CODES).map(|codes| codes.record_bytes as usize / LINE);
     // Sections of codes where there cannot be any are then known, but not expected.
-    let code = config.quantizer.coding().zip(lines.filter(|&lines| is_code(lines)));
+    // Codes beside reduced vectors are of what these are, so there are none before.
+    let coded = config.quantizer.reduction().is_none() || matches!(held, Held::Reduced(_));
+    let code = config.quantizer.coding().filter(|_| coded).zip(lines.filter(|&lines| is_code(lines)));
     let mut expected = known_sections((config, held), slots, upper_rows.unwrap_or(0).min(most), code);
     let mut sections: Vec<Section> = Vec::with_capacity(count);
     let (mut end, mut blocks) = (PAGE as u64, 0);

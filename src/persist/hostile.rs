@@ -55,9 +55,16 @@ pub(super) struct Sample {
 impl Sample {
     /// `vectors` random vectors under the keys 1000, 1001, ...
     pub(super) fn new(element: Element, metric: Metric, dimensions: u32, vectors: u32) -> Self {
-        let options = Options { element, metric, dimensions, kind: Kind::Flat, seed: 0x5eed, ..Options::default() };
+        Self::held_as(Element::F32, (element, metric, dimensions), vectors)
+    }
+
+    /// The same with vectors that are held rounded, or as they are given.
+    fn held_as(held: Element, (element, metric, dimensions): (Element, Metric, u32), vectors: u32) -> Self {
+        let kind = Kind::Flat;
+        let options = Options { element, metric, dimensions, kind, held, seed: 0x5eed, ..Options::default() };
         let config = Config::new(&options).expect("a valid shape");
-        let store = Store::empty(config.vector_bytes(), super::header::scaled(&config), config.removal);
+        let shape = (config.vector_bytes(), config.held);
+        let store = Store::empty(shape, super::header::scaled(&config), config.removal);
         let sample = Self { config, epochs: Epochs::new(), store, graph: None, codes: None, reducer: None };
         let mut random = Random::new(u64::from(dimensions) << 32 | u64::from(vectors));
         for key in 0..u64::from(vectors) {
@@ -76,6 +83,10 @@ impl Sample {
 
     /// Random bytes, with an exponent bit cleared where there are exponents, so that every component is finite.
     fn vector(&self, random: &mut Random) -> Vec<u8> {
+        if self.config.held.is_rounded() {
+            let components = (0..self.config.dimensions).map(|_| random.below(1 << 20) as f32 / 1000.0 - 500.0);
+            return components.flat_map(f32::to_ne_bytes).collect();
+        }
         let mut bytes: Vec<u8> = (0..self.store.vector_bytes()).map(|_| random.next() as u8).collect();
         let size = self.config.element.bits() / 8;
         if matches!(self.config.element, Element::F32 | Element::F16 | Element::Bf16) {
@@ -126,7 +137,8 @@ impl Sample {
     /// The same links between other vectors: whole numbers, held as bytes.
     pub(super) fn whole(mut self, random: &mut Random) -> Self {
         self.config.quantizer = Quantizer::Auto;
-        let given = Store::empty(self.config.vector_bytes(), super::header::scaled(&self.config), self.config.removal);
+        let shape = (self.config.vector_bytes(), Held::AsGiven);
+        let given = Store::empty(shape, super::header::scaled(&self.config), self.config.removal);
         let links = self.graph.take();
         let slots = std::mem::replace(&mut self.store, given).slots();
         for slot in 0..slots {
@@ -174,7 +186,13 @@ impl Sample {
         let Config { metric, element, dimensions, .. } = self.config;
         let slots = 0..self.store.slots();
         let vectors = slots.clone().map(|slot| self.store.vector_slice(slot)).collect();
-        let element = if self.store.held() == Held::U8 { Element::U8 } else { element };
+        let metric = if self.reducer.is_some() && metric == Metric::Cosine { Metric::L2 } else { metric };
+        let element = match self.store.held() {
+            Held::U8 => Element::U8,
+            Held::Reduced(_) => Element::I8,
+            Held::F16 | Held::Bf16 => self.config.held_element(),
+            _ => element,
+        };
         let sample = quant::Sample { metric, element, dimensions: dimensions as usize, vectors };
         let codec = quant::train(coding, &sample, 1, &Hands::quiet(&Pool::default(), 1))
             .expect("memory for a codec")
@@ -253,10 +271,20 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
             .linked(3, &mut Random::new(11))
             .reduced(Quantizer::Bytes)
             .bytes(Keep::All),
+        Sample::new(Element::F32, Metric::Cosine, 70, 40)
+            .linked(3, &mut Random::new(20))
+            .reduced(Quantizer::BytesProjected4)
+            .coded(Width::Four)
+            .bytes(Keep::All),
         Sample::new(Element::F32, Metric::InnerProduct, 130, 40)
             .linked(3, &mut Random::new(12))
             .reduced(Quantizer::Leading8)
             .bytes(Keep::All),
+        Sample::held_as(Element::F16, (Element::F32, Metric::Cosine, 60), 40)
+            .linked(3, &mut Random::new(19))
+            .coded(Width::Two)
+            .bytes(Keep::All),
+        Sample::held_as(Element::Bf16, (Element::F32, Metric::L1, 7), 9).bytes(Keep::Live),
         Sample::new(Element::F32, Metric::InnerProduct, 3, 5).limited(5).bytes(Keep::Live),
         Sample::new(Element::F32, Metric::L2, 2, 0).linked(16, &mut Random::new(5)).bytes(Keep::All),
         Sample::new(Element::F32, Metric::L2, 40, 50).coded(Width::Four).bytes(Keep::Live),

@@ -190,7 +190,7 @@ impl CodeArrays {
         let Some(coding) = config.quantizer.coding() else {
             return Err(Error::internal("a header with codes and no kind of codes was believed"));
         };
-        let codec = Codec::from_blob(config.metric, config.dimensions as usize, (coding, lines), &blob)?;
+        let codec = Codec::from_blob(header.metric_of_codes(), config.dimensions as usize, (coding, lines), &blob)?;
         Ok(Codes::from_parts(codec, self.codes))
     }
 }

@@ -5,9 +5,9 @@
 use super::tests::{Numbers, bytes, estimate, factors_of, levels_of, trained, vectors, weights_of};
 use super::*;
 
-const LEARNT_FROM: usize = 1200;
-const QUERIES: usize = 40;
-const ROWS: usize = 300;
+pub(super) const LEARNT_FROM: usize = 1200;
+pub(super) const QUERIES: usize = 40;
+pub(super) const ROWS: usize = 300;
 
 /// An encoded vector: its projection, and what bounds the error of its estimates.
 struct Coded {
@@ -29,7 +29,7 @@ struct AskedFor {
     lost: f64,
 }
 
-fn length(values: &[f32]) -> f64 {
+pub(super) fn length(values: &[f32]) -> f64 {
     values.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt()
 }
 
@@ -112,7 +112,7 @@ fn found(width: Width, rows: &[Vec<f32>]) -> Found {
 }
 
 /// Vectors of the demo's data: embeddings of descriptions of packages.
-fn packages(count: usize) -> Vec<Vec<f32>> {
+pub(super) fn packages(count: usize) -> Vec<Vec<f32>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/c_examples/data/packages10k.bin");
     let file = std::fs::read(std::env::var("KITH_BOUND_DATA").unwrap_or(path.to_owned())).unwrap();
     let number = |at: usize| u32::from_le_bytes([file[at], file[at + 1], file[at + 2], file[at + 3]]) as usize;
@@ -125,7 +125,7 @@ fn packages(count: usize) -> Vec<Vec<f32>> {
     halves.chunks_exact(dimensions).step_by(all / count).take(count).map(<[f32]>::to_vec).collect()
 }
 
-fn hostile() -> Vec<(&'static str, Vec<Vec<f32>>)> {
+pub(super) fn hostile() -> Vec<(&'static str, Vec<Vec<f32>>)> {
     let (count, dimensions) = (LEARNT_FROM + QUERIES, 96);
     let mut numbers = Numbers(3);
     let mut tails: Vec<Vec<f32>> = (0..count)

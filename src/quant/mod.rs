@@ -33,6 +33,8 @@ mod product;
 #[cfg(test)]
 mod product_tests;
 mod reduce;
+#[cfg(test)]
+mod rough_bound_tests;
 mod rounded;
 mod signs;
 mod subspace;

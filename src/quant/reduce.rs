@@ -100,6 +100,11 @@ enum Side {
 }
 
 impl Reducer {
+    /// How it reduces vectors.
+    pub(crate) fn reduction(&self) -> Reduction {
+        self.reduction
+    }
+
     /// Components, and bytes, of a reduced vector.
     pub(crate) fn components(&self) -> usize {
         match self.reduction {

@@ -121,7 +121,7 @@ fn rank(scoring: &Scoring, store: &Store, codes: &Codes, (query, k): (usize, usi
     ranked.clear();
     ranked.extend(pool.iter().map(|hit| (hit.distance, hit.slot)));
     nearest.reset(k);
-    let kind = Estimates::by(&codes.codec);
+    let kind = Estimates::by(&codes.codec, scoring);
     let kind = Estimates { spreads: MORE_SPREADS * kind.spreads, ..kind };
     run(scoring.level, scoring.kernel, Rank { scoring, store, probe, kind, candidates: ranked, nearest, k, gone });
     scratch.hits = pool;

@@ -166,7 +166,7 @@ fn walk(
         let start = run_on(level, ByCodes(Descend { field, probe, start: from, level: 0, trail }, estimator));
         let end =
             run_on(level, ByCodes(Walk { field, probe, start, level: 0, ef, spare, admission, trail }, estimator));
-        return (end, Some(Estimates::by(&codes.codec)));
+        return (end, Some(Estimates::by(&codes.codec, field.scoring)));
     }
     if let (Some(between), Some(probe)) = (field.scoring.between.as_deref(), rounded) {
         let field = Field { scoring: between, ..field };

@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_vector_that_moves_down_behind_a_pass_is_met() {
-        let (epochs, store) = (Epochs::new(), Store::empty(4, false, Removal::Final));
+        let (epochs, store) = (Epochs::new(), Store::empty((4, crate::store::Held::AsGiven), false, Removal::Final));
         let guard = epochs.pin();
         store.allocate(3).unwrap();
         put(&store, 1, 10, &guard);
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn of_two_slots_of_a_key_the_newer_stays() {
-        let (epochs, store) = (Epochs::new(), Store::empty(4, false, Removal::Final));
+        let (epochs, store) = (Epochs::new(), Store::empty((4, crate::store::Held::AsGiven), false, Removal::Final));
         let guard = epochs.pin();
         store.allocate(4).unwrap();
         for (slot, key) in [(3, 5), (2, 6), (1, 6), (0, 5)] {

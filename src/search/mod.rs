@@ -20,8 +20,8 @@ pub(crate) mod walk;
 
 pub(crate) use scratch::{Scratch, Scratches};
 
-use crate::distance::{self, Custom, Element, KernelId, Kernels, Metric};
-use crate::simd::{self, Level};
+use crate::distance::{self, Custom, Element, KernelId, Kernels, LevelJob, Metric};
+use crate::simd::{self, Level, Simd};
 use crate::store::{Held, Store};
 use crate::util::error::{Error, Result};
 
@@ -41,7 +41,9 @@ pub(crate) struct Scoring {
     pub(crate) element: Element,
     /// Of queries, as the loops see them.
     pub(crate) asked: Element,
-    /// How callers' vectors become what is stored.
+    /// Of vectors as callers give them.
+    given: Element,
+    /// How those become what is stored.
     held: Held,
     pub(crate) dimensions: u32,
     /// Bytes of a vector as it is stored, and of a query.
@@ -69,6 +71,7 @@ impl Scoring {
             metric,
             element,
             asked: element,
+            given: element,
             held: Held::AsGiven,
             dimensions,
             stride,
@@ -86,12 +89,15 @@ impl Scoring {
     /// The same for vectors that are held so, `stride` bytes each: of queries that can be held so, too.
     pub(crate) fn of_held(&self, held: Held, stride: usize) -> Result<Self> {
         let element = match held {
-            Held::AsGiven => return Ok(self.clone()),
+            _ if held == self.held => return Ok(self.clone()),
+            Held::AsGiven => self.given,
             Held::I8 => Element::I8,
             Held::U8 => Element::U8,
+            Held::F16 => Element::F16,
+            Held::Bf16 => Element::Bf16,
             Held::Reduced(_) => return Err(Error::internal("reduced vectors have a metric of their own")),
         };
-        Ok(Self { held, ..Self::new(self.metric, element, self.dimensions, stride)? })
+        Ok(Self { held, given: self.given, ..Self::new(self.metric, element, self.dimensions, stride)? })
     }
 
     /// Between reduced vectors of so many components, and from queries of f32.
@@ -111,31 +117,56 @@ impl Scoring {
 
     /// Writes a query as the loops see it.
     fn put_query(&self, query: &[u8], place: &mut [u8]) {
-        self.held.pack(query, &mut place[..self.asked.vector_bytes(self.dimensions)]);
+        let place = &mut place[..self.asked.vector_bytes(self.dimensions)];
+        if self.held.is_rounded() {
+            distance::run_on(self.level, Round { held: self.held, query, place });
+        } else {
+            self.held.pack(query, place);
+        }
     }
 
     /// Checks a vector from the caller and returns its scale.
     pub(crate) fn check(&self, name: &str, vector: &[u8]) -> Result<f32> {
-        let bytes = self.element.vector_bytes(self.dimensions);
+        let bytes = self.given.vector_bytes(self.dimensions);
         if vector.len() != bytes {
             return Err(Error::argument(format!("{name} has {} bytes, vectors here have {bytes}", vector.len())));
         }
-        if let Some(i) = distance::first_not_finite(self.element, vector) {
+        if let Some(i) = distance::first_not_finite(self.given, vector) {
             let mut widened = vec![0.0; i + 1];
-            distance::to_f32(self.element, vector, &mut widened);
+            distance::to_f32(self.given, vector, &mut widened);
             return Err(Error::argument(format!(
                 "{name} has {} in component {i}, components must be finite",
                 widened[i]
             )));
         }
+        let rounded = self.held.is_rounded();
+        if rounded && !self.held.fits(vector) {
+            return Err(self.not_held(name, vector));
+        }
         if self.metric != Metric::Cosine {
             return Ok(1.0);
         }
-        if distance::is_zero(self.element, vector) {
-            return Err(Error::argument(format!("{name} is a zero vector, which has no direction: cosine needs one")));
+        let norm =
+            if rounded { distance::norm_rounded(self.element, vector) } else { distance::norm(self.given, vector) };
+        if norm == 0.0 {
+            let how = if rounded { format!(" when rounded to {}", self.element.name()) } else { String::new() };
+            return Err(Error::argument(format!(
+                "{name} is a zero vector{how}, which has no direction: cosine needs one"
+            )));
         }
-        let norm = distance::norm(self.element, vector);
         Ok(if NORMS.contains(&norm) { (1.0 / norm) as f32 } else { f32::NAN })
+    }
+
+    /// A vector that is too long to be rounded to what is stored.
+    #[cold]
+    fn not_held(&self, name: &str, vector: &[u8]) -> Error {
+        let values = vector.as_chunks::<4>().0.iter().map(|bytes| f32::from_ne_bytes(*bytes));
+        let (i, value) = values.enumerate().find(|(_, value)| value.abs() >= self.held.too_large()).unwrap_or_default();
+        let wider = if self.held == Held::F16 { ", bf16 and f32 do" } else { ", f32 does" };
+        Error::argument(format!(
+            "{name} has {value} in component {i}, which {} does not hold, as vectors here are held{wider}",
+            self.element.name()
+        ))
     }
 
     /// The factor of a query that [`Scoring::check`] gave this scale.
@@ -258,6 +289,22 @@ impl Scoring {
             let distance = self.base + self.factor(1.0) * raw;
             if distance.is_nan() { self.far(a, b) } else { distance }
         }
+    }
+}
+
+/// Rounds a query to what is stored.
+struct Round<'a> {
+    held: Held,
+    query: &'a [u8],
+    place: &'a mut [u8],
+}
+
+impl LevelJob for Round<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _s: S) {
+        self.held.round(self.query, self.place);
     }
 }
 

@@ -23,8 +23,8 @@ impl Estimates {
     pub(super) const BETWEEN_BYTES: Self = Self { unit: 1.0, spreads: FINE_SPREADS };
 
     /// Of a query from what codes stand for.
-    pub(super) fn by(codec: &Codec) -> Self {
-        Self { unit: codec.unit_of_estimates(), spreads: spreads_of(codec.coding()) }
+    pub(super) fn by(codec: &Codec, scoring: &Scoring) -> Self {
+        Self { unit: scoring.gain * codec.unit_of_estimates(), spreads: spreads_of(codec.coding()) }
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! | array | bytes per slot | content |
 //! |---|---|---|
-//! | vectors | padded vector | as the caller gave it, or a byte per component (see `whole`), zeros behind |
+//! | vectors | padded vector | as the caller gave it, or a byte or 16 bits per component (see `whole`), zeros behind |
 //! | keys | 8 | the caller's key |
 //! | states | 1 | [`EMPTY`], [`LIVE`] or [`REMOVED`] |
 //! | scales | 4, cosine only | 1 / norm of the vector |
@@ -138,9 +138,9 @@ impl Parts {
 }
 
 impl Store {
-    /// A store of vectors as callers give them, of so many bytes.
-    pub(crate) fn empty(given_bytes: usize, scaled: bool, removal: Removal) -> Arc<Self> {
-        Arc::new(Self::around(Parts::empty(given_bytes, Held::AsGiven, scaled), 0, removal))
+    /// A store of vectors that callers give as so many bytes.
+    pub(crate) fn empty((given_bytes, held): (usize, Held), scaled: bool, removal: Removal) -> Arc<Self> {
+        Arc::new(Self::around(Parts::empty(given_bytes, held, scaled), 0, removal))
     }
 
     fn around(parts: Parts, capacity: u32, removal: Removal) -> Self {
@@ -581,7 +581,7 @@ mod tests {
     use crate::util::epoch::Epochs;
 
     fn store_with(keys: &[u64]) -> (Epochs, Arc<Store>) {
-        let (epochs, store) = (Epochs::new(), Store::empty(4, false, Removal::Final));
+        let (epochs, store) = (Epochs::new(), Store::empty((4, Held::AsGiven), false, Removal::Final));
         for &key in keys {
             insert(&store, &epochs, key).unwrap();
         }
@@ -701,7 +701,7 @@ mod tests {
 
     #[test]
     fn a_removed_vector_comes_back_unless_its_key_has_a_newer_one() {
-        let (epochs, store) = (Epochs::new(), Store::empty(4, false, Removal::Kept));
+        let (epochs, store) = (Epochs::new(), Store::empty((4, Held::AsGiven), false, Removal::Kept));
         assert_eq!([1, 2].map(|key| insert(&store, &epochs, key).unwrap()), [0, 1]);
         let guard = epochs.pin();
         assert!(!store.revive(1, &guard).unwrap());

@@ -1,7 +1,10 @@
-//! How does a vector of whole numbers fit a byte per component?
+//! How does a vector fit into less than it was given in?
 //!
 //! Vectors that callers give as f32 often hold nothing but whole numbers: histograms, pixels, counts. They lie in a quarter of the memory as
-//! bytes, and nothing is lost: a component fits only if the byte gives back each of its bits, so a negative zero does not.
+//! bytes, and nothing is lost: a component fits only if the byte gives back each of its bits, so a negative zero does not. Where it was asked for, they lie in half of the memory as
+//! floats of 16 bits, each rounded to the nearest.
+
+use crate::simd::half::{TOO_LARGE_FOR_BF16, TOO_LARGE_FOR_F16, bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 
 /// How a store holds its vectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,12 +16,17 @@ pub(crate) enum Held {
     I8,
     /// An unsigned byte for each f32.
     U8,
+    /// The nearest IEEE half for each f32.
+    F16,
+    /// The nearest bfloat for each f32.
+    Bf16,
     /// As so many bytes that somebody else makes of them, nearly.
     Reduced(u32),
 }
 
-/// Bytes of a component as callers give it, where it is held as a byte.
+/// Bytes of a component as callers give it, where it is held as something else; and as a float of 16 bits.
 const GIVEN: usize = 4;
+const ROUNDED: usize = 2;
 
 impl Held {
     /// Bytes of a vector as it is held, that has so many as callers give it.
@@ -26,7 +34,22 @@ impl Held {
         match self {
             Self::AsGiven => given,
             Self::I8 | Self::U8 => given / GIVEN,
+            Self::F16 | Self::Bf16 => given / GIVEN * ROUNDED,
             Self::Reduced(bytes) => bytes as usize,
+        }
+    }
+
+    /// Whether vectors are held rounded to floats of 16 bits.
+    pub(crate) fn is_rounded(self) -> bool {
+        matches!(self, Self::F16 | Self::Bf16)
+    }
+
+    /// Numbers from here on cannot be held so, where vectors are rounded.
+    pub(crate) fn too_large(self) -> f32 {
+        match self {
+            Self::F16 => TOO_LARGE_FOR_F16,
+            Self::Bf16 => TOO_LARGE_FOR_BF16,
+            Self::AsGiven | Self::I8 | Self::U8 | Self::Reduced(_) => f32::INFINITY,
         }
     }
 
@@ -36,6 +59,22 @@ impl Held {
             Self::AsGiven | Self::Reduced(_) => true,
             Self::U8 => all(given, |value| (value as u8 as f32).to_bits() == value.to_bits()),
             Self::I8 => all(given, |value| (value as i8 as f32).to_bits() == value.to_bits()),
+            Self::F16 | Self::Bf16 => all(given, |value| value.abs() < self.too_large()),
+        }
+    }
+
+    /// Writes a vector as floats of 16 bits. Always inlined, so that it is compiled for the instruction set of its caller.
+    #[inline(always)]
+    pub(crate) fn round(self, given: &[u8], held: &mut [u8]) {
+        let (components, held) = (given.as_chunks::<GIVEN>().0, held.as_chunks_mut::<ROUNDED>().0);
+        if self == Self::F16 {
+            for (to, from) in held.iter_mut().zip(components) {
+                *to = f32_to_f16(f32::from_ne_bytes(*from)).to_ne_bytes();
+            }
+        } else {
+            for (to, from) in held.iter_mut().zip(components) {
+                *to = f32_to_bf16(f32::from_ne_bytes(*from)).to_ne_bytes();
+            }
         }
     }
 
@@ -50,6 +89,7 @@ impl Held {
                     .zip(components)
                     .for_each(|(to, from)| *to = (f32::from_ne_bytes(*from) as i8).cast_unsigned());
             }
+            Self::F16 | Self::Bf16 => self.round(given, held),
         }
     }
 
@@ -64,6 +104,12 @@ impl Held {
                     .iter_mut()
                     .zip(held)
                     .for_each(|(to, from)| *to = f32::from(from.cast_signed()).to_ne_bytes());
+            }
+            Self::F16 | Self::Bf16 => {
+                let widen = if self == Self::F16 { f16_to_f32 } else { bf16_to_f32 };
+                for (to, from) in components.iter_mut().zip(held.as_chunks::<ROUNDED>().0) {
+                    *to = widen(u16::from_ne_bytes(*from)).to_ne_bytes();
+                }
             }
         }
     }
@@ -105,6 +151,30 @@ mod tests {
             held.pack(&given, &mut packed);
             held.unpack(&packed, &mut back);
             assert_eq!(back, given);
+        }
+    }
+
+    #[test]
+    fn rounded_vectors_come_back_nearly_and_then_stay() {
+        let values = [0.1, -3.0e-6, 1.0, 65_504.0, -65_519.0, 0.0, -0.0, 7.0e-10, 123.456];
+        for (held, most) in [(Held::F16, 1.0 / 2048.0), (Held::Bf16, 1.0 / 256.0)] {
+            let given = bytes(&values);
+            assert!(held.fits(&given) && held.is_rounded());
+            assert!(
+                !held.fits(&bytes(&[1.0, -held.too_large()])) && held.fits(&bytes(&[held.too_large().next_down()]))
+            );
+            let (mut packed, mut back) = (vec![0; held.bytes_of(given.len())], vec![1; given.len()]);
+            assert_eq!(packed.len(), 2 * values.len());
+            held.pack(&given, &mut packed);
+            held.unpack(&packed, &mut back);
+            for (value, back) in values.iter().zip(back.as_chunks::<4>().0) {
+                let off = (f32::from_ne_bytes(*back) - value).abs();
+                assert!(off <= most * value.abs() || off <= 2.0_f32.powi(-25), "{held:?}: {value} is off by {off}");
+            }
+            let (mut again, mut whole) = (vec![0; packed.len()], vec![1; given.len()]);
+            held.pack(&back, &mut again);
+            held.unpack(&again, &mut whole);
+            assert_eq!((again, whole), (packed, back));
         }
     }
 }

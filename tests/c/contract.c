@@ -333,6 +333,44 @@ static void streams(const kith_index *index) {
     free(memory);
 }
 
+/* Vectors of f32 held as halves, and what is chosen for so many bytes. */
+static void held(void) {
+    kith_options options;
+    kith_search_stats stats;
+    kith_search_options asked;
+    kith_estimate_result estimate;
+    kith_info info;
+    kith_index *index = NULL;
+    float vector[2] = {0.1f, 65519.0f}, stored[2] = {0, 0}, distance = 1;
+    uint64_t key = 0;
+    size_t count = 0;
+    memset(&options, 0, sizeof options);
+    memset(&asked, 0, sizeof asked);
+    options.size = (uint32_t)sizeof options;
+    options.dimensions = 2;
+    options.held = KITH_F16;
+    stats.size = (uint32_t)sizeof stats;
+    asked.size = (uint32_t)sizeof asked;
+    asked.stats = &stats;
+    estimate.size = (uint32_t)sizeof estimate;
+    info.size = (uint32_t)sizeof info;
+    CHECK(f_create(&options, &index) == KITH_OK && f_insert(index, 7, vector) == KITH_OK);
+    CHECK(f_search(index, vector, 1, &asked, &key, &distance, &count) == KITH_OK);
+    CHECK(count == 1 && key == 7 && distance == 0 && stats.flags == KITH_STATS_NEARLY);
+    CHECK(f_get(index, 7, stored) == KITH_OK && stored[0] == 0.0999755859375f && stored[1] == 65504.0f);
+    CHECK(f_describe(index, &info) == KITH_OK && info.element == KITH_F32 && info.held == KITH_F16);
+    vector[1] = 65520.0f;
+    CHECK(f_insert(index, 8, vector) == KITH_ERROR_ARGUMENT && strstr(f_last_error(), "f16 does not hold") != NULL);
+    f_free(index);
+    options.held = 99;
+    CHECK(f_create(&options, &index) == KITH_ERROR_ARGUMENT);
+    options.held = KITH_F32;
+    options.dimensions = 384;
+    options.bytes_per_vector = 600;
+    CHECK(kith_estimate(&options, 1000000, &estimate) == KITH_OK);
+    CHECK(estimate.quantizer == KITH_QUANTIZER_BYTES && estimate.most < 600000000 && estimate.recall_least > 0.9f);
+}
+
 int main(int argc, char **argv) {
     kith_index *index;
     size_t count = 9;
@@ -344,6 +382,7 @@ int main(int argc, char **argv) {
     disk(index, argc > 1 ? argv[1] : "contract.kith");
     streams(index);
     directory(index);
+    held();
     CHECK(f_clear(index) == KITH_OK);
     CHECK(f_keys(index, NULL, 0, &count) == KITH_OK && count == 0);
     f_free(index);

@@ -231,6 +231,18 @@ void a_recall_in_place_of_a_breadth() {
     kith::options planned;
     planned.dimensions = 2;
     CHECK(kith::index::estimate(planned, 1000).least > 8000);
+    planned.dimensions = 384;
+    planned.bytes_per_vector = 600;
+    CHECK(kith::index::estimate(planned, 1000000).quantizer == KITH_QUANTIZER_BYTES);
+    planned.bytes_per_vector = 0;
+    planned.dimensions = 2;
+    planned.held = kith::element::bf16;
+    kith::index rounded(planned);
+    rounded.insert(1, {1.0f / 3.0f, 2.0f});
+    kith::search_stats stats;
+    kith::search_options told;
+    told.stats = &stats;
+    CHECK(rounded.search({1.0f / 3.0f, 2.0f}, 1, told)[0].distance == 0 && stats.nearly);
     CHECK(index.repair().faults == 0 && index.search({42.1f, 1.0f}, 1)[0].key == 42);
     search.recall = 1.5f;
     CHECK(status_of([&] { index.search({42.1f, 1.0f}, 3, search); }) == KITH_ERROR_ARGUMENT);

@@ -50,6 +50,8 @@ pub(crate) fn options(dimensions: u32) -> kith_options {
         distance_ctx: null_mut(),
         graph_from: 0,
         memory_limit: 0,
+        held: 0,
+        bytes_per_vector: 0,
     }
 }
 

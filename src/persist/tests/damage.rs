@@ -96,7 +96,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
     type Change = fn(&mut Vec<u8>);
     let cases: &[(&str, Status, Change)] = &[
         ("not a kith file", Status::Corrupt, |file| file[0] = b'P'),
-        ("format 10", Status::Version, |file| put_u32(file, at::FORMAT, 10)),
+        ("format 11", Status::Version, |file| put_u32(file, at::FORMAT, 11)),
         ("an index of this kind has 8", Status::Corrupt, |file| {
             put_u32(file, at::KIND, 0);
             put_u64(file, at::GRAPH_FROM, 5000);
@@ -114,6 +114,16 @@ fn hostile_headers_with_right_checksums_are_refused() {
         ("graph_from is 5000", Status::Corrupt, |file| put_u64(file, at::GRAPH_FROM, 5000)),
         ("format 4, an index of this kind has 1", Status::Corrupt, |file| put_u32(file, at::FORMAT, 4)),
         ("held as element 5", Status::Corrupt, |file| put_u32(file, at::HELD, 5)),
+        ("format 1, an index of this kind has 10", Status::Corrupt, |file| put_u32(file, at::HELD, 2)),
+        ("held is f16 with element u8", Status::Corrupt, |file| {
+            put_u32(file, at::HELD, 1);
+            put_u32(file, at::ELEMENT, 4);
+        }),
+        ("held is bf16 with element f32 and quantizer 3", Status::Corrupt, |file| {
+            put_u32(file, at::KIND, 2);
+            put_u32(file, at::HELD, 2);
+            put_u32(file, at::QUANTIZER, 3);
+        }),
         ("reduced to 0 bytes", Status::Corrupt, |file| put_u32(file, at::HELD, 16)),
         ("such vectors are held as element 4", Status::Corrupt, |file| put_u32(file, at::HELD, 4)),
         ("format 0", Status::Corrupt, |file| put_u32(file, at::FORMAT, 0)),
@@ -148,7 +158,7 @@ fn hostile_headers_with_right_checksums_are_refused() {
             put_u32(file, at::FLAGS, 3);
             put_u64(file, at::CAPACITY, 1000);
         }),
-        ("quantizer is 10", Status::Version, |file| put_u32(file, at::QUANTIZER, 10)),
+        ("quantizer is 11", Status::Version, |file| put_u32(file, at::QUANTIZER, 11)),
         ("m is 1", Status::Corrupt, |file| put_u32(file, at::M, 1)),
         ("no save writes", Status::Corrupt, |file| put_u32(file, at::M, 0)),
         ("ef_search", Status::Corrupt, |file| put_u32(file, at::EF_SEARCH, u32::MAX)),
