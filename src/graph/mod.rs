@@ -36,6 +36,8 @@ pub use audit::Audit;
 pub use check::Check;
 pub(crate) use entry::Entry;
 pub(crate) use lock::Locked;
+#[cfg(any(test, feature = "test-hooks"))]
+pub(crate) use lock::Waits;
 pub(crate) use row::{KEEP, NONE};
 
 use crate::util::error::{Error, Result};
@@ -69,6 +71,8 @@ pub(crate) struct Graph {
     entry: EntryPoint,
     /// Slots that were hung into the tree of kept links by insertions.
     adoptions: AtomicU64,
+    #[cfg(any(test, feature = "test-hooks"))]
+    pub(crate) waits: Waits,
 }
 
 /// What hangs on the degree of a graph.
@@ -124,6 +128,8 @@ impl Graph {
             locks: Segments::new(1),
             entry: EntryPoint::new(),
             adoptions: AtomicU64::new(0),
+            #[cfg(any(test, feature = "test-hooks"))]
+            waits: Waits::default(),
         }
     }
 

@@ -223,6 +223,17 @@ impl Index {
         scored
     }
 
+    /// The longest that anybody waited for a row of the graph since it was made, and how many waited more than five milliseconds; for tests.
+    #[cfg(any(test, feature = "test-hooks"))]
+    #[doc(hidden)]
+    pub fn waits(&self) -> (std::time::Duration, u64) {
+        let pin = self.pin();
+        self.core(&pin).graph.as_ref().map_or_else(Default::default, |graph| {
+            let longest = graph.waits.longest.load(Ordering::Relaxed);
+            (std::time::Duration::from_nanos(longest), graph.waits.long.load(Ordering::Relaxed))
+        })
+    }
+
     /// How vectors are to be coded, as it was asked for last.
     fn quantizer(&self) -> Quantizer {
         Quantizer::try_from(self.quantizer.load(Ordering::Acquire)).unwrap_or(self.config.quantizer)
