@@ -199,7 +199,7 @@ impl Index {
             let before = core.held_while_empty(&pin);
             if unlinked.is_none() {
                 let hands = self.hands(options, 0, keys.len());
-                self.hold_batch(core, vectors.iter(), &hands, &pin)?;
+                self.hold_batch(core, vectors, &hands, &pin)?;
             }
             let run = core.store(&pin).take(count)?;
             let batch = Batch { core, run: &run, first: 0, keys, vectors, intent, graph };

@@ -10,7 +10,6 @@ use crate::simd::{Simd, detect};
 use crate::util::error::{Error, Result};
 use crate::util::hands::Hands;
 use parking_lot::Mutex;
-use std::ops::Range;
 
 /// Lanes of a sum.
 const LANES: usize = 16;
@@ -18,6 +17,11 @@ const LANES: usize = 16;
 pub(super) const ROUNDS: usize = 4;
 /// Rows that a thread takes at a time.
 const PIECE: usize = 8;
+/// Rows that are made orthonormal as a block, and of these those that a thread takes at a time.
+const BLOCK: usize = 16;
+const TOGETHER: usize = 4;
+/// Floats of rows before a block that one thread does by itself.
+const LITTLE: usize = 1 << 14;
 
 /// Rows of floats of one length behind each other.
 #[derive(Clone, Debug)]
@@ -44,6 +48,25 @@ impl Matrix {
 
     pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
         &mut self.data[row * self.columns..(row + 1) * self.columns]
+    }
+}
+
+impl Matrix {
+    /// Runs `body` for all rows, `piece` at a time: it is told the first of them, and gets buffers of its thread.
+    pub(super) fn share<T: Default>(
+        &mut self,
+        piece: usize,
+        hands: &Hands<'_>,
+        body: impl Fn(usize, &mut [f32], &mut T) + Sync,
+    ) -> Result<()> {
+        let parts: Vec<_> = self.data.chunks_mut(piece * self.columns).map(|part| Mutex::new(Some(part))).collect();
+        hands.run(parts.len(), 1, |range, buffers| {
+            for i in range {
+                if let Some(part) = parts[i].lock().take() {
+                    body(i * piece, part, buffers);
+                }
+            }
+        })
     }
 }
 
@@ -121,16 +144,9 @@ enum Half {
 fn product_of(left: &Matrix, right: &Matrix, half: Half, hands: &Hands<'_>) -> Result<Matrix> {
     let mut product = Matrix::zero(left.columns, right.columns)?;
     {
-        let pieces: Vec<_> =
-            product.data.chunks_mut(PIECE * right.columns).map(|piece| Mutex::new(Some(piece))).collect();
-        hands.run(pieces.len(), 1, |range, (): &mut ()| {
-            for i in range {
-                if let Some(out) = pieces[i].lock().take() {
-                    let first = i * PIECE;
-                    let from = if half == Half::Upper { first } else { 0 };
-                    run_on(detect(), Products { left, right, first, from, out });
-                }
-            }
+        product.share(PIECE, hands, |first, out, (): &mut ()| {
+            let from = if half == Half::Upper { first } else { 0 };
+            run_on(detect(), Products { left, right, first, from, out });
         })?;
     }
     Ok(product)
@@ -149,46 +165,90 @@ pub(super) fn square(matrix: &Matrix, hands: &Hands<'_>) -> Result<Matrix> {
 }
 
 /// Makes the rows of a matrix orthonormal, each against those before it; a row that lies in their span becomes zero.
+///
+/// Block by block: what the rows of a block have of all rows before the block is taken away from each of them by itself, so threads share it; what
+/// they have of each other, row by row. Twice, because once leaves rounding errors behind where little of a row remains.
 fn orthonormalise(matrix: &mut Matrix, hands: &Hands<'_>) -> Result<()> {
-    let mut along = Matrix::zero(1, matrix.rows())?;
-    for first in (0..matrix.rows()).step_by(PIECE) {
-        let rows = first..(first + PIECE).min(matrix.rows());
-        run_on(detect(), Orthonormalise { matrix, rows, along: &mut along.data });
+    let columns = matrix.columns;
+    for first in (0..matrix.rows()).step_by(BLOCK) {
+        let (done, rest) = matrix.data.split_at_mut(first * columns);
+        let block = rest.len().min(BLOCK * columns);
+        let block = &mut rest[..block];
+        for _ in 0..2 {
+            let whole: Vec<f32> = block.chunks_exact(columns).map(|row| dot(row, row)).collect();
+            if first > 0 {
+                let parts: Vec<_> = block.chunks_mut(TOGETHER * columns).map(|rows| Mutex::new(Some(rows))).collect();
+                // Little is not worth waking anybody.
+                let piece = if done.len() < LITTLE { parts.len() } else { 1 };
+                hands.run(parts.len(), piece, |range, along: &mut Vec<f32>| {
+                    for part in &parts[range] {
+                        if let Some(rows) = part.lock().take() {
+                            run_on(detect(), Apart { done, rows, columns, along });
+                        }
+                    }
+                })?;
+            }
+            run_on(detect(), Orthonormalise { rows: block, columns, whole: &whole });
+        }
         hands.ask()?;
     }
     Ok(())
 }
 
-/// Some rows; those before are orthonormal.
+/// Takes from some rows what they have of orthonormal ones.
+struct Apart<'a> {
+    done: &'a [f32],
+    rows: &'a mut [f32],
+    columns: usize,
+    along: &'a mut Vec<f32>,
+}
+
+impl LevelJob for Apart<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _s: S) {
+        let Self { done, rows, columns, along } = self;
+        let count = rows.len() / columns;
+        along.clear();
+        // All products first: none waits for another, and each row that is done is fetched once.
+        for other in done.chunks_exact(columns) {
+            for row in rows.chunks_exact(columns) {
+                along.push(dot(row, other));
+            }
+        }
+        for (along, other) in along.chunks_exact(count).zip(done.chunks_exact(columns)) {
+            for (row, along) in rows.chunks_exact_mut(columns).zip(along) {
+                add_scaled(row, -along, other);
+            }
+        }
+    }
+}
+
+/// A few rows.
 struct Orthonormalise<'a> {
-    matrix: &'a mut Matrix,
-    rows: Range<usize>,
-    /// Room for what a row has of each one before it.
-    along: &'a mut [f32],
+    rows: &'a mut [f32],
+    columns: usize,
+    /// The squared length of each when nothing was taken away from it.
+    whole: &'a [f32],
 }
 
 impl LevelJob for Orthonormalise<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _s: S) {
-        let columns = self.matrix.columns;
-        for i in self.rows {
-            let (done, rest) = self.matrix.data.split_at_mut(i * columns);
+        let Self { rows, columns, whole } = self;
+        for (i, whole) in whole.iter().enumerate() {
+            let (before, rest) = rows.split_at_mut(i * columns);
             let row = &mut rest[..columns];
-            let before = dot(row, row);
-            // Twice: once leaves rounding errors behind where little of the row remains.
-            for _ in 0..2 {
-                // All products first: none waits for another.
-                for (along, other) in self.along.iter_mut().zip(done.chunks_exact(columns)) {
-                    *along = dot(row, other);
-                }
-                for (along, other) in self.along.iter().zip(done.chunks_exact(columns)) {
-                    add_scaled(row, -along, other);
-                }
+            for other in before.chunks_exact(columns) {
+                let along = dot(row, other);
+                add_scaled(row, -along, other);
             }
             let norm = dot(row, row);
-            let factor = if norm > before * 1e-10 && norm.is_normal() { 1.0 / norm.sqrt() } else { 0.0 };
-            row.iter_mut().for_each(|value| *value *= factor);
+            let factor = if norm > whole * 1e-10 && norm.is_normal() { 1.0 / norm.sqrt() } else { 0.0 };
+            for value in row {
+                *value *= factor;
+            }
         }
     }
 }
@@ -221,9 +281,12 @@ pub(crate) fn leading(
 fn transposed(matrix: &Matrix) -> Result<Matrix> {
     let (rows, columns) = (matrix.rows(), matrix.columns);
     let mut out = Matrix::zero(columns, rows)?;
-    for r in 0..rows {
-        for (c, &value) in matrix.row(r).iter().enumerate() {
-            out.data[c * rows + r] = value;
+    // Some rows at a time, so that what is written lies together.
+    for first in (0..rows).step_by(LANES) {
+        for c in 0..columns {
+            for r in first..rows.min(first + LANES) {
+                out.data[c * rows + r] = matrix.data[r * columns + c];
+            }
         }
     }
     Ok(out)

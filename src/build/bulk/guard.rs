@@ -48,21 +48,21 @@ fn agreement(codes: &Codes, pile: Pile<'_>, team: &Team<'_>) -> Result<f64> {
     let asked: Vec<u32> = (0..ASKED as u64).map(|i| (mix(i) % count as u64) as u32).collect();
     let near = nearest(codes, &asked, 1, team)?;
     let source = Source::new(pile, team)?;
-    let (mut found, mut looked_for, mut buffers) = (0, 0, [Vec::new(), Vec::new()]);
-    for (&asked, near) in asked.iter().zip(near) {
-        let slot = |place: u32| pile.slots[place as usize];
-        let real: Vec<f64> =
-            near.iter().map(|&key| source.distance(slot(asked), slot(key as u32), &mut buffers)).collect();
+    let slot = |place: u32| pile.slots[place as usize];
+    let mut looked = vec![(0, 0); asked.len()];
+    team.each(looked.iter_mut().zip(asked.iter().zip(near)), 0, |_, (looked, (&asked, near)), buffers| {
+        let real: Vec<f64> = near.iter().map(|&key| source.distance(slot(asked), slot(key as u32), buffers)).collect();
         let mut ranked = real.clone();
         ranked.sort_unstable_by(f64::total_cmp);
         let wanted = REAL.min(real.len());
-        let Some(&edge) = ranked.get(wanted.wrapping_sub(1)) else { continue };
-        // By distance: which of equal ones come first means nothing.
-        let there = real.iter().take(CODED).filter(|&&distance| distance <= edge).count();
-        found += there.min(wanted);
-        looked_for += wanted;
-    }
-    Ok(if looked_for == 0 { 1.0 } else { found as f64 / looked_for as f64 })
+        if let Some(&edge) = ranked.get(wanted.wrapping_sub(1)) {
+            // By distance: which of equal ones come first means nothing.
+            let there = real.iter().take(CODED).filter(|&&distance| distance <= edge).count();
+            *looked = (there.min(wanted), wanted);
+        }
+    })?;
+    let (found, wanted) = looked.into_iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+    Ok(if wanted == 0 { 1.0 } else { found as f64 / wanted as f64 })
 }
 
 /// The codes nearest to each of some among every `step`-th, without itself, nearest first: distance and place.
