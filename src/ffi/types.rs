@@ -301,7 +301,7 @@ pub struct kith_options {
     pub quantizer: kith_quantizer,
     /// Degree of a graph: m links per vector above level 0, 2 m at level 0. 2 to 512. More: better recall, more
     /// memory, slower inserts. Default (0): chosen from the vectors when the graph is made, from a batch into an empty graph, or from what is there when an
-    /// index of KITH_KIND_AUTO becomes one: 8 where at least 5,000 vectors have an intrinsic dimension of about 6 or less, which saves memory and costs
+    /// index of KITH_KIND_AUTO becomes one: 8 where at least 5,000 vectors under L2, cosine or L1 have an intrinsic dimension of about 6 or less, which saves memory and costs
     /// nothing, else 16. Never changed afterwards (kith_clear chooses anew); 16 where vectors are inserted into an empty KITH_KIND_GRAPH index one by one.
     /// kith_describe says which.
     pub m: u32,

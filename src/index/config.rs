@@ -205,6 +205,16 @@ pub(crate) enum Degree {
     ByData,
 }
 
+impl Degree {
+    /// What it means that nobody asked for one: where distances say how many dimensions there are, the vectors decide.
+    pub(crate) fn left_open(metric: Metric) -> Self {
+        match metric {
+            Metric::L2 | Metric::Cosine | Metric::L1 => Self::ByData,
+            Metric::InnerProduct | Metric::Hamming | Metric::Jaccard | Metric::Custom => Self::Given,
+        }
+    }
+}
+
 /// Options with every default filled in and every rule checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
@@ -266,7 +276,7 @@ impl Config {
             graph_from,
             quantizer,
             m,
-            degree: if options.m == 0 { Degree::ByData } else { Degree::Given },
+            degree: if options.m == 0 { Degree::left_open(options.metric) } else { Degree::Given },
             ef_construction: breadth("ef_construction", options.ef_construction, DEFAULT_EF_CONSTRUCTION)?,
             ef_search: breadth("ef_search", options.ef_search, DEFAULT_EF_SEARCH)?,
             seed: options.seed,

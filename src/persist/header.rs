@@ -365,7 +365,7 @@ fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
             memory_limit: 0,
         };
         // The usual degree may have been asked for by nobody: what has no graph yet may choose another.
-        let degree = if options.m == DEFAULT_M { Degree::ByData } else { Degree::Given };
+        let degree = if options.m == DEFAULT_M { Degree::left_open(options.metric) } else { Degree::Given };
         let config = Config { kind, degree, ..Config::new(&options)? };
         if config.kind == Kind::Auto && config.graph_from.is_none() {
             return Err(Error::argument("kind is auto, of an index that is a graph from the start"));

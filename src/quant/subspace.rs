@@ -10,6 +10,7 @@ use crate::simd::{Simd, detect};
 use crate::util::error::{Error, Result};
 use crate::util::hands::Hands;
 use parking_lot::Mutex;
+use std::ops::Range;
 
 /// Lanes of a sum.
 const LANES: usize = 16;
@@ -17,6 +18,9 @@ const LANES: usize = 16;
 pub(super) const ROUNDS: usize = 4;
 /// Rows that a thread takes at a time.
 const PIECE: usize = 8;
+/// Rows of a tile of a product, and how many rows are added to one before the next.
+const HIGH: usize = 4;
+const DEEP: usize = 32;
 /// Rows that are made orthonormal as a block, and of these those that a thread takes at a time.
 const BLOCK: usize = 16;
 const TOGETHER: usize = 4;
@@ -117,14 +121,55 @@ impl LevelJob for Products<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _s: S) {
-        let columns = self.right.columns;
-        for s in 0..self.left.rows() {
-            let from = &self.right.row(s)[self.from..];
-            let factors = &self.left.row(s)[self.first..self.first + self.out.len() / columns];
-            for (to, &factor) in self.out.chunks_exact_mut(columns).zip(factors) {
-                add_scaled(&mut to[self.from..], factor, from);
+        let Self { left, right, first, from, out } = self;
+        let columns = right.columns;
+        for start in (0..left.rows()).step_by(DEEP) {
+            let rows = start..left.rows().min(start + DEEP);
+            for (group, out) in out.chunks_mut(HIGH * columns).enumerate() {
+                let at = first + group * HIGH;
+                let tiled = if out.len() == HIGH * columns { (columns - from) / LANES * LANES } else { 0 };
+                for column in (from..from + tiled).step_by(LANES) {
+                    tile((left, right), rows.clone(), (at, column), out);
+                }
+                for s in rows.clone() {
+                    let rest = &right.row(s)[from + tiled..];
+                    for (to, &factor) in out.chunks_exact_mut(columns).zip(&left.row(s)[at..]) {
+                        add_scaled(&mut to[from + tiled..], factor, rest);
+                    }
+                }
             }
         }
+    }
+}
+
+/// Adds the products of some rows to a tile of [`HIGH`] rows and [`LANES`] columns, which stays in registers meanwhile.
+#[inline(always)]
+fn tile((left, right): (&Matrix, &Matrix), rows: Range<usize>, (at, column): (usize, usize), out: &mut [f32]) {
+    let columns = right.columns;
+    let (mut a, mut b, mut c, mut d) = ([0.0; LANES], [0.0; LANES], [0.0; LANES], [0.0; LANES]);
+    a.copy_from_slice(&out[column..column + LANES]);
+    b.copy_from_slice(&out[columns + column..columns + column + LANES]);
+    c.copy_from_slice(&out[2 * columns + column..2 * columns + column + LANES]);
+    d.copy_from_slice(&out[3 * columns + column..3 * columns + column + LANES]);
+    for s in rows {
+        let from = &right.row(s)[column..column + LANES];
+        let factors = &left.row(s)[at..at + HIGH];
+        add_lanes(&mut a, factors[0], from);
+        add_lanes(&mut b, factors[1], from);
+        add_lanes(&mut c, factors[2], from);
+        add_lanes(&mut d, factors[3], from);
+    }
+    out[column..column + LANES].copy_from_slice(&a);
+    out[columns + column..columns + column + LANES].copy_from_slice(&b);
+    out[2 * columns + column..2 * columns + column + LANES].copy_from_slice(&c);
+    out[3 * columns + column..3 * columns + column + LANES].copy_from_slice(&d);
+}
+
+/// `to += factor * from`
+#[inline(always)]
+fn add_lanes(to: &mut [f32; LANES], factor: f32, from: &[f32]) {
+    for i in 0..LANES {
+        to[i] += factor * from[i];
     }
 }
 
@@ -350,6 +395,60 @@ mod tests {
             basis.row_mut(i).iter_mut().for_each(|value| *value *= weight.sqrt());
         }
         transposed_product(&basis, &basis, &Hands::quiet(&Pool::default(), 1)).unwrap()
+    }
+
+    #[test]
+    fn products_are_sums_in_the_order_of_the_rows_whatever_the_shape() {
+        let pool = Pool::default();
+        for (rows, columns, wide) in [(1, 1, 1), (7, 5, 33), (33, 16, 16), (70, 9, 100), (100, 67, 67)] {
+            let filled = |columns: usize, seed: u64| {
+                let mut matrix = Matrix::zero(rows, columns).unwrap();
+                let random = |i| random_sign(seed, i) * (1.0 + (i * 37 % 101) as f32 / 7.0);
+                matrix.data.iter_mut().enumerate().for_each(|(i, value)| *value = random(i as u64));
+                matrix
+            };
+            let (left, right) = (filled(columns, 1), filled(wide, 2));
+            let plain = |i: usize, j: usize| (0..rows).fold(0.0, |sum, s| sum + left.row(s)[i] * right.row(s)[j]);
+            for threads in [1, 3] {
+                let product = transposed_product(&left, &right, &Hands::quiet(&pool, threads)).unwrap();
+                assert!(
+                    (0..columns).all(|i| (0..wide).all(|j| product.row(i)[j] == plain(i, j))),
+                    "{rows} {columns} {wide}"
+                );
+            }
+            let own = square(&left, &Hands::quiet(&pool, 2)).unwrap();
+            let both = transposed_product(&left, &left, &Hands::quiet(&pool, 1)).unwrap();
+            assert!(
+                (0..columns)
+                    .all(|i| (i..columns).all(|j| own.row(i)[j] == both.row(i)[j] && own.row(j)[i] == own.row(i)[j]))
+            );
+        }
+    }
+
+    #[test]
+    fn rows_become_orthonormal_and_those_that_others_span_vanish() {
+        let pool = Pool::default();
+        for rows in [1, 15, 16, 17, 50] {
+            let mut matrix = Matrix::zero(rows, 64).unwrap();
+            matrix.data.iter_mut().enumerate().for_each(|(i, value)| *value = random_sign(4, i as u64));
+            // The last one is the sum of the first and the middle one.
+            if rows > 2 {
+                for i in 0..64 {
+                    matrix.data[(rows - 1) * 64 + i] = matrix.data[i] + matrix.data[rows / 2 * 64 + i];
+                }
+            }
+            let mut again = matrix.clone();
+            orthonormalise(&mut matrix, &Hands::quiet(&pool, 1)).unwrap();
+            orthonormalise(&mut again, &Hands::quiet(&pool, 3)).unwrap();
+            assert_eq!(matrix.data, again.data);
+            for i in 0..rows {
+                for j in 0..=i {
+                    let spanned = rows > 2 && i == rows - 1;
+                    let wanted = if i == j && !spanned { 1.0 } else { 0.0 };
+                    assert!((dot(matrix.row(i), matrix.row(j)) - wanted).abs() < 1e-5, "{rows}: {i} {j}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -56,6 +56,17 @@ fn a_batch_settles_it() {
 }
 
 #[test]
+fn metrics_that_measure_no_dimension_have_the_usual_one() {
+    for (metric, wanted) in [(Metric::Cosine, 8), (Metric::L1, 8), (Metric::InnerProduct, 16)] {
+        for kind in [Kind::Graph, Kind::Auto] {
+            let index = Index::create(&Options { metric, ..options(3, kind, 0) }).unwrap();
+            insert(&index, &vectors(3, COUNT), 0..COUNT as u64, &BuildOptions::default()).unwrap();
+            assert_eq!(index.describe().m, wanted, "{metric:?}");
+        }
+    }
+}
+
+#[test]
 fn threads_and_speed_do_not_change_it_and_the_graph_is_the_one_of_that_degree() {
     let data = vectors(3, COUNT);
     let file = |m: u32, threads: u32| {
