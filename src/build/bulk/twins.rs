@@ -118,7 +118,7 @@ fn firsts(codes: &Codes, members: &[u32], team: &Team<'_>) -> Result<Vec<u32>> {
         }
     })?;
     // Each shard of the hashes is looked through for itself, in order.
-    let shards: Vec<Mutex<Result<Vec<(u32, u32)>>>> = (0..SHARDS).map(|_| Mutex::new(Ok(Vec::new()))).collect();
+    let shards: Vec<_> = (0..SHARDS).map(|_| Mutex::new(Ok(Vec::new()))).collect();
     team.run(SHARDS, 0, |shard, own: &mut Vec<u32>, _| {
         *shards[shard].lock() = repeats(codes, members, (&hashes, shard), own);
     })?;

@@ -75,8 +75,8 @@ fn what_looks_like_few_dimensions_and_is_none_is_told() {
     // A part of few dimensions does not speak for the rest.
     for others in [2, 3] {
         let mixed = |i: u64| {
-            let mut vector = along(if i % others == 0 { 32 } else { 3 }, 1, i);
-            vector[0] += if i % others == 0 { 80.0 } else { 0.0 };
+            let mut vector = along(if i.is_multiple_of(others) { 32 } else { 3 }, 1, i);
+            vector[0] += if i.is_multiple_of(others) { 80.0 } else { 0.0 };
             vector
         };
         assert_eq!(asked_for(&codes(20_000, mixed)), USUAL, "one in {others}");
