@@ -1,16 +1,20 @@
 //! How do calls fare while an index lives: while it becomes a graph, and while others write?
 //!
-//!     cargo bench --bench living -- --base base.npy --query query.npy [--only migrate,mixed] [--seconds 20]
+//!     cargo bench --bench living -- --base base.npy --query query.npy [--only migrate,mixed,hub] [--seconds 20]
 //!
 //! `migrate`: the first vectors of `--base` go one by one into an index of kind auto, as f32; the calls around the move are timed, and once more those of
 //! `kith_maintain` where nobody writes. `mixed`: two threads that each alternate a write and a search on an index of 100,000, beside two that only
-//! search, three times alternating. benches/record/living.md has what came of both.
+//! search, three times alternating. `hub` (made vectors; needs `--features test-hooks` to say how long anybody waited for a row): single insertions by 2, 16 and 64
+//! threads of vectors that all have one and the same nearest neighbour. benches/record/living.md has what came of both.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::expect_used)]
 
 mod common;
+#[path = "common/cpu.rs"]
+mod cpu;
 
 use common::Array;
+use cpu::cpu_seconds;
 use kith::distance::Element;
 use kith::{BuildOptions, Index, Kind, Options, Rows, SearchOptions};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +28,9 @@ const LIVING: usize = 100_000;
 
 fn main() {
     let options = common::options();
+    if options.get("only").is_some_and(|only| only == "hub") {
+        return hub();
+    }
     let (Some(base), Some(query)) = (options.get("base"), options.get("query")) else {
         println!("living: needs --base and --query; see its head");
         return;
@@ -80,6 +87,69 @@ impl Sets {
         };
         (0..self.queries().count().min(1000)).map(ask).collect()
     }
+}
+
+/// Vectors of unit length around one at the origin: their distance from it is 1, from each other about 2.
+fn around_a_hub(count: usize, dimensions: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+    };
+    let mut bytes = vec![0; 4 * dimensions];
+    for _ in 1..count {
+        let vector: Vec<f32> = (0..dimensions).map(|_| (0..4).map(|_| next()).sum()).collect();
+        let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+        bytes.extend(vector.iter().flat_map(|value| (value / length).to_le_bytes()));
+    }
+    bytes
+}
+
+fn hub() {
+    const COUNT: usize = 20_000;
+    const DIMENSIONS: usize = 32;
+    let data = around_a_hub(COUNT, DIMENSIONS);
+    println!("| threads | a second | processor s | longest call, ms | longest wait for a row, ms | waits over 5 ms |");
+    println!("|---|---|---|---|---|---|");
+    for threads in [2, 16, 64].into_iter().cycle().take(9) {
+        let options = Options { dimensions: DIMENSIONS as u32, kind: Kind::Graph, ..Options::default() };
+        let index = Index::create(&options).unwrap();
+        let next = AtomicU64::new(0);
+        let (start, before) = (Instant::now(), cpu_seconds());
+        let longest = std::thread::scope(|scope| {
+            let work = || {
+                let mut longest = Duration::ZERO;
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed) as usize;
+                    let Some(vector) = data.get(i * 4 * DIMENSIONS..(i + 1) * 4 * DIMENSIONS) else { return longest };
+                    let begun = Instant::now();
+                    index.insert(i as u64, vector).unwrap();
+                    longest = longest.max(begun.elapsed());
+                }
+            };
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).max().unwrap()
+        });
+        let seconds = start.elapsed().as_secs_f64();
+        let (waited, long) = waits(&index);
+        println!(
+            "| {threads} | {:.0} | {:.2} | {:.1} | {:.2} | {long} |",
+            COUNT as f64 / seconds,
+            cpu_seconds() - before,
+            longest.as_secs_f64() * 1e3,
+            waited.as_secs_f64() * 1e3,
+        );
+    }
+}
+
+#[cfg(feature = "test-hooks")]
+fn waits(index: &Index) -> (Duration, u64) {
+    index.waits()
+}
+
+#[cfg(not(feature = "test-hooks"))]
+fn waits(_index: &Index) -> (Duration, u64) {
+    (Duration::ZERO, 0)
 }
 
 fn percentile(times: &mut [Duration], share: f64) -> f64 {

@@ -14,8 +14,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::expect_used)]
 
 mod common;
+#[path = "common/cpu.rs"]
+mod cpu;
 
 use common::Array;
+use cpu::cpu_seconds;
 use kith::distance::{Element, Metric};
 use kith::{BuildOptions, Index, Kind, OpenFlags, Options, Quantizer, Rows, SearchOptions};
 use std::io::{BufRead, Write};
@@ -210,14 +213,6 @@ fn reading_time(bytes: usize) -> f64 {
         best = best.min(start.elapsed().as_secs_f64());
     }
     best
-}
-
-/// Processor time of this process so far, which a busy machine does not lengthen as it does wall time.
-fn cpu_seconds() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call writes one timespec.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
 /// Host threads that make single calls, each for every n-th block of queries.

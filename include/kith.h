@@ -430,8 +430,11 @@ typedef struct kith_options {
     /** Codes. Default KITH_QUANTIZER_AUTO. */
     kith_quantizer quantizer;
     /**
-     * Degree of a graph: m links per vector above level 0, 2 m at level 0. 2 to 512, default 16. More: better recall, more
-     * memory, slower inserts.
+     * Degree of a graph: m links per vector above level 0, 2 m at level 0. 2 to 512. More: better recall, more
+     * memory, slower inserts. Default (0): chosen from the vectors when the graph is made, from a batch into an empty graph, or from what is there when an
+     * index of KITH_KIND_AUTO becomes one: 8 where at least 5,000 vectors under L2, cosine or L1 have an intrinsic dimension of about 6 or less, which saves memory and costs
+     * nothing, else 16. Never changed afterwards (kith_clear chooses anew); 16 where vectors are inserted into an empty KITH_KIND_GRAPH index one by one.
+     * kith_describe says which.
      */
     uint32_t m;
     /**
@@ -685,7 +688,7 @@ typedef struct kith_info {
     kith_kind kind;
     /** As in force: never KITH_QUANTIZER_AUTO. KITH_QUANTIZER_NONE until there are codes. */
     kith_quantizer quantizer;
-    /** As in force; 0 for a flat index. */
+    /** As in force; 0 for a flat index. 16 while a graph is empty whose degree its first vectors will choose. */
     uint32_t m;
     /** As in force. */
     uint32_t ef_construction;
@@ -856,8 +859,8 @@ KITH_API kith_status kith_create(const kith_options *options,
  * - options: as for kith_create(). `capacity` and `memory_limit` do not matter
  * - count: vectors that it is to hold
  * - result: `size` must be set; receives the least and the most, 2 % less or more from a megabyte on. They are near each other where the length of codes follows from the
- *   dimensions (no codes, KITH_QUANTIZER_BYTES, or up to 112 dimensions; _PROJECTED2: 224, _PROJECTED1 and _PRODUCT: 448; _SIGNS always) and the arrays are many times as large as a
- *   huge page of the system, of which each may hold a part that is not used: 2 % apart at a million vectors, up to a half at 10,000
+ *   dimensions (no codes, KITH_QUANTIZER_BYTES, or up to 112 dimensions; _PROJECTED2: 224, _PROJECTED1 and _PRODUCT: 448; _SIGNS always), `m` is given (with 0 rows may turn out 64 bytes shorter) and the arrays
+ *   are many times as large as a huge page of the system, of which each may hold a part that is not used: 2 % apart at a million vectors, up to a half at 10,000
  *
  * Vectors that turn out to be whole numbers, and are held as bytes (see KITH_QUANTIZER_AUTO), take less than either. Not counted is what searches and insertions keep for the
  * next ones, and what building takes while it goes on: a memory_limit of the

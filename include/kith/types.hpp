@@ -260,6 +260,7 @@ struct options {
     /// With kind::automatic: so many vectors make the index a graph.
     std::uint64_t graph_from = 0;
     kith::quantizer quantizer = kith::quantizer::automatic;
+    /// 0: chosen from the vectors; see kith_options.
     std::uint32_t m = 0;
     std::uint32_t ef_construction = 0;
     std::uint32_t ef_search = 0;

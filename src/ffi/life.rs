@@ -39,8 +39,8 @@ pub unsafe extern "C" fn kith_create(options: *const kith_options, index: *mut *
 /// - options: as for kith_create(). `capacity` and `memory_limit` do not matter
 /// - count: vectors that it is to hold
 /// - result: `size` must be set; receives the least and the most, 2 % less or more from a megabyte on. They are near each other where the length of codes follows from the
-///   dimensions (no codes, KITH_QUANTIZER_BYTES, or up to 112 dimensions; _PROJECTED2: 224, _PROJECTED1 and _PRODUCT: 448; _SIGNS always) and the arrays are many times as large as a
-///   huge page of the system, of which each may hold a part that is not used: 2 % apart at a million vectors, up to a half at 10,000
+///   dimensions (no codes, KITH_QUANTIZER_BYTES, or up to 112 dimensions; _PROJECTED2: 224, _PROJECTED1 and _PRODUCT: 448; _SIGNS always), `m` is given (with 0 rows may turn out 64 bytes shorter) and the arrays
+///   are many times as large as a huge page of the system, of which each may hold a part that is not used: 2 % apart at a million vectors, up to a half at 10,000
 ///
 /// Vectors that turn out to be whole numbers, and are held as bytes (see KITH_QUANTIZER_AUTO), take less than either. Not counted is what searches and insertions keep for the
 /// next ones, and what building takes while it goes on: a memory_limit of the

@@ -308,8 +308,11 @@ pub struct kith_options {
     pub kind: kith_kind,
     /// Codes. Default KITH_QUANTIZER_AUTO.
     pub quantizer: kith_quantizer,
-    /// Degree of a graph: m links per vector above level 0, 2 m at level 0. 2 to 512, default 16. More: better recall, more
-    /// memory, slower inserts.
+    /// Degree of a graph: m links per vector above level 0, 2 m at level 0. 2 to 512. More: better recall, more
+    /// memory, slower inserts. Default (0): chosen from the vectors when the graph is made, from a batch into an empty graph, or from what is there when an
+    /// index of KITH_KIND_AUTO becomes one: 8 where at least 5,000 vectors under L2, cosine or L1 have an intrinsic dimension of about 6 or less, which saves memory and costs
+    /// nothing, else 16. Never changed afterwards (kith_clear chooses anew); 16 where vectors are inserted into an empty KITH_KIND_GRAPH index one by one.
+    /// kith_describe says which.
     pub m: u32,
     /// Breadth of the search that finds a new vector's neighbours. 1 to 1,048,576, default 200. More: better recall, slower
     /// inserts.
@@ -542,7 +545,7 @@ pub struct kith_info {
     pub kind: kith_kind,
     /// As in force: never KITH_QUANTIZER_AUTO. KITH_QUANTIZER_NONE until there are codes.
     pub quantizer: kith_quantizer,
-    /// As in force; 0 for a flat index.
+    /// As in force; 0 for a flat index. 16 while a graph is empty whose degree its first vectors will choose.
     pub m: u32,
     /// As in force.
     pub ef_construction: u32,

@@ -4,6 +4,10 @@
 
 use super::{Graph, KEEP, row};
 use crate::util::sync::AtomicU8;
+#[cfg(any(test, feature = "test-hooks"))]
+use crate::util::sync::{AtomicU64, Ordering};
+#[cfg(any(test, feature = "test-hooks"))]
+use std::time::{Duration, Instant};
 
 /// The right to edit the rows of one slot.
 #[derive(Debug)]
@@ -13,9 +17,31 @@ pub(crate) struct Locked<'a> {
     byte: &'a AtomicU8,
 }
 
+/// How long editors waited for a row. Measured for tests only: it takes longer than most edits.
+#[cfg(any(test, feature = "test-hooks"))]
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    /// Nanoseconds of the longest wait.
+    pub(crate) longest: AtomicU64,
+    /// Waits of more than five milliseconds.
+    pub(crate) long: AtomicU64,
+}
+
+#[cfg(any(test, feature = "test-hooks"))]
+impl Waits {
+    fn note(&self, waited: Duration) {
+        self.longest.fetch_max(waited.as_nanos() as u64, Ordering::Relaxed);
+        self.long.fetch_add(u64::from(waited > Duration::from_millis(5)), Ordering::Relaxed);
+    }
+}
+
 impl<'a> Locked<'a> {
     pub(super) fn new(graph: &'a Graph, slot: u32, byte: &'a AtomicU8) -> Self {
+        #[cfg(any(test, feature = "test-hooks"))]
+        let begun = Instant::now();
         row::acquire(byte);
+        #[cfg(any(test, feature = "test-hooks"))]
+        graph.waits.note(begun.elapsed());
         Self { graph, slot, byte }
     }
 

@@ -18,6 +18,9 @@
 //! A slot that is *leaving* is linked to no more, has no kept links, and is not the entry; what is left of links to it is swept out
 //! (`build::mend`). Once nobody is inside who may have met it, it can be prepared anew.
 //!
+//! A graph may be made *open*: its degree, on which the strides of all rows hang, is settled later, once, before or when the first row is
+//! prepared. Until then it is empty.
+//!
 //! A slot's level is a hash of (seed, slot), geometric with ratio 1/m (Malkov and Yashunin, arXiv 1603.09320). The entry point is one
 //! atomic word of level and slot, promoted only after its slot is linked.
 
@@ -33,12 +36,15 @@ pub use audit::Audit;
 pub use check::Check;
 pub(crate) use entry::Entry;
 pub(crate) use lock::Locked;
+#[cfg(any(test, feature = "test-hooks"))]
+pub(crate) use lock::Waits;
 pub(crate) use row::{KEEP, NONE};
 
 use crate::util::error::{Error, Result};
 use crate::util::memory::{LINE, Segments, rounded_capacity};
 use crate::util::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use entry::EntryPoint;
+use std::sync::OnceLock;
 
 /// Slots a graph can have: links use one bit for something else, and one number ends a row.
 pub(crate) const MAX_SLOTS: u64 = (1 << 31) - 1;
@@ -50,13 +56,12 @@ pub(crate) const MAX_LEVEL: u32 = 31;
 /// The links between slots.
 #[derive(Debug)]
 pub(crate) struct Graph {
-    m: u32,
+    /// The degree, unless it is settled to be another.
+    likely: u32,
     seed: u64,
-    /// Slots whose hash is below it have rows above level 0.
-    upper_bound: u64,
-    rows: Segments,
+    /// What hangs on the degree, once that is settled.
+    shape: OnceLock<Shape>,
     first_upper: Segments,
-    upper: Segments,
     /// Rows of `upper` in use, and how many there is memory for.
     upper_used: AtomicU32,
     upper_room: AtomicU32,
@@ -66,6 +71,25 @@ pub(crate) struct Graph {
     entry: EntryPoint,
     /// Slots that were hung into the tree of kept links by insertions.
     adoptions: AtomicU64,
+    #[cfg(any(test, feature = "test-hooks"))]
+    pub(crate) waits: Waits,
+}
+
+/// What hangs on the degree of a graph.
+#[derive(Debug)]
+struct Shape {
+    m: u32,
+    /// Slots whose hash is below it have rows above level 0.
+    upper_bound: u64,
+    rows: Segments,
+    upper: Segments,
+}
+
+impl Shape {
+    fn new(m: u32) -> Self {
+        let (rows, upper) = (Segments::new(row_bytes(2 * m)), Segments::new(row_bytes(m)));
+        Self { m, upper_bound: u64::MAX / u64::from(m.max(1)), rows, upper }
+    }
 }
 
 /// What the arrays of a graph are made of, when it is not empty from the start.
@@ -86,26 +110,34 @@ pub(crate) fn row_bytes(links: u32) -> usize {
 
 impl Graph {
     pub(crate) fn new(m: u32, seed: u64) -> Self {
+        let graph = Self::open(m, seed);
+        graph.settle(m);
+        graph
+    }
+
+    /// An empty graph whose degree will be settled, `likely` if nobody does.
+    pub(crate) fn open(likely: u32, seed: u64) -> Self {
         Self {
-            m,
+            likely,
             seed,
-            upper_bound: u64::MAX / u64::from(m.max(1)),
-            rows: Segments::new(row_bytes(2 * m)),
+            shape: OnceLock::new(),
             first_upper: Segments::new(4),
-            upper: Segments::new(row_bytes(m)),
             upper_used: AtomicU32::new(0),
             upper_room: AtomicU32::new(0),
             first_high: AtomicU32::new(NONE),
             locks: Segments::new(1),
             entry: EntryPoint::new(),
             adoptions: AtomicU64::new(0),
+            #[cfg(any(test, feature = "test-hooks"))]
+            waits: Waits::default(),
         }
     }
 
     /// A graph around arrays that are filled already; links and first rows were checked (`persist::links`).
     pub(crate) fn from_parts(m: u32, seed: u64, parts: Parts) -> Self {
         let Parts { rows, first_upper, upper, upper_used, entry } = parts;
-        let graph = Self { rows, first_upper, upper, ..Self::new(m, seed) };
+        let shape = OnceLock::from(Shape { rows, upper, ..Shape::new(m) });
+        let graph = Self { shape, first_upper, ..Self::open(m, seed) };
         graph.upper_used.store(upper_used, Ordering::Relaxed);
         graph.upper_room.store(upper_used, Ordering::Relaxed);
         if upper_used > 0 {
@@ -116,40 +148,58 @@ impl Graph {
         graph
     }
 
+    /// Settles the degree of a graph that is open, and answers the one that is settled: whoever comes first decides.
+    pub(crate) fn settle(&self, m: u32) -> u32 {
+        self.shape.get_or_init(|| Shape::new(m)).m
+    }
+
+    /// Whether the degree can still be settled. Such a graph has no rows.
+    pub(crate) fn is_open(&self) -> bool {
+        self.shape.get().is_none()
+    }
+
+    /// What hangs on the degree; settles it.
+    #[inline(always)]
+    fn shape(&self) -> &Shape {
+        self.shape.get_or_init(|| Shape::new(self.likely))
+    }
+
     /// Makes room for `slots` slots. On failure nothing has changed.
     pub(crate) fn reserve(&self, slots: u64) -> Result<()> {
         if slots > MAX_SLOTS {
             return Err(Error::argument(format!("{slots} vectors are more than a graph holds ({MAX_SLOTS})")));
         }
         let wanted = rounded_capacity(slots as usize);
-        self.rows.grow(wanted)?;
+        self.shape().rows.grow(wanted)?;
         self.first_upper.grow(wanted)?;
         self.locks.grow(wanted)
     }
 
     /// Neighbours that a row of this level holds at most.
     pub(crate) fn degree(&self, level: u32) -> usize {
-        if level == 0 { 2 * self.m as usize } else { self.m as usize }
+        if level == 0 { 2 * self.m() } else { self.m() }
     }
 
     pub(crate) fn seed(&self) -> u64 {
         self.seed
     }
 
+    /// The degree; of an open graph the likely one.
+    #[inline(always)]
     pub(crate) fn m(&self) -> usize {
-        self.m as usize
+        self.shape.get().map_or(self.likely, |shape| shape.m) as usize
     }
 
     /// The level of a slot.
     #[inline]
     pub(crate) fn level(&self, slot: u32) -> u32 {
-        level_of(self.seed, self.m, slot)
+        level_of(self.seed, self.m() as u32, slot)
     }
 
     /// Whether a slot has rows above level 0.
     #[inline(always)]
     pub(crate) fn is_upper(&self, slot: u32) -> bool {
-        hash(self.seed, slot) < self.upper_bound
+        hash(self.seed, slot) < self.shape().upper_bound
     }
 
     /// Prepares the rows of a slot, empty. Called before it is linked, by the thread that allocated it; again when a slot that was
@@ -168,7 +218,7 @@ impl Graph {
             }
             if first + levels > self.upper_room.load(Ordering::Acquire) {
                 let room = rounded_capacity((first + levels) as usize);
-                self.upper.grow(room)?;
+                self.shape().upper.grow(room)?;
                 self.upper_room.fetch_max(room as u32, Ordering::AcqRel);
             }
             first_upper.store(first, Ordering::Relaxed);
@@ -195,13 +245,13 @@ impl Graph {
     /// Gives the memory of the rows of slots from `slots` on back to the system. Nobody may use them, or be allocated one, meanwhile; their
     /// upper rows stay.
     pub(crate) fn release(&self, slots: u32) {
-        self.rows.release(slots as usize);
+        self.shape.get().into_iter().for_each(|shape| shape.rows.release(slots as usize));
     }
 
     /// The cells of a prepared slot's row; `level` is at most the slot's.
     #[inline(always)]
     pub(crate) fn row(&self, slot: u32, level: u32) -> &[AtomicU32] {
-        let address = if level == 0 { self.rows.address(slot) } else { self.upper_row(slot, level) };
+        let address = if level == 0 { self.shape().rows.address(slot) } else { self.upper_row(slot, level) };
         // SAFETY: slots that are prepared have rows of at least `degree` ids in memory that stays until the graph is dropped, and
         // ids are only ever accessed as atomics. Slots come from rows and from the entry point, which hold prepared ones only.
         unsafe { std::slice::from_raw_parts(address.cast::<AtomicU32>().cast_const(), self.degree(level)) }
@@ -210,14 +260,15 @@ impl Graph {
     fn upper_row(&self, slot: u32, level: u32) -> *mut u8 {
         // SAFETY: as in `prepare`.
         let first = unsafe { AtomicU32::from_ptr(self.first_upper.address(slot).cast()) }.load(Ordering::Relaxed);
-        self.upper.address(first + level - 1)
+        self.shape().upper.address(first + level - 1)
     }
 
     /// Asks the processor to fetch a slot's level-0 row.
     #[inline(always)]
     pub(crate) fn prefetch_row(&self, slot: u32) {
-        let row = self.rows.address(slot);
-        for line in (0..self.rows.stride()).step_by(LINE) {
+        let rows = &self.shape().rows;
+        let row = rows.address(slot);
+        for line in (0..rows.stride()).step_by(LINE) {
             crate::util::memory::prefetch(row.wrapping_add(line));
         }
     }
@@ -240,7 +291,7 @@ impl Graph {
                 link != NONE && link & KEEP != 0
             })
         };
-        self.rows.holds(slot)
+        self.shape.get().is_some_and(|shape| shape.rows.holds(slot))
             && (kept() || {
                 let _still = self.still(slot);
                 kept()
@@ -319,28 +370,38 @@ impl Graph {
 
     /// The most memory that `more` slots behind so many can add.
     pub(crate) fn growth(&self, slots: usize, more: usize) -> usize {
+        let likely;
+        let shape = match self.shape.get() {
+            Some(shape) => shape,
+            None => {
+                likely = Shape::new(self.likely);
+                &likely
+            }
+        };
         let rows: usize =
-            [&self.rows, &self.first_upper, &self.locks].map(|array| array.growth(slots, slots + more)).iter().sum();
+            [&shape.rows, &self.first_upper, &self.locks].map(|array| array.growth(slots, slots + more)).iter().sum();
         let used = self.upper_used.load(Ordering::Relaxed) as usize;
         // Of very many the levels are what they are on the average, and a little.
         let upper = match more {
             0..KNOWN => (slots..slots + more).map(|slot| self.level(slot as u32) as usize).sum(),
-            _ => more / (self.m as usize - 1) + more / 64,
+            _ => more / (self.m() - 1) + more / 64,
         };
-        rows + self.upper.growth(used, used + upper)
+        rows + shape.upper.growth(used, used + upper)
     }
 
     /// Memory held for `slots` slots.
     pub(crate) fn bytes(&self, slots: u32) -> usize {
         let slots = slots as usize;
-        let upper = self.upper.bytes(self.upper_used.load(Ordering::Relaxed) as usize);
-        self.rows.bytes(slots) + self.first_upper.bytes(slots) + self.locks.bytes(slots) + upper + size_of::<Self>()
+        let upper = self.upper_used.load(Ordering::Relaxed) as usize;
+        let shaped = self.shape.get().map_or(0, |shape| shape.rows.bytes(slots) + shape.upper.bytes(upper));
+        shaped + self.first_upper.bytes(slots) + self.locks.bytes(slots) + size_of::<Self>()
     }
 
     /// Bytes of this that lie in foreign bytes.
     pub(crate) fn mapped(&self, slots: u32) -> usize {
-        let upper = self.upper.mapped(self.upper_used.load(Ordering::Relaxed) as usize);
-        self.rows.mapped(slots as usize) + self.first_upper.mapped(slots as usize) + upper
+        let upper = self.upper_used.load(Ordering::Relaxed) as usize;
+        let shaped = self.shape.get().map_or(0, |shape| shape.rows.mapped(slots as usize) + shape.upper.mapped(upper));
+        shaped + self.first_upper.mapped(slots as usize)
     }
 }
 
@@ -383,6 +444,22 @@ mod tests {
         assert!((540..710).contains(&count(2)), "{}", count(2));
         let other = Graph::new(16, 2);
         assert!((0..1000).any(|slot| graph.level(slot) != other.level(slot)));
+    }
+
+    #[test]
+    fn an_open_graph_takes_the_first_degree_it_is_given_or_the_likely_one_with_its_first_row() {
+        let graph = Graph::open(16, 1);
+        assert!((graph.is_open(), graph.m(), graph.degree(0)) == (true, 16, 32) && !graph.is_linked(7));
+        assert_eq!((graph.growth(0, 5000), graph.mapped(10)), (Graph::new(16, 1).growth(0, 5000), 0));
+        graph.release(0);
+        assert!(graph.is_open(), "asking settles nothing");
+        assert_eq!((graph.settle(8), graph.settle(16), graph.is_open()), (8, 8, false));
+        graph.prepare(70).unwrap();
+        assert_eq!((graph.m(), graph.row(70, 0).len()), (8, 16));
+        assert!((0..1000).all(|slot| graph.level(slot) == Graph::new(8, 1).level(slot)));
+        let unasked = Graph::open(16, 1);
+        unasked.prepare(0).unwrap();
+        assert_eq!((unasked.settle(8), unasked.row(0, 0).len()), (16, 32));
     }
 
     #[test]

@@ -8,10 +8,12 @@ use crate::distance::Metric;
 use crate::graph::Graph;
 use crate::store::Run;
 use crate::util::error::Result;
+use crate::util::hands::Hands;
 use crate::util::memory::make_room;
 use crate::util::pool::threads_or_cores;
 use crate::util::reentry;
 use crossbeam_epoch::Guard;
+use parking_lot::Mutex;
 use std::cell::Cell;
 
 /// Smaller batches are linked one by one, unless the graph is empty.
@@ -22,6 +24,9 @@ const LARGER: usize = 4;
 
 /// Up to so many times as many vectors in the graph their rows stay, and the batch is appended as a whole; with more it costs more than one by one.
 const FAR_LARGER: usize = 16;
+
+/// Rows that a thread prepares at a time.
+const PREPARED: usize = 4096;
 
 /// Of the vectors of a batch for a graph, as many as its filling counts for.
 pub(super) fn filling(total: usize) -> usize {
@@ -76,6 +81,7 @@ impl Index {
             Ok(appended)
         })?;
         let Some(appended) = appended else { return Ok(false) };
+        self.prepare_rows(graph, run.len(), |i| Some(run.slot(i)), team.threads)?;
         let mut reached: Vec<bool> = Vec::new();
         make_room(&mut reached, store.slots() as usize + store.slots() as usize / 8)?;
         let mut linker = self.linkers.take();
@@ -104,6 +110,24 @@ impl Index {
         make_room(&mut slots, store.slots() as usize)?;
         slots.extend((0..store.slots()).filter(|&slot| run.contains(slot) || linked(slot)));
         Ok(slots)
+    }
+
+    /// Makes the rows of slots that nothing leads to yet, the `i`-th of `count` being `slot(i)`, if any.
+    pub(super) fn prepare_rows(
+        &self,
+        graph: &Graph,
+        count: usize,
+        slot: impl Fn(usize) -> Option<u32> + Sync,
+        threads: usize,
+    ) -> Result<()> {
+        let failure = Mutex::new(Ok(()));
+        Hands::quiet(&self.pool, threads).run(count, PREPARED, |piece, (): &mut ()| {
+            let prepared = piece.filter_map(&slot).try_for_each(|slot| graph.prepare(slot));
+            if prepared.is_err() {
+                *failure.lock() = prepared;
+            }
+        })?;
+        failure.into_inner()
     }
 
     fn team<'a>(
@@ -159,20 +183,23 @@ impl Index {
         if slots.is_empty() {
             return ready();
         }
-        if growing.is_some() {
-            let late = slots.iter().filter(|&&slot| !run.contains(slot) && !core.is_linked(slot));
-            late.copied().try_for_each(|slot| graph.prepare(slot))?;
-        }
         let pile = Pile { store, scoring, slots: &slots };
         let afford = |more| self.afford(0, |_, _| more).map(drop);
         let team = self.team(options, work.total, Cell::new(work.done), &afford);
         let effort = if options.fast { bulk::FAST } else { bulk::FULL };
-        let built = reentry::calling_back(self.name(), || {
+        let mut built = reentry::calling_back(self.name(), || {
             let built = bulk::build(pile, graph, effort, &team)?;
             // The last word comes when all is built and nothing is in place yet.
             team.tell_all()?;
             Ok(built)
         })?;
+        if graph.settle(built.m) != built.m {
+            // Somebody has linked a vector meanwhile, and so settled another degree.
+            let quiet = Team { progress: None, done: Cell::new(work.done), ..team };
+            built = bulk::build(pile, graph, effort, &quiet)?;
+        }
+        let is_late = |&slot: &u32| run.contains(slot) || growing.is_some() && !core.is_linked(slot);
+        self.prepare_rows(graph, slots.len(), |i| Some(slots[i]).filter(is_late), team.threads)?;
         ready()?;
         let _coding = core.coding.read();
         let _alone = core.linking.write();
@@ -200,6 +227,9 @@ pub(super) struct Relinking<'a> {
 #[cfg(test)]
 #[path = "tests/append.rs"]
 mod append_tests;
+#[cfg(test)]
+#[path = "tests/degree.rs"]
+mod degree_tests;
 #[cfg(test)]
 #[path = "tests/bulk.rs"]
 pub(crate) mod tests;

@@ -199,7 +199,7 @@ impl Index {
             let before = core.held_while_empty(&pin);
             if unlinked.is_none() {
                 let hands = self.hands(options, 0, keys.len());
-                self.hold_batch(core, vectors.iter(), &hands, &pin)?;
+                self.hold_batch(core, vectors, &hands, &pin)?;
             }
             let run = core.store(&pin).take(count)?;
             let batch = Batch { core, run: &run, first: 0, keys, vectors, intent, graph };
@@ -236,7 +236,7 @@ impl Index {
         let is_bulk = graph.is_some() && self.is_bulk(core, vectors, guard);
         if graph.is_some() && !is_bulk {
             // Others came meanwhile, so that it is not large any more beside what is there.
-            core.growth.start();
+            self.begin_to_move(core, guard);
         }
         is_bulk
     }
@@ -326,7 +326,7 @@ impl Index {
             return Some(unlinked);
         }
         if !self.is_bulk(core, vectors, guard) {
-            core.growth.start();
+            self.begin_to_move(core, guard);
         }
         None
     }
@@ -395,6 +395,7 @@ impl Index {
         let total = run.len();
         let step = spread(total);
         let threads = threads_or_cores(options.threads).min(total.div_ceil(PIECE));
+        self.prepare_rows(graph, total, |i| Some(run.slot(i)), threads)?;
         let work = Work::new(total, PIECE);
         let undo = Undo::new(graph, run.clone(), core.store(guard).slots())?;
         let link_piece = |piece: std::ops::Range<usize>, linker: &mut Linker, guard: &Guard| {
@@ -461,7 +462,6 @@ impl Index {
         let scale = self.scoring.check("vector", vector)?;
         batch.core.view(guard).write(&self.scoring, (slot, key), (vector, scale), &mut linker.work);
         batch.core.write_code(slot, &mut linker.work, guard)?;
-        batch.graph.map_or(Ok(()), |graph| graph.prepare(slot))?;
         if store.claim_if_absent(slot, guard)? || present == Present::Replace {
             return Ok(());
         }
@@ -479,8 +479,7 @@ impl Index {
             view.unpack(&self.scoring, from, &mut vector);
         }
         view.store.write(slot, batch.keys[i], &vector, view.store.own_scale(from));
-        batch.core.write_code(slot, &mut linker.work, guard)?;
-        batch.graph.map_or(Ok(()), |graph| graph.prepare(slot))
+        batch.core.write_code(slot, &mut linker.work, guard)
     }
 
     /// Removes one vector.

@@ -166,7 +166,7 @@ pub struct Options {
     pub graph_from: u64,
     /// Codes.
     pub quantizer: Quantizer,
-    /// Degree: `m` above level 0, `2 m` at level 0. Default 16.
+    /// Degree: `m` above level 0, `2 m` at level 0. 0: 16, or 8 where the vectors ask for no more.
     pub m: u32,
     /// Breadth while inserting. Default 200.
     pub ef_construction: u32,
@@ -214,6 +214,25 @@ impl Default for Options {
     }
 }
 
+/// Who decides on the degree of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Degree {
+    /// Whoever made the index.
+    Given,
+    /// The vectors (`build::bulk::degree`).
+    ByData,
+}
+
+impl Degree {
+    /// What it means that nobody asked for one: where distances say how many dimensions there are, the vectors decide.
+    pub(crate) fn left_open(metric: Metric) -> Self {
+        match metric {
+            Metric::L2 | Metric::Cosine | Metric::L1 => Self::ByData,
+            Metric::InnerProduct | Metric::Hamming | Metric::Jaccard | Metric::Custom => Self::Given,
+        }
+    }
+}
+
 /// Options with every default filled in and every rule checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
@@ -229,6 +248,8 @@ pub(crate) struct Config {
     /// `None` for flat indexes, which are exact, and where codes are left to the library and would not be worth it.
     pub(crate) quantizer: Quantizer,
     pub(crate) m: u32,
+    /// Whether the first vectors of a graph decide on its degree, which is `m` otherwise.
+    pub(crate) degree: Degree,
     pub(crate) ef_construction: u32,
     pub(crate) ef_search: u32,
     pub(crate) seed: u64,
@@ -279,6 +300,7 @@ impl Config {
             graph_from,
             quantizer,
             m,
+            degree: if options.m == 0 { Degree::left_open(options.metric) } else { Degree::Given },
             ef_construction: breadth("ef_construction", options.ef_construction, DEFAULT_EF_CONSTRUCTION)?,
             ef_search: breadth("ef_search", options.ef_search, DEFAULT_EF_SEARCH)?,
             seed: options.seed,

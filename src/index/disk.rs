@@ -76,8 +76,8 @@ impl Index {
             if core.tending.is_held_by(&still) {
                 let store = core.store(guard);
                 let kept = store.all_removed().into_iter().map(|(_, slot)| slot).collect();
-                let kind = if core.growth.is_over() { self.config.kind } else { Kind::Auto };
-                let config = Config { kind, limit: self.room.as_ref().map(Room::limit), ..self.config.clone() };
+                let (kind, m) = self.kind_and_degree(core);
+                let config = Config { kind, m, limit: self.room.as_ref().map(Room::limit), ..self.config.clone() };
                 break (core, store.copy_states()?, config, kept, self.seen_up_to(), still);
             }
             // Cleared in between.
@@ -154,7 +154,7 @@ impl Index {
         let begins_flat = config.kind == Kind::Auto;
         if begins_flat {
             config.kind = Kind::Graph;
-            graph = Some(Graph::new(config.m, config.seed));
+            graph = Some(super::empty_graph(&config));
         }
         let scoring = super::scoring_of(&config)?;
         let epochs = Epochs::new();

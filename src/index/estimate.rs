@@ -1,11 +1,12 @@
 //! How much memory will an index take, before there is one?
 //!
 //! The arrays of an index follow from its options and the number of vectors, but for what depends on the vectors themselves: how many directions
-//! hold enough of their variance, so how long codes and reduced vectors are; and but for the pages that the system gives, huge ones or not. So the answer
+//! hold enough of their variance, so how long codes and reduced vectors are, and which degree they ask for, where that is open; and but for the pages that the system gives, huge ones or not. So the answer
 //! is a least and a most.
 
-use super::config::{Config, Kind, Options, Quantizer};
+use super::config::{Config, Degree, Kind, Options, Quantizer};
 use super::{Index, choice, coding};
+use crate::build::bulk::degree;
 use crate::distance::{Element, Metric};
 use crate::graph;
 use crate::quant::{Coding, Reduction, Width};
@@ -160,16 +161,23 @@ fn vectors(config: &Config, learnt: &Learnt, count: usize, estimate: &mut Estima
     estimate.add(same(KeyMap::planned(count)));
 }
 
-/// The graph.
+/// The graph, of the degree in force, or of the one that vectors of few dimensions would ask for.
 fn links(config: &Config, count: u32, estimate: &mut Estimate) {
-    let Config { m, seed, .. } = *config;
-    for stride in [graph::row_bytes(2 * m), 4, 1] {
-        estimate.add(Segments::planned(stride, count as usize));
-    }
+    let is_open = config.degree == Degree::ByData && count as usize >= degree::FROM;
+    let (least, _) = links_of(if is_open { degree::LOW } else { config.m }, config.seed, count);
+    let (_, most) = links_of(config.m, config.seed, count);
+    estimate.add((least, most));
+}
+
+/// A graph of a degree: the least and the most.
+fn links_of(m: u32, seed: u64, count: u32) -> (usize, usize) {
     // One in m stands a level higher, one in m of those another; of the first ones it is known which.
     let known: u64 = (0..count.min(KNOWN)).map(|slot| u64::from(graph::level_of(seed, m, slot))).sum();
     let upper = known as f64 + f64::from(count.saturating_sub(KNOWN)) / f64::from(m - 1);
-    estimate.add(Segments::planned(graph::row_bytes(m), upper.round() as usize));
+    let arrays = [(graph::row_bytes(2 * m), count as usize), (4, count as usize), (1, count as usize)];
+    let all = arrays.into_iter().chain([(graph::row_bytes(m), upper.round() as usize)]);
+    all.map(|(stride, count)| Segments::planned(stride, count))
+        .fold((0, 0), |(least, most), (few, many)| (least + few, most + many))
 }
 
 #[cfg(test)]

@@ -16,15 +16,19 @@
 
 use super::changes::spread;
 use super::config::Config;
+use super::holding::View;
 use super::maintain::Outcome;
 use super::{Core, Index};
+use crate::build::bulk::{self, Pile, Team};
 use crate::build::insert::{self, NoJournal};
 use crate::graph::Graph;
 use crate::store::{LIVE, REMOVED, Removal};
 use crate::util::error::Result;
+use crate::util::memory::make_room;
 use crate::util::reentry;
 use crossbeam_epoch::Guard;
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// Units of work: looking at a slot is one, linking it so many.
@@ -38,6 +42,9 @@ const MOST_SHARES: usize = 16;
 /// many, in half of the time.
 const FEW: u32 = 20_000;
 const BREADTH: usize = 100;
+
+/// Slots that are looked at, at most, to settle the degree.
+const LOOKED_AT: usize = 1 << 14;
 
 const FLAT: u8 = 0;
 const MOVING: u8 = 1;
@@ -128,7 +135,7 @@ impl Growth {
         live >= self.from
     }
 
-    /// From now on what is inserted is linked.
+    /// From now on what is inserted is linked. The degree of the graph is settled.
     pub(super) fn start(&self) {
         let _ = self.phase.compare_exchange(FLAT, MOVING, Ordering::AcqRel, Ordering::Acquire);
     }
@@ -214,7 +221,7 @@ impl Index {
             mover.begin(slots);
             // From here on the rows of all that is there count as held.
             let grant = grant?;
-            growth.start();
+            self.begin_to_move(core, guard);
             grant
         } else {
             None
@@ -244,6 +251,28 @@ impl Index {
             }
         }
         Ok(Outcome::Done)
+    }
+
+    /// From now on what is inserted is linked, into a graph of the degree that what is there asks for, if that is open.
+    pub(super) fn begin_to_move(&self, core: &Core, guard: &Guard) {
+        if let Some(graph) = core.graph.as_ref().filter(|graph| graph.is_open()) {
+            // Where there is no memory for looking, it is the usual one.
+            graph.settle(self.degree_asked_for(core, guard).unwrap_or(bulk::degree::USUAL));
+        }
+        core.growth.start();
+    }
+
+    /// The degree that a sample of what is there asks for.
+    fn degree_asked_for(&self, core: &Core, guard: &Guard) -> Result<u32> {
+        let View { store, scoring, .. } = core.view(guard);
+        let step = (store.slots() as usize).div_ceil(LOOKED_AT).max(1);
+        let mut slots: Vec<u32> = Vec::new();
+        make_room(&mut slots, LOOKED_AT)?;
+        slots.extend((0..store.slots()).step_by(step).filter(|&slot| store.state(slot) == LIVE));
+        let afford = |more| self.afford(0, |_, _| more).map(drop);
+        afford(slots.len() * (self.config.dimensions as usize + size_of::<u64>()))?;
+        let team = Team { pool: &self.pool, threads: 1, progress: None, total: 0, done: Cell::new(0), afford: &afford };
+        bulk::degree_of(Pile { store, scoring, slots: &slots }, &team)
     }
 
     /// Whether a slot has a vector that nothing leads to.

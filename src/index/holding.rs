@@ -9,7 +9,7 @@
 //! else runs again. Slots, keys, links and codes are the same in every view.
 
 use super::config::{Config, Quantizer};
-use super::{Core, Index};
+use super::{Core, Index, Rows};
 use crate::distance::Metric;
 use crate::graph::Graph;
 use crate::quant::{Reducer, Reduction, Sample, Workspace};
@@ -21,9 +21,9 @@ use crate::util::hands::Hands;
 use crossbeam_epoch::{Guard, Owned};
 use parking_lot::RwLockReadGuard;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Slots that a thread copies at a time.
+/// Slots that a thread copies at a time, or vectors that it looks at.
 const PIECE: usize = 1024;
 
 /// Vectors in one way of holding them, and how distances from them are computed.
@@ -180,27 +180,31 @@ impl Index {
     }
 
     /// Holds vectors as bytes from the first on, where a batch for an empty index shows that they fit.
-    pub(super) fn hold_batch<'v>(
-        &self,
-        core: &Core,
-        vectors: impl ExactSizeIterator<Item = &'v [u8]> + Clone,
-        hands: &Hands<'_>,
-        guard: &Guard,
-    ) -> Result<()> {
+    pub(super) fn hold_batch(&self, core: &Core, vectors: Rows<'_>, hands: &Hands<'_>, guard: &Guard) -> Result<()> {
         let empty = || core.store(guard).slots() == 0 && core.store(guard).held() == Held::AsGiven;
         if let (Some(reduction), true) = (self.quantizer().reduction(), empty()) {
-            if vectors.len() < super::coding::ON_DEMAND as usize {
+            if vectors.count() < super::coding::ON_DEMAND as usize {
                 return Ok(());
             }
             let _alone = core.coding.write();
-            return if empty() { self.reduce(core, reduction, vectors, hands, guard) } else { Ok(()) };
+            return if empty() { self.reduce(core, reduction, vectors.iter(), hands, guard) } else { Ok(()) };
         }
         if !self.may_narrow(core) || !empty() {
             return Ok(());
         }
         let bytes = self.vector_bytes();
-        let fits = |held: Held| vectors.clone().all(|vector| vector.len() == bytes && held.fits(vector));
-        if let Some(held) = [Held::U8, Held::I8].into_iter().find(|held| fits(*held)) {
+        let fits = |held: Held| {
+            let all = AtomicBool::new(true);
+            hands.run(vectors.count(), PIECE, |range, (): &mut ()| {
+                let mut here = range.map(|i| vectors.row(i));
+                if all.load(Ordering::Relaxed) && !here.all(|vector| vector.len() == bytes && held.fits(vector)) {
+                    all.store(false, Ordering::Relaxed);
+                }
+            })?;
+            Ok(all.into_inner())
+        };
+        let held = if fits(Held::U8)? { Some(Held::U8) } else { fits(Held::I8)?.then_some(Held::I8) };
+        if let Some(held) = held {
             let _alone = core.coding.write();
             if self.may_narrow(core) && empty() {
                 return self.hold(core, held, None, hands, guard);

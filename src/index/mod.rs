@@ -48,7 +48,7 @@ use crate::util::pool::Pool;
 use crate::util::reentry;
 use budget::Budget;
 use coding::OlderCodes;
-use config::{Config, Kind, Options, Quantizer};
+use config::{Config, Degree, Kind, Options, Quantizer};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
 use growth::Growth;
@@ -102,7 +102,7 @@ impl Core {
     fn empty(config: &Config, scoring: &Scoring) -> Result<Self> {
         let shape = (config.vector_bytes(), config.held);
         let store = Store::empty(shape, config.metric == Metric::Cosine, config.removal);
-        let graph = (config.kind == Kind::Graph).then(|| Graph::new(config.m, config.seed));
+        let graph = (config.kind == Kind::Graph).then(|| empty_graph(config));
         Self::around(config, View::new(scoring, store, None)?, graph, Growth::new(config, true))
     }
 
@@ -225,6 +225,17 @@ impl Index {
         scored
     }
 
+    /// The longest that anybody waited for a row of the graph since it was made, and how many waited more than five milliseconds; for tests.
+    #[cfg(any(test, feature = "test-hooks"))]
+    #[doc(hidden)]
+    pub fn waits(&self) -> (std::time::Duration, u64) {
+        let pin = self.pin();
+        self.core(&pin).graph.as_ref().map_or_else(Default::default, |graph| {
+            let longest = graph.waits.longest.load(Ordering::Relaxed);
+            (std::time::Duration::from_nanos(longest), graph.waits.long.load(Ordering::Relaxed))
+        })
+    }
+
     /// How vectors are to be coded, as it was asked for last.
     fn quantizer(&self) -> Quantizer {
         Quantizer::try_from(self.quantizer.load(Ordering::Acquire)).unwrap_or(self.config.quantizer)
@@ -244,7 +255,11 @@ impl Index {
     /// Forgets what an index that holds nothing learnt from a batch that is not to be; before, vectors were to be held as it is told.
     fn begin_anew(&self, before: Held) {
         let pin = self.pin();
-        let differs = |core: &Core| core.store(&pin).slots() == 0 && core.store(&pin).held() != before;
+        let is_settled = |graph: &Graph| self.config.degree == Degree::ByData && !graph.is_open();
+        let differs = |core: &Core| {
+            let differs = core.store(&pin).held() != before || core.graph.as_ref().is_some_and(is_settled);
+            core.store(&pin).slots() == 0 && differs
+        };
         if differs(self.core(&pin)) {
             // Where memory is refused for that, the next vectors are held as these would have been.
             drop(self.replace_core(differs, &pin));
@@ -292,6 +307,14 @@ impl Drop for Index {
         let core = std::mem::replace(&mut self.core, Atomic::null());
         // SAFETY: `&mut self`: no reader is left, and the core is owned by this pointer alone.
         drop(unsafe { core.try_into_owned() });
+    }
+}
+
+/// A graph without vectors.
+fn empty_graph(config: &Config) -> Graph {
+    match config.degree {
+        Degree::Given => Graph::new(config.m, config.seed),
+        Degree::ByData => Graph::open(config.m, config.seed),
     }
 }
 

@@ -64,7 +64,7 @@ impl Index {
         // Before there is a slot: how vectors are held, as long as there are none, follows from the first piece.
         pieces.next(count)?;
         if unlinked.is_none() {
-            self.hold_batch(core, pieces.read(0).iter(), &hands, &pin)?;
+            self.hold_batch(core, pieces.read(0), &hands, &pin)?;
         }
         let run = core.store(&pin).take(slots)?;
         let mut linking = Linking { graph, options, is_bulk: false, coded: Coded::BeforeOrNot };

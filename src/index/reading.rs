@@ -541,8 +541,8 @@ impl Index {
         let view = core.view(&pin);
         let View { store, scoring, .. } = view;
         let codes = core.codes(&pin);
-        let kind = if core.growth.is_over() { self.config.kind } else { Kind::Auto };
-        let config = Config { kind, quantizer: self.quantizer(), ..self.config.clone() };
+        let (kind, m) = self.kind_and_degree(core);
+        let config = Config { kind, m, quantizer: self.quantizer(), ..self.config.clone() };
         Info {
             count: store.live(),
             removed: store.waiting(),
@@ -558,6 +558,15 @@ impl Index {
             code_bytes: codes.map_or(0, |codes| codes.codec.stride() as u32),
             mapped: Self::mapped(core, &pin),
             ..config.info(format_for(&config, store.held()))
+        }
+    }
+
+    /// What the index is, `Auto` where it is not a graph yet, and the degree in force or by default.
+    pub(super) fn kind_and_degree(&self, core: &Core) -> (Kind, u32) {
+        match (core.growth.is_over(), &core.graph) {
+            (true, Some(graph)) => (self.config.kind, graph.m() as u32),
+            (true, None) => (self.config.kind, self.config.m),
+            (false, _) => (Kind::Auto, self.config.m),
         }
     }
 

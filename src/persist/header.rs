@@ -6,7 +6,7 @@
 
 use crate::distance::{Element, Metric};
 use crate::graph;
-use crate::index::config::{Config, Kind, Options, Quantizer};
+use crate::index::config::{Config, DEFAULT_M, Degree, Kind, Options, Quantizer};
 use crate::quant::{Coding, Reducer, blob_bytes, is_code};
 use crate::store::{Held, MAX_SLOTS, padded};
 use crate::util::error::{Error, Result, Status};
@@ -382,7 +382,9 @@ fn decode_config(page: &[u8; PAGE]) -> Result<Config> {
             },
             bytes_per_vector: 0,
         };
-        let config = Config { kind, ..Config::new(&options)? };
+        // The usual degree may have been asked for by nobody: what has no graph yet may choose another.
+        let degree = if options.m == DEFAULT_M { Degree::left_open(options.metric) } else { Degree::Given };
+        let config = Config { kind, degree, ..Config::new(&options)? };
         if config.kind == Kind::Auto && config.graph_from.is_none() {
             return Err(Error::argument("kind is auto, of an index that is a graph from the start"));
         }

@@ -69,7 +69,7 @@ pub(crate) fn train_reducer(
     let codec = match reduction {
         Reduction::Leading => learn(sample, (centre, SAME, ENOUGH), seed, hands)?,
         Reduction::Fine => learn(sample, (centre, SAME, FINE), seed, hands)?,
-        Reduction::Every => Some(Codec::plain(sample.metric, mean_of_sample(sample, centre)?)),
+        Reduction::Every => Some(Codec::plain(sample.metric, mean_of_sample(sample, centre, hands)?)),
     };
     let Some(codec) = codec else { return Ok(None) };
     let mut reducer = Reducer { codec, reduction, step: 1.0 };
@@ -85,10 +85,10 @@ pub(crate) fn train_reducer(
     Ok((square.is_normal() && reducer.codec.mean.iter().all(|value| value.is_finite())).then_some(reducer))
 }
 
-fn mean_of_sample(sample: &Sample<'_>, centre: Centre) -> Result<Vec<f32>> {
+fn mean_of_sample(sample: &Sample<'_>, centre: Centre, hands: &Hands<'_>) -> Result<Vec<f32>> {
     match centre {
         Centre::Origin => Ok(vec![0.0; sample.dimensions]),
-        Centre::Mean => Ok(mean_of(&sample.widened()?)),
+        Centre::Mean => Ok(mean_of(&sample.widened(hands)?)),
     }
 }
 

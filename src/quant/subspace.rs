@@ -18,6 +18,14 @@ const LANES: usize = 16;
 pub(super) const ROUNDS: usize = 4;
 /// Rows that a thread takes at a time.
 const PIECE: usize = 8;
+/// Rows of a tile of a product, and how many rows are added to one before the next.
+const HIGH: usize = 4;
+const DEEP: usize = 32;
+/// Rows that are made orthonormal as a block, and of these those that a thread takes at a time.
+const BLOCK: usize = 16;
+const TOGETHER: usize = 4;
+/// Floats of rows before a block that one thread does by itself.
+const LITTLE: usize = 1 << 14;
 
 /// Rows of floats of one length behind each other.
 #[derive(Clone, Debug)]
@@ -44,6 +52,25 @@ impl Matrix {
 
     pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
         &mut self.data[row * self.columns..(row + 1) * self.columns]
+    }
+}
+
+impl Matrix {
+    /// Runs `body` for all rows, `piece` at a time: it is told the first of them, and gets buffers of its thread.
+    pub(super) fn share<T: Default>(
+        &mut self,
+        piece: usize,
+        hands: &Hands<'_>,
+        body: impl Fn(usize, &mut [f32], &mut T) + Sync,
+    ) -> Result<()> {
+        let parts: Vec<_> = self.data.chunks_mut(piece * self.columns).map(|part| Mutex::new(Some(part))).collect();
+        hands.run(parts.len(), 1, |range, buffers| {
+            for i in range {
+                if let Some(part) = parts[i].lock().take() {
+                    body(i * piece, part, buffers);
+                }
+            }
+        })
     }
 }
 
@@ -94,14 +121,55 @@ impl LevelJob for Products<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _s: S) {
-        let columns = self.right.columns;
-        for s in 0..self.left.rows() {
-            let from = &self.right.row(s)[self.from..];
-            let factors = &self.left.row(s)[self.first..self.first + self.out.len() / columns];
-            for (to, &factor) in self.out.chunks_exact_mut(columns).zip(factors) {
-                add_scaled(&mut to[self.from..], factor, from);
+        let Self { left, right, first, from, out } = self;
+        let columns = right.columns;
+        for start in (0..left.rows()).step_by(DEEP) {
+            let rows = start..left.rows().min(start + DEEP);
+            for (group, out) in out.chunks_mut(HIGH * columns).enumerate() {
+                let at = first + group * HIGH;
+                let tiled = if out.len() == HIGH * columns { (columns - from) / LANES * LANES } else { 0 };
+                for column in (from..from + tiled).step_by(LANES) {
+                    tile((left, right), rows.clone(), (at, column), out);
+                }
+                for s in rows.clone() {
+                    let rest = &right.row(s)[from + tiled..];
+                    for (to, &factor) in out.chunks_exact_mut(columns).zip(&left.row(s)[at..]) {
+                        add_scaled(&mut to[from + tiled..], factor, rest);
+                    }
+                }
             }
         }
+    }
+}
+
+/// Adds the products of some rows to a tile of [`HIGH`] rows and [`LANES`] columns, which stays in registers meanwhile.
+#[inline(always)]
+fn tile((left, right): (&Matrix, &Matrix), rows: Range<usize>, (at, column): (usize, usize), out: &mut [f32]) {
+    let columns = right.columns;
+    let (mut a, mut b, mut c, mut d) = ([0.0; LANES], [0.0; LANES], [0.0; LANES], [0.0; LANES]);
+    a.copy_from_slice(&out[column..column + LANES]);
+    b.copy_from_slice(&out[columns + column..columns + column + LANES]);
+    c.copy_from_slice(&out[2 * columns + column..2 * columns + column + LANES]);
+    d.copy_from_slice(&out[3 * columns + column..3 * columns + column + LANES]);
+    for s in rows {
+        let from = &right.row(s)[column..column + LANES];
+        let factors = &left.row(s)[at..at + HIGH];
+        add_lanes(&mut a, factors[0], from);
+        add_lanes(&mut b, factors[1], from);
+        add_lanes(&mut c, factors[2], from);
+        add_lanes(&mut d, factors[3], from);
+    }
+    out[column..column + LANES].copy_from_slice(&a);
+    out[columns + column..columns + column + LANES].copy_from_slice(&b);
+    out[2 * columns + column..2 * columns + column + LANES].copy_from_slice(&c);
+    out[3 * columns + column..3 * columns + column + LANES].copy_from_slice(&d);
+}
+
+/// `to += factor * from`
+#[inline(always)]
+fn add_lanes(to: &mut [f32; LANES], factor: f32, from: &[f32]) {
+    for i in 0..LANES {
+        to[i] += factor * from[i];
     }
 }
 
@@ -121,16 +189,9 @@ enum Half {
 fn product_of(left: &Matrix, right: &Matrix, half: Half, hands: &Hands<'_>) -> Result<Matrix> {
     let mut product = Matrix::zero(left.columns, right.columns)?;
     {
-        let pieces: Vec<_> =
-            product.data.chunks_mut(PIECE * right.columns).map(|piece| Mutex::new(Some(piece))).collect();
-        hands.run(pieces.len(), 1, |range, (): &mut ()| {
-            for i in range {
-                if let Some(out) = pieces[i].lock().take() {
-                    let first = i * PIECE;
-                    let from = if half == Half::Upper { first } else { 0 };
-                    run_on(detect(), Products { left, right, first, from, out });
-                }
-            }
+        product.share(PIECE, hands, |first, out, (): &mut ()| {
+            let from = if half == Half::Upper { first } else { 0 };
+            run_on(detect(), Products { left, right, first, from, out });
         })?;
     }
     Ok(product)
@@ -149,46 +210,90 @@ pub(super) fn square(matrix: &Matrix, hands: &Hands<'_>) -> Result<Matrix> {
 }
 
 /// Makes the rows of a matrix orthonormal, each against those before it; a row that lies in their span becomes zero.
+///
+/// Block by block: what the rows of a block have of all rows before the block is taken away from each of them by itself, so threads share it; what
+/// they have of each other, row by row. Twice, because once leaves rounding errors behind where little of a row remains.
 fn orthonormalise(matrix: &mut Matrix, hands: &Hands<'_>) -> Result<()> {
-    let mut along = Matrix::zero(1, matrix.rows())?;
-    for first in (0..matrix.rows()).step_by(PIECE) {
-        let rows = first..(first + PIECE).min(matrix.rows());
-        run_on(detect(), Orthonormalise { matrix, rows, along: &mut along.data });
+    let columns = matrix.columns;
+    for first in (0..matrix.rows()).step_by(BLOCK) {
+        let (done, rest) = matrix.data.split_at_mut(first * columns);
+        let block = rest.len().min(BLOCK * columns);
+        let block = &mut rest[..block];
+        for _ in 0..2 {
+            let whole: Vec<f32> = block.chunks_exact(columns).map(|row| dot(row, row)).collect();
+            if first > 0 {
+                let parts: Vec<_> = block.chunks_mut(TOGETHER * columns).map(|rows| Mutex::new(Some(rows))).collect();
+                // Little is not worth waking anybody.
+                let piece = if done.len() < LITTLE { parts.len() } else { 1 };
+                hands.run(parts.len(), piece, |range, along: &mut Vec<f32>| {
+                    for part in &parts[range] {
+                        if let Some(rows) = part.lock().take() {
+                            run_on(detect(), Apart { done, rows, columns, along });
+                        }
+                    }
+                })?;
+            }
+            run_on(detect(), Orthonormalise { rows: block, columns, whole: &whole });
+        }
         hands.ask()?;
     }
     Ok(())
 }
 
-/// Some rows; those before are orthonormal.
+/// Takes from some rows what they have of orthonormal ones.
+struct Apart<'a> {
+    done: &'a [f32],
+    rows: &'a mut [f32],
+    columns: usize,
+    along: &'a mut Vec<f32>,
+}
+
+impl LevelJob for Apart<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _s: S) {
+        let Self { done, rows, columns, along } = self;
+        let count = rows.len() / columns;
+        along.clear();
+        // All products first: none waits for another, and each row that is done is fetched once.
+        for other in done.chunks_exact(columns) {
+            for row in rows.chunks_exact(columns) {
+                along.push(dot(row, other));
+            }
+        }
+        for (along, other) in along.chunks_exact(count).zip(done.chunks_exact(columns)) {
+            for (row, along) in rows.chunks_exact_mut(columns).zip(along) {
+                add_scaled(row, -along, other);
+            }
+        }
+    }
+}
+
+/// A few rows.
 struct Orthonormalise<'a> {
-    matrix: &'a mut Matrix,
-    rows: Range<usize>,
-    /// Room for what a row has of each one before it.
-    along: &'a mut [f32],
+    rows: &'a mut [f32],
+    columns: usize,
+    /// The squared length of each when nothing was taken away from it.
+    whole: &'a [f32],
 }
 
 impl LevelJob for Orthonormalise<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _s: S) {
-        let columns = self.matrix.columns;
-        for i in self.rows {
-            let (done, rest) = self.matrix.data.split_at_mut(i * columns);
+        let Self { rows, columns, whole } = self;
+        for (i, whole) in whole.iter().enumerate() {
+            let (before, rest) = rows.split_at_mut(i * columns);
             let row = &mut rest[..columns];
-            let before = dot(row, row);
-            // Twice: once leaves rounding errors behind where little of the row remains.
-            for _ in 0..2 {
-                // All products first: none waits for another.
-                for (along, other) in self.along.iter_mut().zip(done.chunks_exact(columns)) {
-                    *along = dot(row, other);
-                }
-                for (along, other) in self.along.iter().zip(done.chunks_exact(columns)) {
-                    add_scaled(row, -along, other);
-                }
+            for other in before.chunks_exact(columns) {
+                let along = dot(row, other);
+                add_scaled(row, -along, other);
             }
             let norm = dot(row, row);
-            let factor = if norm > before * 1e-10 && norm.is_normal() { 1.0 / norm.sqrt() } else { 0.0 };
-            row.iter_mut().for_each(|value| *value *= factor);
+            let factor = if norm > whole * 1e-10 && norm.is_normal() { 1.0 / norm.sqrt() } else { 0.0 };
+            for value in row {
+                *value *= factor;
+            }
         }
     }
 }
@@ -221,9 +326,12 @@ pub(crate) fn leading(
 fn transposed(matrix: &Matrix) -> Result<Matrix> {
     let (rows, columns) = (matrix.rows(), matrix.columns);
     let mut out = Matrix::zero(columns, rows)?;
-    for r in 0..rows {
-        for (c, &value) in matrix.row(r).iter().enumerate() {
-            out.data[c * rows + r] = value;
+    // Some rows at a time, so that what is written lies together.
+    for first in (0..rows).step_by(LANES) {
+        for c in 0..columns {
+            for r in first..rows.min(first + LANES) {
+                out.data[c * rows + r] = matrix.data[r * columns + c];
+            }
         }
     }
     Ok(out)
@@ -287,6 +395,60 @@ mod tests {
             basis.row_mut(i).iter_mut().for_each(|value| *value *= weight.sqrt());
         }
         transposed_product(&basis, &basis, &Hands::quiet(&Pool::default(), 1)).unwrap()
+    }
+
+    #[test]
+    fn products_are_sums_in_the_order_of_the_rows_whatever_the_shape() {
+        let pool = Pool::default();
+        for (rows, columns, wide) in [(1, 1, 1), (7, 5, 33), (33, 16, 16), (70, 9, 100), (100, 67, 67)] {
+            let filled = |columns: usize, seed: u64| {
+                let mut matrix = Matrix::zero(rows, columns).unwrap();
+                let random = |i| random_sign(seed, i) * (1.0 + (i * 37 % 101) as f32 / 7.0);
+                matrix.data.iter_mut().enumerate().for_each(|(i, value)| *value = random(i as u64));
+                matrix
+            };
+            let (left, right) = (filled(columns, 1), filled(wide, 2));
+            let plain = |i: usize, j: usize| (0..rows).fold(0.0, |sum, s| sum + left.row(s)[i] * right.row(s)[j]);
+            for threads in [1, 3] {
+                let product = transposed_product(&left, &right, &Hands::quiet(&pool, threads)).unwrap();
+                assert!(
+                    (0..columns).all(|i| (0..wide).all(|j| product.row(i)[j] == plain(i, j))),
+                    "{rows} {columns} {wide}"
+                );
+            }
+            let own = square(&left, &Hands::quiet(&pool, 2)).unwrap();
+            let both = transposed_product(&left, &left, &Hands::quiet(&pool, 1)).unwrap();
+            assert!(
+                (0..columns)
+                    .all(|i| (i..columns).all(|j| own.row(i)[j] == both.row(i)[j] && own.row(j)[i] == own.row(i)[j]))
+            );
+        }
+    }
+
+    #[test]
+    fn rows_become_orthonormal_and_those_that_others_span_vanish() {
+        let pool = Pool::default();
+        for rows in [1, 15, 16, 17, 50] {
+            let mut matrix = Matrix::zero(rows, 64).unwrap();
+            matrix.data.iter_mut().enumerate().for_each(|(i, value)| *value = random_sign(4, i as u64));
+            // The last one is the sum of the first and the middle one.
+            if rows > 2 {
+                for i in 0..64 {
+                    matrix.data[(rows - 1) * 64 + i] = matrix.data[i] + matrix.data[rows / 2 * 64 + i];
+                }
+            }
+            let mut again = matrix.clone();
+            orthonormalise(&mut matrix, &Hands::quiet(&pool, 1)).unwrap();
+            orthonormalise(&mut again, &Hands::quiet(&pool, 3)).unwrap();
+            assert_eq!(matrix.data, again.data);
+            for i in 0..rows {
+                for j in 0..=i {
+                    let spanned = rows > 2 && i == rows - 1;
+                    let wanted = if i == j && !spanned { 1.0 } else { 0.0 };
+                    assert!((dot(matrix.row(i), matrix.row(j)) - wanted).abs() < 1e-5, "{rows}: {i} {j}");
+                }
+            }
+        }
     }
 
     #[test]

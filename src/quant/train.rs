@@ -15,6 +15,8 @@ pub(super) const ENOUGH: f32 = 0.95;
 pub(super) const LINES: [usize; 5] = [1, 2, 3, 4, 8];
 /// Vectors of which a covariance is taken, at least.
 const SAMPLE: usize = 4096;
+/// Vectors that a thread looks at at a time.
+const PART: usize = 64;
 /// Dimensions up to which a covariance is computed.
 pub(crate) const MOST_DIMENSIONS: usize = 4096;
 /// Vectors whose components are all below this are learnt from at another size.
@@ -57,16 +59,17 @@ pub(super) enum Centre {
 
 impl Sample<'_> {
     /// The vectors as floats, at length 1 under cosine.
-    pub(super) fn widened(&self) -> Result<Matrix> {
+    pub(super) fn widened(&self, hands: &Hands<'_>) -> Result<Matrix> {
         // Only its metric is used here.
         let shape = Codec::plain(self.metric, vec![0.0; self.dimensions]);
         let mut rows = Matrix::zero(self.vectors.len(), self.dimensions)?;
-        let mut values = Vec::new();
-        for (i, vector) in self.vectors.iter().enumerate() {
-            // The norm is computed here: a sample has no scales.
-            shape.widen(self.element, vector, f32::NAN, &mut values);
-            rows.row_mut(i).copy_from_slice(&values);
-        }
+        rows.share(PART, hands, |first, part, values: &mut Vec<f32>| {
+            for (row, vector) in part.chunks_exact_mut(self.dimensions).zip(&self.vectors[first..]) {
+                // The norm is computed here: a sample has no scales.
+                shape.widen(self.element, vector, f32::NAN, values);
+                row.copy_from_slice(values);
+            }
+        })?;
         Ok(rows)
     }
 }
@@ -81,7 +84,7 @@ pub(crate) fn train(
     match coding.into() {
         Coding::Rounded(width) => learn(sample, (Centre::Mean, width, ENOUGH), seed, hands),
         Coding::Product => learn_product(sample, seed, hands),
-        Coding::Signs => learn_signs(sample),
+        Coding::Signs => learn_signs(sample, hands),
     }
 }
 
@@ -92,7 +95,7 @@ pub(super) fn learn(
     seed: u64,
     hands: &Hands<'_>,
 ) -> Result<Option<Codec>> {
-    let (rows, mean) = centred(sample, centre)?;
+    let (rows, mean) = centred(sample, centre, hands)?;
     let Some(found) = principal(rows, &mean, (width.into(), enough), seed, hands)? else { return Ok(None) };
     let Principal { lines, mut directions, .. } = found;
     subspace::spread(&mut directions, seed);
@@ -101,7 +104,7 @@ pub(super) fn learn(
 }
 
 fn learn_product(sample: &Sample<'_>, seed: u64, hands: &Hands<'_>) -> Result<Option<Codec>> {
-    let (rows, mean) = centred(sample, Centre::Mean)?;
+    let (rows, mean) = centred(sample, Centre::Mean, hands)?;
     // A part of the sample tells the directions as well, in a part of the time.
     let every = (rows.rows() / SAMPLE.max(4 * sample.dimensions)).max(1);
     let mut some = Matrix::zero(rows.rows().div_ceil(every), rows.columns)?;
@@ -135,8 +138,8 @@ fn learn_product(sample: &Sample<'_>, seed: u64, hands: &Hands<'_>) -> Result<Op
 }
 
 /// Signs need no more than a mean.
-fn learn_signs(sample: &Sample<'_>) -> Result<Option<Codec>> {
-    let (rows, mean) = centred(sample, Centre::Mean)?;
+fn learn_signs(sample: &Sample<'_>, hands: &Hands<'_>) -> Result<Option<Codec>> {
+    let (rows, mean) = centred(sample, Centre::Mean, hands)?;
     // As for the others: neither alike all, nor too large for single precision.
     let total = (0..rows.rows()).map(|i| dot(rows.row(i), rows.row(i))).sum::<f32>();
     let lines = Coding::Signs.possible_lines(sample.dimensions).1;
@@ -146,14 +149,17 @@ fn learn_signs(sample: &Sample<'_>) -> Result<Option<Codec>> {
 }
 
 /// A sample as floats around a centre, and the centre.
-fn centred(sample: &Sample<'_>, centre: Centre) -> Result<(Matrix, Vec<f32>)> {
-    let mut rows = sample.widened()?;
-    let mean = if centre == Centre::Mean { mean_of(&rows) } else { vec![0.0; sample.dimensions] };
-    for i in 0..rows.rows() {
-        for (value, mean) in rows.row_mut(i).iter_mut().zip(&mean) {
-            *value -= mean;
-        }
+fn centred(sample: &Sample<'_>, centre: Centre, hands: &Hands<'_>) -> Result<(Matrix, Vec<f32>)> {
+    let mut rows = sample.widened(hands)?;
+    if centre == Centre::Origin {
+        return Ok((rows, vec![0.0; sample.dimensions]));
     }
+    let mean = mean_of(&rows);
+    rows.share(PART, hands, |_, part, (): &mut ()| {
+        for row in part.chunks_exact_mut(mean.len()) {
+            row.iter_mut().zip(&mean).for_each(|(value, mean)| *value -= mean);
+        }
+    })?;
     Ok((rows, mean))
 }
 

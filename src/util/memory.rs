@@ -106,6 +106,12 @@ pub(crate) fn repeated<T: Clone>(value: T, count: usize) -> Result<Vec<T>> {
 pub(crate) fn roomy<T>(count: usize) -> Result<Vec<T>> {
     let mut items: Vec<T> = Vec::new();
     items.try_reserve_exact(count).map_err(|_| Error::memory(count.saturating_mul(size_of::<T>())))?;
+    want_huge_pages(&mut items);
+    Ok(items)
+}
+
+/// Asks for huge pages for the memory of a vector, as far as it covers some.
+fn want_huge_pages<T>(items: &mut Vec<T>) {
     #[cfg(target_os = "linux")]
     {
         let start = items.as_mut_ptr().cast::<u8>();
@@ -116,6 +122,39 @@ pub(crate) fn roomy<T>(count: usize) -> Result<Vec<T>> {
             unsafe { libc::madvise(start.wrapping_add(before).cast(), bytes, libc::MADV_HUGEPAGE) };
         }
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = items;
+}
+
+/// Types of which zero bytes are a value.
+///
+/// # Safety
+/// They are, and dropping one does nothing.
+pub(crate) unsafe trait Zero: Copy {}
+// SAFETY: a number whose bytes are zero is 0.
+unsafe impl Zero for u16 {}
+// SAFETY: as above.
+unsafe impl Zero for u32 {}
+// SAFETY: as above.
+unsafe impl Zero for u64 {}
+// SAFETY: `false` is a byte of zero.
+unsafe impl Zero for bool {}
+// SAFETY: an array is its items, one after the other.
+unsafe impl<T: Zero, const N: usize> Zero for [T; N] {}
+
+/// `count` zeros, on huge pages if they are many. Large ones are pages that the system makes when they are first written: so threads that each write a part make
+/// them together.
+pub(crate) fn zeroed<T: Zero>(count: usize) -> Result<Vec<T>> {
+    let too_many = || Error::memory(count.saturating_mul(size_of::<T>()));
+    let layout = Layout::array::<T>(count).map_err(|_| too_many())?;
+    if layout.size() == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the layout has a size.
+    let start = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) }).ok_or_else(too_many)?;
+    // SAFETY: allocated by the global allocator with the layout of `count` items, whose zero bytes are values (`Zero`).
+    let mut items = unsafe { Vec::from_raw_parts(start.as_ptr().cast::<T>(), count, count) };
+    want_huge_pages(&mut items);
     Ok(items)
 }
 
@@ -527,6 +566,17 @@ mod tests {
             assert_eq!(unsafe { records.address(i).add(47).read() }, i as u8);
         }
         assert!(records.bytes(70_000) >= 70_000 * 48);
+    }
+
+    #[test]
+    fn zeros_are_zeros_of_any_number() {
+        for count in [0, 1, 1000, 3 << 20] {
+            let mut items = zeroed::<[u16; 3]>(count).unwrap();
+            assert!(items.len() == count && items.iter().all(|item| *item == [0; 3]));
+            items.push([1; 3]);
+            assert_eq!(items.pop(), Some([1; 3]));
+        }
+        assert!(zeroed::<u64>(usize::MAX).is_err() && zeroed::<u64>(1 << 50).is_err());
     }
 
     #[test]

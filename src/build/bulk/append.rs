@@ -11,7 +11,7 @@ use super::carve::{self, Carver, Carving};
 use super::layer::{Layer, Rows, filled};
 use super::prune::Chooser;
 use super::reservoir::{self, Reservoirs, Sketch};
-use super::team::{Hand, Team, zeros};
+use super::team::{Hand, Team};
 use super::twins::Twins;
 use super::{Effort, NEAR, NEAR_OF_ALL, Pile, guard, sketch};
 use crate::build::insert::{self, Linker};
@@ -21,7 +21,7 @@ use crate::graph::{Entry, Graph, NONE, mix};
 use crate::search::walk::Field;
 use crate::simd::Words;
 use crate::util::error::Result;
-use crate::util::memory::{gather, roomy};
+use crate::util::memory::{gather, roomy, zeroed};
 use std::cell::Cell;
 
 /// New vectors, or rows, that a thread works on at a time.
@@ -105,7 +105,7 @@ fn add(
 ) -> Result<Addition> {
     let mut numbers: Vec<u32> = roomy((0..).zip(layer.members).filter(|(_, place)| is_new(**place)).count())?;
     numbers.extend((0..).zip(layer.members).filter(|(_, place)| is_new(**place)).map(|(i, _): (u32, _)| i));
-    let mut links = zeros::<u32>(numbers.len() * degree)?;
+    let mut links = zeroed::<u32>(numbers.len() * degree)?;
     if layer.len() <= reservoir::SIZE {
         let (mut chooser, all): (Chooser, Vec<u32>) = (Chooser::default(), (0..layer.len() as u32).collect());
         for (&i, row) in numbers.iter().zip(links.chunks_mut(degree)) {
@@ -113,7 +113,7 @@ fn add(
             chooser.choose_among(layer, i, &others, row);
         }
     } else {
-        let mut places = zeros::<u32>(layer.len())?;
+        let mut places = zeroed::<u32>(layer.len())?;
         places.fill(NONE);
         (0..).zip(&numbers).for_each(|(place, &i)| places[i as usize] = place);
         let reservoirs = meet(layer, &places, numbers.len(), carving, (team, share * 7 / 8))?;

@@ -4,11 +4,11 @@
 //! is carved again, with fewer copies, until it is a leaf of at most [`LEAF`]. Vectors that no leader tells apart are dealt out by a hash.
 
 use super::layer::Layer;
-use super::team::{Hand, Team, zeros};
+use super::team::{Hand, Team};
 use crate::distance::tile::{Own, Point, Selection, Side, nearest};
 use crate::graph::mix;
 use crate::util::error::Result;
-use crate::util::memory::gather;
+use crate::util::memory::{gather, zeroed};
 
 /// Vectors of a leaf, at most; at least two.
 const LEAF: usize = 512;
@@ -136,7 +136,7 @@ pub(super) fn lead(layer: Layer<'_>, carving: Carving, team: &Team<'_>, share: u
     let mut packer = Carver::default();
     packer.pack(layer, &leaders);
     let side = &packer.side;
-    let (mut chosen, mut reach) = (zeros::<u16>(count * copies)?, zeros::<u32>(count)?);
+    let (mut chosen, mut reach) = (zeroed::<u16>(count * copies)?, zeroed::<u32>(count)?);
     let parts = chosen.chunks_mut(PART * copies).zip(reach.chunks_mut(PART));
     team.each(parts, share, |piece, (chosen, reach), carver: &mut Carver<'_>| {
         let first = (piece * PART) as u32;
@@ -159,7 +159,7 @@ pub(super) fn clusters(leaders: &Leaders) -> Result<Clusters> {
     let mut starts = vec![0_usize; leaders.leaders.len() + 1];
     leaders.chosen.iter().for_each(|&leader| starts[usize::from(leader) + 1] += 1);
     (1..starts.len()).for_each(|i| starts[i] += starts[i - 1]);
-    let (mut members, mut ends) = (zeros(count * copies)?, starts.clone());
+    let (mut members, mut ends) = (zeroed(count * copies)?, starts.clone());
     for (i, chosen) in (0..).zip(leaders.chosen.chunks(copies)) {
         for &leader in chosen {
             members[ends[usize::from(leader)]] = i;

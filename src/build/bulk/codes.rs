@@ -12,12 +12,13 @@
 //! machine and with any number of threads.
 
 use super::source::{LARGEST, Pile, Sample, Source, whole};
-use super::team::{Team, zeros};
+use super::team::Team;
 use crate::distance::tile::{Form, Point};
 use crate::distance::{Element, LevelJob, Metric, run_on};
 use crate::search::Scoring;
 use crate::simd::{Level, Simd};
 use crate::util::error::Result;
+use crate::util::memory::{roomy, zeroed};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Vectors that a thread codes at a time.
@@ -91,7 +92,7 @@ impl Codes {
         (team, share): (&Team<'_>, usize),
         code: impl Fn(&[Point<'_>], &mut [u32], &mut T) + Sync,
     ) -> Result<Self> {
-        let (mut data, mut known) = (zeros(self.len() * words)?, zeros(self.len())?);
+        let (mut data, mut known) = (zeroed(self.len() * words)?, unknown(self.len())?);
         let parts = data.chunks_mut(part * words).zip(known.chunks_mut(part));
         team.each(parts, share, |piece, (codes, known), buffers| {
             let first = (piece * part) as u32;
@@ -150,7 +151,7 @@ impl Codes {
     /// A signed byte per component.
     fn rounded(pile: Pile<'_>, team: &Team<'_>, share: usize) -> Result<Self> {
         let source = Source::new(pile, team)?;
-        let sample = Sample::of(&source);
+        let sample = Sample::of(&source, team)?;
         if let Some(offset) = sample.whole_numbers(&source) {
             let all_whole = AtomicBool::new(true);
             let codes = Self::rounded_by(
@@ -237,7 +238,7 @@ impl Codes {
         let lifted = pile.scoring.metric == Metric::InnerProduct;
         let form = if pile.scoring.metric == Metric::L1 { Form::RealDifferences } else { Form::RealSquares };
         let words = source.dimensions + usize::from(lifted);
-        let unit = Sample::of(&source).unit;
+        let unit = Sample::of(&source, team)?.unit;
         let codes = Self::coded(pile, team, share, (form, words), |slot, code, components: &mut Vec<f32>| {
             source.components(slot, components);
             if lifted {
@@ -260,7 +261,7 @@ impl Codes {
         code: impl Fn(u32, &mut [u32], &mut T) -> u32 + Sync,
     ) -> Result<Self> {
         let count = pile.slots.len();
-        let (mut data, mut known) = (zeros(count * words)?, zeros(count)?);
+        let (mut data, mut known) = (zeroed(count * words)?, unknown(count)?);
         let parts = data.chunks_mut(PART * words).zip(known.chunks_mut(PART)).zip(pile.slots.chunks(PART));
         team.each(parts, share, |_, ((codes, known), slots), buffers| {
             run_on(pile.scoring.level, Part { form, words, codes, known, slots, buffers, code: &code });
@@ -296,6 +297,12 @@ impl<T, C: Fn(u32, &mut [u32], &mut T) -> u32> LevelJob for Part<'_, T, C> {
             *known = Known::of(form, one, lift);
         }
     }
+}
+
+fn unknown(count: usize) -> Result<Vec<Known>> {
+    let mut known = roomy(count)?;
+    known.resize(count, Known::default());
+    Ok(known)
 }
 
 impl Known {

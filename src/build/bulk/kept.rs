@@ -5,11 +5,10 @@
 //! vector of the tree that a descent finds. Twins hang below the first of them. One pass; no search begins anew for each piece.
 
 use super::layer::{Layer, Rows, filled};
-use super::team::zeros;
 use crate::distance::tile::{Side, distances};
 use crate::graph::{KEEP, NONE, mix};
 use crate::util::error::Result;
-use crate::util::memory::roomy;
+use crate::util::memory::{roomy, zeroed};
 
 /// Vectors from which a descent to a piece's nearest neighbour begins at the best.
 const STARTS: usize = 256;
@@ -30,7 +29,7 @@ struct Tree<'a> {
 /// Marks and adds links so that kept ones form one tree of all vectors. The first `STARTS` of the queue are near the root.
 pub(super) fn span(layer: Layer<'_>, rows: &mut Rows, m: usize, root: u32) -> Result<()> {
     let count = layer.len();
-    let (kept, reached) = (zeros(count)?, zeros(count)?);
+    let (kept, reached) = (zeroed(count)?, zeroed(count)?);
     let mut tree = Tree { layer, rows, m, kept, reached, queue: roomy(count)?, next: 0 };
     tree.reach(root);
     let few = (m / 2).max(1);

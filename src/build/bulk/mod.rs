@@ -5,6 +5,7 @@
 //! | vectors become codes, which integers compare exactly | `source`, `codes`, `guard` |
 //! | equal vectors are set aside | `twins` |
 //! | long codes become narrow ones | `narrow`, `guard` |
+//! | how many links the data ask for, where that is open | `degree` |
 //! | sketches, for directions | `sketch` |
 //! | the pile is carved into leaves; each vector is in about twenty | `carve` |
 //! | within a leaf all are compared with all; the nearest are offered | `leaf` |
@@ -23,6 +24,7 @@
 mod append;
 mod carve;
 mod codes;
+pub(crate) mod degree;
 mod guard;
 mod install;
 mod kept;
@@ -46,7 +48,7 @@ pub(crate) use source::Pile;
 pub(crate) use team::Team;
 
 use crate::distance::Element;
-use crate::graph::{Entry, Graph, mix};
+use crate::graph::{Entry, Graph, level_of, mix};
 use crate::util::error::Result;
 use crate::util::memory::{gather, roomy};
 use carve::{Carver, Carving};
@@ -94,34 +96,49 @@ struct Level {
 /// A graph that is not published yet.
 #[derive(Debug)]
 pub(crate) struct Built {
+    /// The degree it was built for.
+    pub(crate) m: u32,
     /// From 0 upwards.
     levels: Vec<Level>,
     entry: Entry,
 }
 
-/// Builds the graph of a pile that is not empty. `graph` gives seed, degrees and levels; nothing is written to it.
+/// The degree for a pile whose graph will be built bit by bit.
+pub(crate) fn degree_of(pile: Pile<'_>, team: &Team<'_>) -> Result<u32> {
+    match pile.slots.len() {
+        ..degree::GROWING_FROM => Ok(degree::USUAL),
+        _ => degree::degree(&guard::codes(pile, team, 0)?, team),
+    }
+}
+
+/// Builds the graph of a pile that is not empty. `graph` gives seed and degree, unless that is open: then the vectors do. Nothing is written to it.
 pub(crate) fn build(pile: Pile<'_>, graph: &Graph, effort: Effort, team: &Team<'_>) -> Result<Built> {
     let left = team.total - team.done.get();
     let share = |percent: usize| left * percent / 100;
     let codes = guard::codes(pile, team, share(2))?;
     let twins = Twins::find(&codes, gather(0..codes.len() as u32)?, team)?;
     let codes = &guard::narrow(codes, pile, graph.seed(), team, share(1))?;
+    let m = match graph.is_open() {
+        true if codes.len() >= degree::FROM => degree::degree(codes, team)?,
+        _ => graph.m() as u32,
+    };
     let sketches = sketch::sketches(codes, &twins.distinct, graph.seed(), team, share(2))?;
-    let height = |place: u32| graph.level(pile.slots[place as usize]);
+    let height = |place: u32| level_of(graph.seed(), m, pile.slots[place as usize]);
     let (top, entry) = (0..codes.len() as u32).map(|place| (height(place), u32::MAX - place)).max().unwrap_or_default();
     let entry = u32::MAX - entry;
     let order = |level| {
         let carving = Carving { copies: effort.copies, seed: mix(graph.seed() ^ u64::from(level)) };
-        Order { degree: graph.degree(level), carving, share: share(if level == 0 { 85 } else { 4 }) }
+        let degree = if level == 0 { 2 * m as usize } else { m as usize };
+        Order { degree, carving, share: share(if level == 0 { 85 } else { 4 }) }
     };
-    let mut levels = vec![whole_level(codes, &sketches, twins, (graph.m(), entry), order(0), team)?];
+    let mut levels = vec![whole_level(codes, &sketches, twins, (m as usize, entry), order(0), team)?];
     for level in 1..=top {
         let there = |place: &u32| height(*place) >= level;
         let mut members = roomy((0..codes.len() as u32).filter(there).count())?;
         members.extend((0..codes.len() as u32).filter(there));
         levels.push(upper_level(codes, &sketches, members, order(level), team)?);
     }
-    Ok(Built { levels, entry: Entry { slot: pile.slots[entry as usize], level: top } })
+    Ok(Built { m, levels, entry: Entry { slot: pile.slots[entry as usize], level: top } })
 }
 
 /// What is to be made of the vectors of a level.

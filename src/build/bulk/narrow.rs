@@ -6,14 +6,15 @@
 
 use super::codes::Codes;
 use super::source::{LARGEST, whole};
-use super::team::{Team, zeros};
+use super::team::Team;
 use crate::distance::tile::{Form, Point, Side, distances};
 use crate::distance::{LevelJob, run_on};
 use crate::quant::{Matrix, leading, spread};
 use crate::simd::Simd;
 use crate::util::error::Result;
 use crate::util::hands::Hands;
-use crate::util::memory::roomy;
+use crate::util::memory::{roomy, zeroed};
+use parking_lot::Mutex;
 
 /// Bytes of codes that are made narrow.
 const LONG: std::ops::RangeInclusive<usize> = 256..=4096;
@@ -28,6 +29,8 @@ const STEP: usize = 16;
 const ENOUGH: f32 = 0.95;
 /// Of the projections of the sample, one in this many is clipped.
 const CLIPPED: usize = 2000;
+/// Words of codes that a thread turns into columns at a time: a cache line of each.
+const PLACES: usize = 16;
 /// Rows that a thread computes at a time, and codes.
 const ROWS: usize = 16;
 const PART: usize = 64;
@@ -60,7 +63,7 @@ pub(super) fn narrow(codes: &Codes, seed: u64, team: &Team<'_>, share: usize) ->
     let Some(count) = (STEP..=most).step_by(STEP).find(enough) else { return Ok(None) };
     directions.data.truncate(count * length);
     spread(&mut directions, seed);
-    let projection = Projection::new(codes, &directions, &sample)?;
+    let projection = Projection::new(codes, &directions, &sample, team)?;
     let narrow = projection.of_all(codes, team, share)?;
     Ok(Some(narrow))
 }
@@ -69,16 +72,18 @@ pub(super) fn narrow(codes: &Codes, seed: u64, team: &Team<'_>, share: usize) ->
 fn covariance(codes: &Codes, sample: &[u32], team: &Team<'_>) -> Result<Matrix> {
     let (length, words) = (codes.words() * 4, sample.len() / 4);
     // Of each byte its values in all codes of the sample: what a code is to the tiles.
-    let mut columns = zeros::<u32>(length * words)?;
-    for (at, four) in sample.chunks_exact(4).enumerate() {
-        for place in 0..codes.words() {
-            let words_here: [u32; 4] = std::array::from_fn(|i| codes.words_of(four[i])[place]);
-            let bytes = words_here.map(u32::to_ne_bytes);
-            for byte in 0..4 {
-                columns[(4 * place + byte) * words + at] = u32::from_ne_bytes(std::array::from_fn(|i| bytes[i][byte]));
+    let mut columns = zeroed::<u32>(length * words)?;
+    team.each(columns.chunks_mut(PLACES * 4 * words), 0, |part, columns, (): &mut ()| {
+        for (at, four) in sample.chunks_exact(4).enumerate() {
+            for (place, columns) in columns.chunks_exact_mut(4 * words).enumerate() {
+                let words_here: [u32; 4] = std::array::from_fn(|i| codes.words_of(four[i])[part * PLACES + place]);
+                let bytes = words_here.map(u32::to_ne_bytes);
+                for byte in 0..4 {
+                    columns[byte * words + at] = u32::from_ne_bytes(std::array::from_fn(|i| bytes[i][byte]));
+                }
             }
         }
-    }
+    })?;
     let points: Vec<Point<'_>> = columns.chunks_exact(words).map(Point::of_bytes).collect();
     let mut side = Side::default();
     side.pack(codes.level, codes.form, points.iter().copied());
@@ -114,7 +119,7 @@ struct Projection {
 }
 
 impl Projection {
-    fn new(codes: &Codes, directions: &Matrix, sample: &[u32]) -> Result<Self> {
+    fn new(codes: &Codes, directions: &Matrix, sample: &[u32], team: &Team<'_>) -> Result<Self> {
         let largest = directions.data.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
         let words: Vec<u32> = directions
             .data
@@ -128,30 +133,44 @@ impl Projection {
         side.pack(codes.level, codes.form, points.iter().copied());
         let norms: Vec<u32> = points.iter().map(|point| point.norm).collect();
         let mut projection = Self { side, offsets: vec![0; norms.len()], norms, factor: 1.0 };
-        let mut out = zeros(sample.len() * projection.side.stride())?;
-        let points: Vec<Point<'_>> = sample.iter().map(|&i| codes.point(i)).collect();
-        projection.products(codes, &points, &mut out);
-        let count = projection.norms.len();
-        let mut sums = vec![0_i64; count];
-        let rows = || out.chunks_exact(projection.side.stride());
-        rows()
-            .for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += i64::from(value.cast_signed())));
-        let offsets: Vec<i32> = sums.iter().map(|sum| (sum / sample.len() as i64) as i32).collect();
+        let (stride, count) = (projection.side.stride(), projection.norms.len());
+        let mut out = zeroed::<u32>(sample.len() * stride)?;
+        let sums = Mutex::new(vec![0_i64; count]);
+        let parts = out.chunks_mut(PART * stride).zip(sample.chunks(PART));
+        team.each(parts, 0, |_, (out, sample), own: &mut Vec<i64>| {
+            let points: Vec<Point<'_>> = sample.iter().map(|&i| codes.point(i)).collect();
+            projection.products(codes, &points, out);
+            own.clear();
+            own.resize(count, 0);
+            for row in out.chunks_exact(stride) {
+                own.iter_mut().zip(row).for_each(|(sum, &value)| *sum += i64::from(value.cast_signed()));
+            }
+            sums.lock().iter_mut().zip(own).for_each(|(sum, own)| *sum += *own);
+        })?;
+        let offsets: Vec<i32> = sums.into_inner().iter().map(|sum| (sum / sample.len() as i64) as i32).collect();
         let size = |(value, offset): (&u32, &i32)| value.cast_signed().abs_diff(*offset);
-        let mut sizes: Vec<u32> = roomy(sample.len() * count)?;
-        sizes.extend(rows().flat_map(|row| row.iter().zip(&offsets).map(size)));
-        let clipped = sizes.len() / CLIPPED;
-        let place = sizes.len() - 1 - clipped;
-        let largest = *sizes.select_nth_unstable(place).1;
+        // The largest of all are among the largest of each part.
+        let clipped = sample.len() * count / CLIPPED;
+        let sizes = Mutex::new(roomy(sample.len() * count)?);
+        team.each(out.chunks(PART * stride), 0, |_, out, own: &mut Vec<u32>| {
+            own.clear();
+            own.extend(out.chunks_exact(stride).flat_map(|row| row.iter().zip(&offsets).map(size)));
+            if own.len() > clipped + 1 {
+                own.select_nth_unstable_by(clipped, |a, b| b.cmp(a));
+                own.truncate(clipped + 1);
+            }
+            sizes.lock().extend_from_slice(own);
+        })?;
+        let mut sizes: Vec<u32> = sizes.into_inner();
+        let largest = *sizes.select_nth_unstable_by(clipped, |a, b| b.cmp(a)).1;
         projection.offsets = offsets;
         projection.factor = LARGEST / largest.max(1) as f32;
         Ok(projection)
     }
 
     /// The products of codes and directions, as signed numbers: a stride of the side for each code.
-    fn products(&self, codes: &Codes, points: &[Point<'_>], out: &mut Vec<u32>) {
+    fn products(&self, codes: &Codes, points: &[Point<'_>], out: &mut [u32]) {
         let stride = self.side.stride();
-        out.resize(points.len() * stride, 0);
         distances(codes.level, codes.form, points, &self.side, out);
         for (row, point) in out.chunks_exact_mut(stride).zip(points) {
             for (value, &norm) in row.iter_mut().zip(&self.norms) {
@@ -163,6 +182,7 @@ impl Projection {
     fn of_all(&self, codes: &Codes, team: &Team<'_>, share: usize) -> Result<Codes> {
         let count = self.norms.len();
         codes.narrowed(count / 4, PART, (team, share), |points, narrow, out: &mut Vec<u32>| {
+            out.resize(points.len() * self.side.stride(), 0);
             self.products(codes, points, out);
             run_on(codes.level, Rounding { projection: self, rows: out, narrow });
         })

@@ -3,11 +3,11 @@
 
 use super::layer::{Layer, Rows, filled};
 use super::reservoir::Reservoirs;
-use super::team::{Team, zeros};
+use super::team::Team;
 use crate::distance::tile::{Choice, Side, choose, distances};
 use crate::graph::NONE;
 use crate::util::error::Result;
-use crate::util::memory::repeated;
+use crate::util::memory::{repeated, zeroed};
 
 /// Vectors that a thread works on at a time.
 const PART: usize = 256;
@@ -81,7 +81,7 @@ pub(super) fn rows(
     team: &Team<'_>,
     share: usize,
 ) -> Result<Rows> {
-    let mut links = zeros::<u32>(layer.len() * degree)?;
+    let mut links = zeroed::<u32>(layer.len() * degree)?;
     team.each(links.chunks_mut(PART * degree), share, |piece, links, chooser: &mut Chooser| {
         let first = (piece * PART) as u32;
         let end = first + (links.len() / degree) as u32;

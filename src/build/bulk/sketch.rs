@@ -5,10 +5,11 @@
 
 use super::codes::Codes;
 use super::reservoir::Sketch;
-use super::team::{Team, zeros};
+use super::team::Team;
 use crate::distance::tile::{Point, Side, distances};
 use crate::graph::mix;
 use crate::util::error::Result;
+use crate::util::memory::zeroed;
 
 /// Vectors that a thread sketches at a time.
 const PART: usize = 512;
@@ -24,7 +25,7 @@ pub(super) fn sketches(
     share: usize,
 ) -> Result<Vec<Sketch>> {
     let count = codes.len();
-    let mut sketches = zeros::<Sketch>(count)?;
+    let mut sketches = zeroed::<Sketch>(count)?;
     let drawn = draw(distinct, seed);
     let mut side = Side::default();
     side.pack(codes.level, codes.form, drawn.iter().map(|&i| codes.point(i)));

@@ -3,15 +3,19 @@
 //! What is computed here is computed one operation at a time in a fixed order: it is the same on every machine.
 
 use super::team::Team;
-use crate::distance::{self, Metric};
+use crate::distance::{self, LevelJob, Metric, run_on};
 use crate::search::Scoring;
+use crate::simd::Simd;
 use crate::store::Store;
 use crate::util::error::Result;
+use parking_lot::Mutex;
 
 /// Vectors that a thread looks at at a time.
 const PART: usize = 512;
 /// Vectors that are looked at to choose centre and scale.
 const SAMPLE: usize = 4096;
+/// Of these so many are a part, whatever the number of threads.
+const SEEN: usize = 256;
 /// Of the components in the sample, one in this many is clipped.
 const CLIPPED: usize = 2000;
 /// The largest code of a component that is not a whole number.
@@ -123,6 +127,54 @@ impl Source<'_> {
     }
 }
 
+/// What was seen of some vectors of the sample.
+#[derive(Clone)]
+struct Seen {
+    sums: Vec<f64>,
+    low: f32,
+    high: f32,
+    whole: bool,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { sums: Vec::new(), low: f32::INFINITY, high: f32::NEG_INFINITY, whole: true }
+    }
+}
+
+impl Seen {
+    fn add(&mut self, other: &Self) {
+        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, other)| *sum += other);
+        (self.low, self.high) = (self.low.min(other.low), self.high.max(other.high));
+        self.whole &= other.whole;
+    }
+}
+
+/// A look at one vector.
+struct Look<'a> {
+    components: &'a [f32],
+    seen: &'a mut Seen,
+}
+
+impl LevelJob for Look<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _s: S) {
+        let Self { components, seen } = self;
+        for (sum, &component) in seen.sums.iter_mut().zip(components) {
+            *sum += f64::from(component);
+        }
+        let (mut low, mut high, mut fractions) = (seen.low, seen.high, 0);
+        for &component in components {
+            low = if component < low { component } else { low };
+            high = if component > high { component } else { high };
+            fractions |= (component.trunc() - component).to_bits() << 1;
+        }
+        (seen.low, seen.high) = (low, high);
+        seen.whole &= fractions == 0;
+    }
+}
+
 /// What a sample of the vectors says about all.
 pub(super) struct Sample {
     pub(super) centre: Vec<f32>,
@@ -135,44 +187,49 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    pub(super) fn of(source: &Source<'_>) -> Self {
-        let slots = source.pile.slots;
-        let step = slots.len().div_ceil(SAMPLE).max(1);
-        let sample = || slots.iter().step_by(step).copied();
-        let mut sums = vec![0.0_f64; source.dimensions];
-        let mut components = Vec::new();
-        let (mut low, mut high, mut whole) = (f32::INFINITY, f32::NEG_INFINITY, true);
-        for slot in sample() {
-            source.components(slot, &mut components);
-            for (sum, &component) in sums.iter_mut().zip(&components) {
-                *sum += f64::from(component);
-                (low, high) = (low.min(component), high.max(component));
-                whole &= (component as i32) as f32 == component;
+    pub(super) fn of(source: &Source<'_>, team: &Team<'_>) -> Result<Self> {
+        let all = source.pile.slots;
+        let slots: Vec<u32> = all.iter().step_by(all.len().div_ceil(SAMPLE).max(1)).copied().collect();
+        let level = source.pile.scoring.level;
+        let mut parts = vec![Seen::default(); slots.len().div_ceil(SEEN)];
+        team.each(parts.iter_mut().zip(slots.chunks(SEEN)), 0, |_, (seen, slots), components| {
+            seen.sums.resize(source.dimensions, 0.0);
+            for &slot in slots {
+                source.components(slot, components);
+                run_on(level, Look { components, seen });
             }
-        }
-        let centre: Vec<f32> = sums.iter().map(|sum| (sum / sample().count() as f64) as f32).collect();
+        })?;
+        let mut seen = Seen { sums: vec![0.0; source.dimensions], ..Seen::default() };
+        parts.iter().for_each(|part| seen.add(part));
+        let centre: Vec<f32> = seen.sums.iter().map(|sum| (sum / slots.len() as f64) as f32).collect();
         // How often each size occurs: by the upper half of a float, so within one part in 128.
-        let mut sizes = vec![0_u32; 1 << 16];
-        for slot in sample() {
-            source.components(slot, &mut components);
-            for (component, centre) in components.iter().zip(&centre) {
-                sizes[((component - centre).abs().to_bits() >> 16) as usize] += 1;
+        let sizes = Mutex::new(vec![0_u32; 1 << 16]);
+        team.each(slots.chunks(SEEN), 0, |_, slots, (components, own): &mut (Vec<f32>, Vec<u32>)| {
+            own.clear();
+            own.resize(1 << 16, 0);
+            for &slot in slots {
+                source.components(slot, components);
+                for (component, centre) in components.iter().zip(&centre) {
+                    own[((component - centre).abs().to_bits() >> 16) as usize] += 1;
+                }
             }
-        }
-        let mut clipped = sample().count() * source.dimensions / CLIPPED;
+            sizes.lock().iter_mut().zip(own).for_each(|(all, own)| *all += *own);
+        })?;
+        let sizes = sizes.into_inner();
+        let mut clipped = slots.len() * source.dimensions / CLIPPED;
         let largest = (0..sizes.len()).rev().find(|&size| {
             let found = sizes[size] as usize > clipped;
             clipped = clipped.saturating_sub(sizes[size] as usize);
             found
         });
         let largest = f32::from_bits((largest.unwrap_or(0) as u32 + 1) << 16).min(f32::MAX);
-        let exponent = (low.abs().max(high.abs()).to_bits() >> 23 & 0xff).clamp(1, 253);
-        Self {
+        let exponent = (seen.low.abs().max(seen.high.abs()).to_bits() >> 23 & 0xff).clamp(1, 253);
+        Ok(Self {
             centre,
             factor: (LARGEST / largest).clamp(f32::MIN_POSITIVE, f32::MAX),
             unit: f32::from_bits((254 - exponent) << 23),
-            whole: whole.then_some((low, high)),
-        }
+            whole: seen.whole.then_some((seen.low, seen.high)),
+        })
     }
 
     /// What to take from whole numbers so that they fit a byte, if the sample's do and the metric bears it.

@@ -90,10 +90,3 @@ impl<'a> Team<'a> {
         Meter::new(self.progress, self.total).tell_all()
     }
 }
-
-/// `count` zeros, on huge pages where they are many.
-pub(super) fn zeros<V: Clone + Default>(count: usize) -> Result<Vec<V>> {
-    let mut values = crate::util::memory::roomy(count)?;
-    values.resize(count, V::default());
-    Ok(values)
-}

@@ -5,10 +5,11 @@
 use super::codes::Codes;
 use super::kept::{tie, with_room};
 use super::layer::Rows;
-use super::team::{Team, zeros};
+use super::team::Team;
 use crate::graph::{KEEP, NONE, mix};
 use crate::util::error::Result;
-use crate::util::memory::{repeated, roomy};
+use crate::util::memory::{gather, make_room, repeated, roomy, zeroed};
+use parking_lot::Mutex;
 
 /// Vectors that a thread hashes at a time.
 const PART: usize = 4096;
@@ -26,6 +27,9 @@ pub(super) struct Twins {
     pub(super) sticky: Vec<bool>,
 }
 
+/// Parts of the hashes.
+const SHARDS: usize = 16;
+
 /// So many equal vectors keep a walk of the usual breadth from seeing much else.
 const MANY: u32 = 8;
 
@@ -35,7 +39,7 @@ impl Twins {
         let own = (0..).zip(&firsts).filter(|(i, first)| i == *first);
         let (mut distinct, mut sticky) = (roomy(members.len())?, roomy(members.len())?);
         distinct.extend(own.map(|(i, _): (u32, _)| members[i as usize]));
-        let mut equal = zeros::<u32>(members.len())?;
+        let mut equal = zeroed::<u32>(members.len())?;
         firsts.iter().for_each(|&first| equal[first as usize] += 1);
         sticky.extend(equal.into_iter().filter(|&equal| equal > 0).map(|equal| equal > MANY));
         Ok(Self { members, firsts, distinct, sticky })
@@ -63,7 +67,7 @@ impl Twins {
         }
         let mut links = roomy(self.members.len() * degree)?;
         // Of each member that is the first, its number among the distinct ones.
-        let mut numbers = zeros::<u32>(self.members.len())?;
+        let mut numbers = zeroed::<u32>(self.members.len())?;
         let mut next = 0;
         for (i, &first) in (0..).zip(&self.firsts) {
             if first == i {
@@ -103,7 +107,7 @@ impl Twins {
 
 /// Of each member of a list, the number of the first that equals it; its own if it is that one.
 fn firsts(codes: &Codes, members: &[u32], team: &Team<'_>) -> Result<Vec<u32>> {
-    let mut hashes = zeros::<u64>(members.len())?;
+    let mut hashes = zeroed::<u64>(members.len())?;
     team.each(hashes.chunks_mut(PART).zip(members.chunks(PART)), 0, |_, (hashes, members), (): &mut ()| {
         for (hash, &member) in hashes.iter_mut().zip(members) {
             let words = codes.words_of(member).as_chunks::<2>();
@@ -113,25 +117,56 @@ fn firsts(codes: &Codes, members: &[u32], team: &Team<'_>) -> Result<Vec<u32>> {
                 .fold(u64::from(tail), |hash, pair| (hash.rotate_left(23) ^ pair).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         }
     })?;
+    // Each shard of the hashes is looked through for itself, in order.
+    let shards: Vec<_> = (0..SHARDS).map(|_| Mutex::new(Ok(Vec::new()))).collect();
+    team.run(SHARDS, 0, |shard, own: &mut Vec<u32>, _| {
+        *shards[shard].lock() = repeats(codes, members, (&hashes, shard), own);
+    })?;
+    let mut firsts = gather(0..members.len() as u32)?;
+    for shard in shards {
+        shard.into_inner()?.into_iter().for_each(|(i, first)| firsts[i as usize] = first);
+    }
+    Ok(firsts)
+}
+
+/// The shard of a hash. Its lower bits choose the place in a table.
+fn shard_of(hash: u64) -> usize {
+    (mix(hash) >> 32) as usize % SHARDS
+}
+
+/// Of the members of a shard, the numbers of those that equal an earlier one, and of the first that does.
+fn repeats(
+    codes: &Codes,
+    members: &[u32],
+    (hashes, shard): (&[u64], usize),
+    numbers: &mut Vec<u32>,
+) -> Result<Vec<(u32, u32)>> {
+    let here = || (0..).zip(hashes).filter(|(_, hash)| shard_of(**hash) == shard);
+    numbers.clear();
+    make_room(numbers, here().count())?;
+    numbers.extend(here().map(|(i, _): (u32, _)| i));
     // Open addressing at half load; the hash of the lower bits, mixed, is the place.
-    let mut table = repeated(u32::MAX, (members.len() * 2).next_power_of_two())?;
+    let mut table = repeated(u32::MAX, (numbers.len() * 2).next_power_of_two())?;
     let mask = table.len() - 1;
-    let mut firsts = roomy(members.len())?;
-    for (i, &member) in (0..).zip(members) {
+    let mut found: Vec<(u32, u32)> = Vec::new();
+    for &i in &*numbers {
         let mut at = mix(hashes[i as usize]) as usize & mask;
         loop {
             let there = table[at];
             if there == u32::MAX {
                 table[at] = i;
-                firsts.push(i);
                 break;
             }
-            if hashes[there as usize] == hashes[i as usize] && codes.are_equal(members[there as usize], member) {
-                firsts.push(there);
+            let equal = hashes[there as usize] == hashes[i as usize]
+                && codes.are_equal(members[there as usize], members[i as usize]);
+            if equal {
+                let more = found.len() + 1;
+                make_room(&mut found, more)?;
+                found.push((i, there));
                 break;
             }
             at = (at + 1) & mask;
         }
     }
-    Ok(firsts)
+    Ok(found)
 }
