@@ -1,11 +1,12 @@
 //! How do calls fare while an index lives: while it becomes a graph, and while others write?
 //!
-//!     cargo bench --bench living -- --base base.npy --query query.npy [--only migrate,mixed,hub] [--seconds 20]
+//!     cargo bench --bench living -- --base base.npy --query query.npy [--only migrate,mixed,upkeep,threads,hub] [--seconds 20]
 //!
 //! `migrate`: the first vectors of `--base` go one by one into an index of kind auto, as f32; the calls around the move are timed, and once more those of
 //! `kith_maintain` where nobody writes. `mixed`: two threads that each alternate a write and a search on an index of 100,000, beside two that only
-//! search, three times alternating. `hub` (made vectors; needs `--features test-hooks` to say how long anybody waited for a row): single insertions by 2, 16 and 64
-//! threads of vectors that all have one and the same nearest neighbour. benches/record/living.md has what came of both.
+//! search, three times alternating. `upkeep`: replacements, while links are mended by nobody, by the calls, or by a thread beside. `threads`: searches by one
+//! thread, by two, and by two beside one that inserts 1,000 a second. `hub` (made vectors; needs `--features test-hooks` to say how long anybody waited for a row): single insertions by 2, 16 and 64
+//! threads of vectors that all have one and the same nearest neighbour. benches/record/living.md has what came of them.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::expect_used)]
 
@@ -46,6 +47,12 @@ fn main() {
     if only.contains("migrate") {
         migrate(&sets);
     }
+    if only.contains("upkeep") {
+        upkeep(&sets);
+    }
+    if only.contains("threads") {
+        threads(&sets);
+    }
     if only.contains("mixed") {
         let seconds = options.get("seconds").map_or(20, |seconds| seconds.parse().unwrap());
         mixed(&sets, Duration::from_secs(seconds));
@@ -74,6 +81,15 @@ impl Sets {
     fn filled(&self, count: usize) -> Index {
         let index = Index::create(&self.options()).unwrap();
         (0..count).for_each(|i| index.insert(i as u64, self.base().row(i)).unwrap());
+        index
+    }
+
+    /// A graph of [`LIVING`], built as a whole.
+    fn living(&self) -> Index {
+        let index = Index::create(&Options { kind: Kind::Graph, ..self.options() }).unwrap();
+        let keys: Vec<u64> = (0..LIVING as u64).collect();
+        let bytes = index.vector_bytes();
+        index.insert_batch(&keys, Rows::packed(&self.base[..LIVING * bytes], bytes), &BuildOptions::default()).unwrap();
         index
     }
 
@@ -197,11 +213,88 @@ fn migrate(sets: &Sets) {
     }
 }
 
+/// Searches by several threads, call by call.
+fn threads(sets: &Sets) {
+    let index = sets.living();
+    let next = AtomicU64::new(LIVING as u64);
+    println!("| searching | inserts a second | searches a second |");
+    println!("|---|---|---|");
+    for (searching, inserts) in [(1, 0), (2, 0), (2, 1000)].into_iter().cycle().take(15) {
+        let over = AtomicBool::new(false);
+        let start = Instant::now();
+        let searches: u64 = std::thread::scope(|scope| {
+            let search = |first: usize| {
+                let mut done = 0;
+                while !over.load(Ordering::Relaxed) {
+                    let query = sets.queries().row((first + done) % sets.queries().count());
+                    index.search(query, &mut [0; K], None, &SearchOptions::default()).unwrap();
+                    done += 1;
+                }
+                done as u64
+            };
+            let searching: Vec<_> = (0..searching).map(|thread| scope.spawn(move || search(thread * 500))).collect();
+            while start.elapsed() < Duration::from_secs(3) {
+                std::thread::sleep(Duration::from_millis(5));
+                for _ in 0..inserts / 200 {
+                    let key = next.fetch_add(1, Ordering::Relaxed);
+                    index.upsert(key, sets.base().row(key as usize % sets.base().count())).unwrap();
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+            searching.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        println!("| {searching} | {inserts} | {:.0} |", searches as f64 / start.elapsed().as_secs_f64());
+    }
+}
+
+/// Replacements, while the links around what was replaced are mended by nobody, by the calls, or by a thread beside them.
+fn upkeep(sets: &Sets) {
+    const REPLACED: usize = 7_000; // fewer than a twelfth of all, from which on the calls help
+    let index = sets.living();
+    println!(
+        "| links are mended by | a second | median call, ms | p99, ms | longest, ms | processor us each | left to do |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    let mut next = LIVING;
+    for who in ["nobody", "the calls", "a worker"].into_iter().cycle().take(9) {
+        index.leave_upkeep_to_worker(who != "the calls").unwrap();
+        let over = AtomicBool::new(false);
+        let (mut times, before) = (Vec::new(), cpu_seconds());
+        std::thread::scope(|scope| {
+            if who == "a worker" {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        if !index.do_upkeep(Duration::from_millis(1)).unwrap() {
+                            std::thread::sleep(Duration::from_millis(1));
+                        }
+                    }
+                });
+            }
+            for _ in 0..REPLACED {
+                let start = Instant::now();
+                index.upsert((next * 31 % LIVING) as u64, sets.base().row(next % sets.base().count())).unwrap();
+                times.push(start.elapsed());
+                next += 1;
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        let all: Duration = times.iter().sum();
+        let cpu = (cpu_seconds() - before) / REPLACED as f64;
+        let left = index.maintain(Duration::ZERO).unwrap();
+        println!(
+            "| {who} | {:.0} | {:.3} | {:.3} | {:.1} | {:.0} | {left} |",
+            REPLACED as f64 / all.as_secs_f64(),
+            percentile(&mut times, 0.5),
+            percentile(&mut times, 0.99),
+            percentile(&mut times, 1.0),
+            cpu * 1e6,
+        );
+        index.maintain(Duration::MAX).unwrap();
+    }
+}
+
 fn mixed(sets: &Sets, time: Duration) {
-    let index = Index::create(&Options { kind: Kind::Graph, ..sets.options() }).unwrap();
-    let keys: Vec<u64> = (0..LIVING as u64).collect();
-    let bytes = index.vector_bytes();
-    index.insert_batch(&keys, Rows::packed(&sets.base[..LIVING * bytes], bytes), &BuildOptions::default()).unwrap();
+    let index = sets.living();
     let next = AtomicU64::new(LIVING as u64);
     println!("| | searches | median, ms | p99, ms | writes |");
     println!("|---|---|---|---|---|");
