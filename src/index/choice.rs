@@ -6,7 +6,7 @@
 //! learnt ([`Index::learn_reducer`]), as then it is known how many there are.
 
 use super::Index;
-use super::config::{Config, Kind, Options, Quantizer};
+use super::config::{Config, Degree, Kind, Options, Quantizer};
 use super::estimate::{beside_vectors, planned};
 use crate::distance::Element;
 use crate::quant::{self, Reducer, Reduction, Sample};
@@ -48,7 +48,9 @@ pub(super) fn choose(options: &Options) -> Result<Options> {
         }
     }
     let last = with(Quantizer::Leading8Fine, Element::F32);
-    let least = planned(&Config::new(&last)?, MANY).least.div_ceil(MANY);
+    // Nobody knows yet whether the vectors will ask for fewer links than is usual.
+    let usual = Config { degree: Degree::Given, ..Config::new(&last)? };
+    let least = planned(&usual, MANY).least.div_ceil(MANY);
     if least > target {
         return Err(Error::argument(format!(
             "bytes_per_vector is {target}, the least that such an index takes is {least}"

@@ -10,7 +10,6 @@ use crate::simd::{Simd, detect};
 use crate::util::error::{Error, Result};
 use crate::util::hands::Hands;
 use parking_lot::Mutex;
-use std::ops::Range;
 
 /// Lanes of a sum.
 const LANES: usize = 16;
@@ -18,9 +17,6 @@ const LANES: usize = 16;
 pub(super) const ROUNDS: usize = 4;
 /// Rows that a thread takes at a time.
 const PIECE: usize = 8;
-/// Rows of a tile of a product, and how many rows are added to one before the next.
-const HIGH: usize = 4;
-const DEEP: usize = 32;
 /// Rows that are made orthonormal as a block, and of these those that a thread takes at a time.
 const BLOCK: usize = 16;
 const TOGETHER: usize = 4;
@@ -121,55 +117,14 @@ impl LevelJob for Products<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _s: S) {
-        let Self { left, right, first, from, out } = self;
-        let columns = right.columns;
-        for start in (0..left.rows()).step_by(DEEP) {
-            let rows = start..left.rows().min(start + DEEP);
-            for (group, out) in out.chunks_mut(HIGH * columns).enumerate() {
-                let at = first + group * HIGH;
-                let tiled = if out.len() == HIGH * columns { (columns - from) / LANES * LANES } else { 0 };
-                for column in (from..from + tiled).step_by(LANES) {
-                    tile((left, right), rows.clone(), (at, column), out);
-                }
-                for s in rows.clone() {
-                    let rest = &right.row(s)[from + tiled..];
-                    for (to, &factor) in out.chunks_exact_mut(columns).zip(&left.row(s)[at..]) {
-                        add_scaled(&mut to[from + tiled..], factor, rest);
-                    }
-                }
+        let columns = self.right.columns;
+        for s in 0..self.left.rows() {
+            let from = &self.right.row(s)[self.from..];
+            let factors = &self.left.row(s)[self.first..self.first + self.out.len() / columns];
+            for (to, &factor) in self.out.chunks_exact_mut(columns).zip(factors) {
+                add_scaled(&mut to[self.from..], factor, from);
             }
         }
-    }
-}
-
-/// Adds the products of some rows to a tile of [`HIGH`] rows and [`LANES`] columns, which stays in registers meanwhile.
-#[inline(always)]
-fn tile((left, right): (&Matrix, &Matrix), rows: Range<usize>, (at, column): (usize, usize), out: &mut [f32]) {
-    let columns = right.columns;
-    let (mut a, mut b, mut c, mut d) = ([0.0; LANES], [0.0; LANES], [0.0; LANES], [0.0; LANES]);
-    a.copy_from_slice(&out[column..column + LANES]);
-    b.copy_from_slice(&out[columns + column..columns + column + LANES]);
-    c.copy_from_slice(&out[2 * columns + column..2 * columns + column + LANES]);
-    d.copy_from_slice(&out[3 * columns + column..3 * columns + column + LANES]);
-    for s in rows {
-        let from = &right.row(s)[column..column + LANES];
-        let factors = &left.row(s)[at..at + HIGH];
-        add_lanes(&mut a, factors[0], from);
-        add_lanes(&mut b, factors[1], from);
-        add_lanes(&mut c, factors[2], from);
-        add_lanes(&mut d, factors[3], from);
-    }
-    out[column..column + LANES].copy_from_slice(&a);
-    out[columns + column..columns + column + LANES].copy_from_slice(&b);
-    out[2 * columns + column..2 * columns + column + LANES].copy_from_slice(&c);
-    out[3 * columns + column..3 * columns + column + LANES].copy_from_slice(&d);
-}
-
-/// `to += factor * from`
-#[inline(always)]
-fn add_lanes(to: &mut [f32; LANES], factor: f32, from: &[f32]) {
-    for i in 0..LANES {
-        to[i] += factor * from[i];
     }
 }
 
@@ -454,7 +409,8 @@ mod tests {
     #[test]
     fn the_leading_directions_hold_the_weight() {
         let pool = Pool::default();
-        let (directions, weights) = leading(&covariance(), (4, ROUNDS), 3, &Hands::quiet(&pool, 2)).unwrap();
+        // With a seed of 3 the first directions have nothing of the fourth one, and find it by rounding errors only.
+        let (directions, weights) = leading(&covariance(), (4, ROUNDS), 5, &Hands::quiet(&pool, 2)).unwrap();
         for (found, wanted) in weights.iter().zip([10.0, 5.0, 2.0, 1.0]) {
             assert!((found - wanted).abs() < 0.02 * wanted, "{weights:?}");
         }
@@ -464,7 +420,7 @@ mod tests {
                 assert!((dot(directions.row(i), directions.row(j)) - wanted).abs() < 1e-5);
             }
         }
-        let (again, _) = leading(&covariance(), (4, ROUNDS), 3, &Hands::quiet(&pool, 1)).unwrap();
+        let (again, _) = leading(&covariance(), (4, ROUNDS), 5, &Hands::quiet(&pool, 1)).unwrap();
         assert_eq!(directions.data, again.data, "threads change nothing");
     }
 
