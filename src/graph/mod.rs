@@ -42,6 +42,7 @@ pub(crate) use row::{KEEP, NONE};
 
 use crate::util::error::{Error, Result};
 use crate::util::memory::{LINE, Segments, rounded_capacity};
+use crate::util::random::mix;
 use crate::util::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use entry::EntryPoint;
 use std::sync::OnceLock;
@@ -421,14 +422,6 @@ pub(crate) fn level_of(seed: u64, m: u32, slot: u32) -> u32 {
         bound /= u64::from(m);
     }
     level
-}
-
-/// `SplitMix64`'s finaliser.
-pub(crate) fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

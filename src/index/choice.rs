@@ -165,7 +165,7 @@ mod tests {
         let mut state = 7_u64;
         let mut next = || {
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            (crate::graph::mix(state) >> 40) as f32 / (1 << 23) as f32 - 1.0
+            (crate::util::random::mix(state) >> 40) as f32 / (1 << 23) as f32 - 1.0
         };
         let size = |i: usize| if i < 100 { 1.0 } else { (4.0_f32 / 96.0 * 100.0 / 200.0).sqrt() };
         let component = |i: usize, next: &mut dyn FnMut() -> f32| if i < 300 { next() * size(i) } else { 0.0 };

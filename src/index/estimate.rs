@@ -192,7 +192,7 @@ mod tests {
         let mut state = 1_u64;
         let mut next = || {
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            crate::graph::mix(state)
+            crate::util::random::mix(state)
         };
         let mut bytes = Vec::new();
         for _ in 0..count {

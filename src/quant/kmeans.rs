@@ -17,6 +17,7 @@ use crate::simd::{Level, detect};
 use crate::util::error::{Error, Result, Status};
 use crate::util::pool::Pool;
 use crate::util::progress::Work;
+use crate::util::random::mix;
 use parking_lot::Mutex;
 
 /// Points that a thread takes at a time.
@@ -272,12 +273,9 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A random number, the same for the same seed and place.
+/// A random number, the same for the same seed and place: of a sequence of SplitMix64.
 fn random(seed: u64, i: u64) -> u64 {
-    let mut z = seed.wrapping_add((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    mix(seed.wrapping_add(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
 }
 
 /// A random number below `below`.

@@ -9,6 +9,7 @@ pub(crate) mod hands;
 pub(crate) mod memory;
 pub(crate) mod pool;
 pub(crate) mod progress;
+pub(crate) mod random;
 pub(crate) mod reentry;
 pub(crate) mod sync;
 pub(crate) mod worker;

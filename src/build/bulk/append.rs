@@ -17,11 +17,12 @@ use super::{Effort, NEAR, NEAR_OF_ALL, Pile, guard, sketch};
 use crate::build::insert::{self, Linker};
 use crate::distance::tile::{Own, Point, Selection, Side, nearest};
 use crate::distance::{Element, LevelJob, run_on};
-use crate::graph::{Entry, Graph, NONE, mix};
+use crate::graph::{Entry, Graph, NONE};
 use crate::search::walk::Field;
 use crate::simd::Words;
 use crate::util::error::Result;
 use crate::util::memory::{gather, roomy, zeroed};
+use crate::util::random::mix;
 use std::cell::Cell;
 
 /// New vectors, or rows, that a thread works on at a time.

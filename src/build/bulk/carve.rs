@@ -6,9 +6,9 @@
 use super::layer::Layer;
 use super::team::{Hand, Team};
 use crate::distance::tile::{Own, Point, Selection, Side, nearest};
-use crate::graph::mix;
 use crate::util::error::Result;
 use crate::util::memory::{gather, zeroed};
+use crate::util::random::mix;
 
 /// Vectors of a leaf, at most; at least two.
 const LEAF: usize = 512;

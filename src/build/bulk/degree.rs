@@ -12,8 +12,8 @@ use super::codes::Codes;
 use super::guard::{NEAR, nearest};
 use super::team::Team;
 use crate::distance::tile::Form;
-use crate::graph::mix;
 use crate::util::error::Result;
+use crate::util::random::mix;
 
 /// Vectors from which on a pile decides; `index::estimate` counts on it, too. Those that are there when a graph of so many begins to grow may be fewer.
 pub(crate) const FROM: usize = 5000;

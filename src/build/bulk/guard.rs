@@ -8,8 +8,8 @@ use super::narrow;
 use super::source::{Pile, Source};
 use super::team::Team;
 use crate::distance::tile::{Point, Side, distances};
-use crate::graph::mix;
 use crate::util::error::Result;
+use crate::util::random::mix;
 use parking_lot::Mutex;
 
 /// Vectors whose neighbours are looked at.

@@ -6,9 +6,10 @@
 
 use super::layer::{Layer, Rows, filled};
 use crate::distance::tile::{Side, distances};
-use crate::graph::{KEEP, NONE, mix};
+use crate::graph::{KEEP, NONE};
 use crate::util::error::Result;
 use crate::util::memory::{roomy, zeroed};
+use crate::util::random::mix;
 
 /// Vectors from which a descent to a piece's nearest neighbour begins at the best.
 const STARTS: usize = 256;

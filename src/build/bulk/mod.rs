@@ -48,9 +48,10 @@ pub(crate) use source::Pile;
 pub(crate) use team::Team;
 
 use crate::distance::Element;
-use crate::graph::{Entry, Graph, level_of, mix};
+use crate::graph::{Entry, Graph, level_of};
 use crate::util::error::Result;
 use crate::util::memory::{gather, roomy};
+use crate::util::random::mix;
 use carve::{Carver, Carving};
 use codes::Codes;
 use layer::{Layer, Rows};

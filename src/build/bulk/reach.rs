@@ -8,7 +8,8 @@ use super::carve::Leaders;
 use super::layer::{Layer, Rows, filled};
 use super::prune::Chooser;
 use crate::distance::tile::Form;
-use crate::graph::{NONE, mix};
+use crate::graph::NONE;
+use crate::util::random::mix;
 use parking_lot::Mutex;
 
 /// Squared distances that differ by this factor are of different scales. In two or three dimensions it occurs in any data.

@@ -7,9 +7,9 @@ use super::codes::Codes;
 use super::reservoir::Sketch;
 use super::team::Team;
 use crate::distance::tile::{Point, Side, distances};
-use crate::graph::mix;
 use crate::util::error::Result;
 use crate::util::memory::zeroed;
+use crate::util::random::mix;
 
 /// Vectors that a thread sketches at a time.
 const PART: usize = 512;

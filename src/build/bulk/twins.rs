@@ -6,9 +6,10 @@ use super::codes::Codes;
 use super::kept::{tie, with_room};
 use super::layer::Rows;
 use super::team::Team;
-use crate::graph::{KEEP, NONE, mix};
+use crate::graph::{KEEP, NONE};
 use crate::util::error::Result;
 use crate::util::memory::{gather, make_room, repeated, roomy, zeroed};
+use crate::util::random::mix;
 use parking_lot::Mutex;
 
 /// Vectors that a thread hashes at a time.

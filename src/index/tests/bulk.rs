@@ -16,7 +16,7 @@ struct Random(u64);
 impl Random {
     fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(1);
-        crate::graph::mix(self.0)
+        crate::util::random::mix(self.0)
     }
     fn normal(&mut self) -> f32 {
         (0..12).map(|_| (self.bits() >> 40) as f32 / (1u64 << 24) as f32).sum::<f32>() - 6.0

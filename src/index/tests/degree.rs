@@ -12,7 +12,7 @@ fn vectors(dimensions: u32, count: usize) -> Vec<u8> {
     let mut state = u64::from(dimensions);
     let mut next = move || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        (crate::graph::mix(state) >> 40) as f32 / (1 << 24) as f32 - 0.5
+        (crate::util::random::mix(state) >> 40) as f32 / (1 << 24) as f32 - 0.5
     };
     (0..count * dimensions as usize).flat_map(|_| (0..4).map(|_| next()).sum::<f32>().to_le_bytes()).collect()
 }

@@ -14,7 +14,7 @@ struct Random(u64);
 impl Random {
     fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        crate::graph::mix(self.0)
+        crate::util::random::mix(self.0)
     }
 
     fn below(&mut self, end: u64) -> u64 {

@@ -14,7 +14,7 @@ struct Random(u64);
 impl Random {
     fn uniform(&mut self) -> f32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        (crate::graph::mix(self.0) >> 40) as f32 / (1 << 24) as f32 - 0.5
+        (crate::util::random::mix(self.0) >> 40) as f32 / (1 << 24) as f32 - 0.5
     }
 
     /// A vector near a plane of some dimensions.

@@ -1,9 +1,9 @@
 //! Made data of a known intrinsic dimension.
 
 use super::*;
-use crate::graph::mix;
 use crate::simd::{available, detect};
 use crate::util::pool::Pool;
+use crate::util::random::mix;
 use std::cell::Cell;
 
 fn asked_for(codes: &Codes) -> u32 {

@@ -65,7 +65,7 @@ proptest! {
             // Each leads to a few others, many of them to a few hubs; rows of any length.
             let mut state = seed;
             let mut random = |below: u32| {
-                state = crate::graph::mix(state);
+                state = crate::util::random::mix(state);
                 (state % u64::from(below)) as u32
             };
             let mut rows = Rows { degree, links: vec![NONE; VECTORS * degree] };
