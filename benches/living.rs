@@ -221,7 +221,7 @@ fn threads(sets: &Sets) {
     println!("|---|---|---|");
     for (searching, inserts) in [(1, 0), (2, 0), (2, 1000)].into_iter().cycle().take(15) {
         let over = AtomicBool::new(false);
-        let start = Instant::now();
+        let (start, first) = (Instant::now(), next.load(Ordering::Relaxed));
         let searches: u64 = std::thread::scope(|scope| {
             let search = |first: usize| {
                 let mut done = 0;
@@ -235,7 +235,8 @@ fn threads(sets: &Sets) {
             let searching: Vec<_> = (0..searching).map(|thread| scope.spawn(move || search(thread * 500))).collect();
             while start.elapsed() < Duration::from_secs(3) {
                 std::thread::sleep(Duration::from_millis(5));
-                for _ in 0..inserts / 200 {
+                let due = (start.elapsed().as_secs_f64() * f64::from(inserts)) as u64;
+                while next.load(Ordering::Relaxed) < first + due {
                     let key = next.fetch_add(1, Ordering::Relaxed);
                     index.upsert(key, sets.base().row(key as usize % sets.base().count())).unwrap();
                 }
@@ -243,7 +244,9 @@ fn threads(sets: &Sets) {
             over.store(true, Ordering::Relaxed);
             searching.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
-        println!("| {searching} | {inserts} | {:.0} |", searches as f64 / start.elapsed().as_secs_f64());
+        let a_second = |count: u64| count as f64 / start.elapsed().as_secs_f64();
+        let inserted = next.load(Ordering::Relaxed) - first;
+        println!("| {searching} | {:.0} | {:.0} |", a_second(inserted), a_second(searches));
     }
 }
 
@@ -264,7 +267,7 @@ fn upkeep(sets: &Sets) {
             if who == "a worker" {
                 scope.spawn(|| {
                     while !over.load(Ordering::Relaxed) {
-                        if !index.do_upkeep(Duration::from_millis(1)).unwrap() {
+                        if !index.do_upkeep(Duration::from_millis(10)).unwrap() {
                             std::thread::sleep(Duration::from_millis(1));
                         }
                     }

@@ -76,7 +76,7 @@
  *     while inserts wait, and a batch that is built as a whole is put in place while they wait. In a durable directory changes of one
  *     key wait for each other's sync.
  *
- *     A call uses no thread but the caller's, unless its `threads` allows more
+ *     A call uses no thread but the caller's, unless its `threads` allows more, and nothing goes on between calls, unless kith_set_upkeep() asks for it
  *     (kith_open(): unless KITH_OPEN_ONE_THREAD forbids it). Threads belong to one index, start when first needed and end with
  *     kith_free(). Do not unload the library (dlclose) while an index lives.
  *
@@ -94,7 +94,8 @@
  *     instructions used (empty or unknown: ignored; a level that the machine lacks: the best one below it).
  *
  * Fork
- *     A child may go on using an index if no other thread was inside a call when the process forked.
+ *     A child may go on using an index if no other thread was inside a call when the process forked, and no thread of kith_set_upkeep()
+ *     was there.
  *
  * Promise
  *     Functions, constants, struct fields and what they mean stay. New functions and constants may come, structs may grow at their
@@ -1182,14 +1183,14 @@ KITH_API kith_status kith_maintain(kith_index *index,
  * - every_us: how often the thread looks whether there is enough to do, in microseconds: 100,000, say; less than 1,000 counts as 1,000. 0 ends the
  *   thread, and waits for that. Called again, it changes the interval
  *
- * While it is there, calls that remove, replace or insert do no share of making places free, unless the thread does not keep up: places that wait
- * are never more than a twelfth of all, or 512, and what the calls bring meanwhile. The thread belongs to this handle: kith_free() ends it. It calls a metric of the host's own like
- * any other thread of the index. Before a process forks whose child is to use this index, end it: the child has no such thread, and the one of the parent
- * may be in the middle of its work.
+ * While it is there, calls that remove, replace or insert do no share of making places free, unless the thread does not keep up: when a twelfth of all
+ * places waits, or 512, they help, and from twice as many on none goes on before it has helped, as they do without such a thread. The thread belongs to this handle: kith_free() ends it. It
+ * calls a metric of the host's own (kith_distance_fn) from outside of any call; so hold no lock that such a function needs while you call this or kith_free(), which wait for the thread. Before
+ * a process forks whose child is to use this index, end it: the child has no such thread, and the one of the parent may be in the middle of its work.
  *
  * Errors:
  * - KITH_ERROR_ARGUMENT: index is NULL
- * - KITH_ERROR_READ_ONLY: the index cannot be changed
+ * - KITH_ERROR_READ_ONLY: the index cannot be changed; not for 0
  * - KITH_ERROR_MEMORY: the system gives no thread
  * - KITH_ERROR_BUSY: called from a callback of this index
  */

@@ -5,12 +5,13 @@ use super::enter::change;
 use super::options::{Place, with_build_options};
 use super::types::{kith_build_options, kith_health, kith_index, kith_quantizer, kith_status};
 use crate::index::config::Quantizer;
+use crate::index::maintain::LEAST_UPKEEP;
 use crate::util::error::Result;
 use crate::util::worker::Worker;
 use std::time::Duration;
 
 /// How long a worker works between two looks at whether it is to end.
-const SLICE: Duration = Duration::from_millis(1);
+const SLICE: Duration = LEAST_UPKEEP;
 /// How often it looks for work at most.
 const EVERY: Duration = Duration::from_millis(1);
 
@@ -57,14 +58,14 @@ pub unsafe extern "C" fn kith_maintain(index: *mut kith_index, budget_us: u64, p
 /// - every_us: how often the thread looks whether there is enough to do, in microseconds: 100,000, say; less than 1,000 counts as 1,000. 0 ends the
 ///   thread, and waits for that. Called again, it changes the interval
 ///
-/// While it is there, calls that remove, replace or insert do no share of making places free, unless the thread does not keep up: places that wait
-/// are never more than a twelfth of all, or 512, and what the calls bring meanwhile. The thread belongs to this handle: kith_free() ends it. It calls a metric of the host's own like
-/// any other thread of the index. Before a process forks whose child is to use this index, end it: the child has no such thread, and the one of the parent
-/// may be in the middle of its work.
+/// While it is there, calls that remove, replace or insert do no share of making places free, unless the thread does not keep up: when a twelfth of all
+/// places waits, or 512, they help, and from twice as many on none goes on before it has helped, as they do without such a thread. The thread belongs to this handle: kith_free() ends it. It
+/// calls a metric of the host's own (kith_distance_fn) from outside of any call; so hold no lock that such a function needs while you call this or kith_free(), which wait for the thread. Before
+/// a process forks whose child is to use this index, end it: the child has no such thread, and the one of the parent may be in the middle of its work.
 ///
 /// Errors:
 /// - KITH_ERROR_ARGUMENT: index is NULL
-/// - KITH_ERROR_READ_ONLY: the index cannot be changed
+/// - KITH_ERROR_READ_ONLY: the index cannot be changed; not for 0
 /// - KITH_ERROR_MEMORY: the system gives no thread
 /// - KITH_ERROR_BUSY: called from a callback of this index
 #[unsafe(no_mangle)]
@@ -72,17 +73,17 @@ pub unsafe extern "C" fn kith_set_upkeep(index: *mut kith_index, every_us: u64) 
     // SAFETY: the pointer is NULL or as the header says: the room's safety chapter.
     unsafe {
         change("kith_set_upkeep", index, |inner| {
-            inner.leave_upkeep_to_worker(every_us > 0)?;
+            // From a callback it would wait for itself.
+            inner.leave_upkeep_to_worker(false)?;
             let mut worker = (*index).worker.lock();
             drop(worker.take());
+            inner.leave_upkeep_to_worker(every_us > 0)?;
             if every_us > 0 {
-                match start_worker(Kept(index), Duration::from_micros(every_us).max(EVERY)) {
-                    Ok(started) => *worker = Some(Box::new(started)),
-                    Err(error) => {
-                        inner.leave_upkeep_to_worker(false)?;
-                        return Err(error);
-                    }
+                let started = start_worker(Kept(index), Duration::from_micros(every_us).max(EVERY));
+                if started.is_err() {
+                    inner.leave_upkeep_to_worker(false)?;
                 }
+                *worker = Some(Box::new(started?));
             }
             Ok(())
         })

@@ -214,13 +214,14 @@ impl Graph {
         let has_rows = first_upper.load(Ordering::Relaxed) != 0 || self.first_high.load(Ordering::Relaxed) == slot;
         if levels > 0 && !has_rows {
             let first = self.upper_used.fetch_add(levels, Ordering::Relaxed);
-            if first == 0 {
-                self.first_high.store(slot, Ordering::Relaxed);
-            }
             if first + levels > self.upper_room.load(Ordering::Acquire) {
                 let room = rounded_capacity((first + levels) as usize);
                 self.shape().upper.grow(room)?;
                 self.upper_room.fetch_max(room as u32, Ordering::AcqRel);
+            }
+            // Not before there is memory: who prepares the slot anew after a refusal must not take it for one that has rows.
+            if first == 0 {
+                self.first_high.store(slot, Ordering::Relaxed);
             }
             first_upper.store(first, Ordering::Relaxed);
         }

@@ -77,8 +77,13 @@ impl Index {
                 let store = core.store(guard);
                 let kept = store.all_removed().into_iter().map(|(_, slot)| slot).collect();
                 let (kind, m) = self.kind_and_degree(core);
+                let mut states = store.copy_states()?;
+                if kind == Kind::Graph && core.graph.as_ref().is_some_and(Graph::is_open) {
+                    // Nothing was ever published. Slots that a batch has taken stay out, as its degree may be settled before they are written.
+                    states.clear();
+                }
                 let config = Config { kind, m, limit: self.room.as_ref().map(Room::limit), ..self.config.clone() };
-                break (core, store.copy_states()?, config, kept, self.seen_up_to(), still);
+                break (core, states, config, kept, self.seen_up_to(), still);
             }
             // Cleared in between.
         };

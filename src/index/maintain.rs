@@ -37,12 +37,16 @@ const SHARE: usize = 1500;
 const MOST_SHARES: usize = 64;
 /// Where a worker does it, calls help from so many batches on.
 const BEHIND: usize = 8;
+/// From so many on nobody goes on before it has helped.
+const CROWDED: usize = 16;
 /// Units that detaching a slot counts for, and changing a row.
 const DETACHING: usize = 40;
 const CHANGING: usize = 20;
 /// How often a call that can do nothing but wait looks again, and how long it sleeps in between.
 const LOOKS: u32 = 40;
 const NAP: Duration = Duration::from_micros(50);
+/// Longer than all its naps, which the system makes longer than they are asked to be.
+pub(crate) const LEAST_UPKEEP: Duration = Duration::from_millis(10);
 
 /// What is being unlinked.
 #[derive(Debug, Default)]
@@ -204,14 +208,17 @@ impl Index {
     /// Says that a thread calls [`Index::do_upkeep`] from now on, or no longer: calls that change the index leave it to that while it keeps up.
     ///
     /// # Errors
-    /// `ReadOnly`, `Busy`.
+    /// `Busy`; `ReadOnly` and `Internal` only if there is one from now on.
     pub fn leave_upkeep_to_worker(&self, has_worker: bool) -> Result<()> {
-        self.check_change()?;
+        if has_worker || reentry::is_calling_back(self.name()) {
+            self.check_change()?;
+        }
         self.has_worker.store(has_worker, Ordering::Relaxed);
         Ok(())
     }
 
-    /// As [`Index::maintain`], if enough is waiting that it is worth while; says whether there is more that can be done now.
+    /// As [`Index::maintain`], if enough is waiting that it is worth while; says whether there is more that can be done now. The budget is longer than
+    /// [`Index::maintain`] waits for others before it gives up: [`LEAST_UPKEEP`] or more.
     ///
     /// # Errors
     /// As [`Index::maintain`].
@@ -226,7 +233,7 @@ impl Index {
             return Ok(false);
         }
         self.maintain(budget)?;
-        // It comes back early where it could only wait for others.
+        // It came back early if it could only wait for others.
         Ok(start.elapsed() >= budget && is_due())
     }
 
@@ -238,7 +245,10 @@ impl Index {
         if !helps {
             return;
         }
-        if let Some(mut job) = core.tending.job.try_lock() {
+        // One thread tends at a time. Where many bring more than it can take away, they wait for their turn.
+        let crowded = core.has_batches(CROWDED, guard);
+        let job = if crowded { Some(core.tending.job.lock()) } else { core.tending.job.try_lock() };
+        if let Some(mut job) = job {
             drop(self.tend(core, &mut job, SHARE * vectors.min(MOST_SHARES), guard));
         }
     }

@@ -22,7 +22,7 @@ mod growth;
 mod health;
 mod holding;
 mod learning;
-mod maintain;
+pub(crate) mod maintain;
 mod observed;
 mod opaque;
 mod optimize;

@@ -183,3 +183,19 @@ fn an_estimate_covers_both() {
     assert!(open.least <= held + held / 50 && held <= open.most, "{open:?}, {held}");
     assert_eq!(Index::estimate(&options(0), 4999).unwrap(), Index::estimate(&options(16), 4999).unwrap());
 }
+
+#[test]
+fn a_save_beside_the_first_batch_holds_nothing_yet() {
+    let index = Index::create(&options(3, Kind::Graph, 0)).unwrap();
+    let pin = index.pin();
+    // As a batch does: it takes slots, and settles the degree when its graph is built.
+    index.core(&pin).store(&pin).allocate(5000).unwrap();
+    let (core, snapshot) = index.snapshot(&pin).unwrap();
+    assert_eq!(core.graph.as_ref().unwrap().settle(8), 8);
+    let mut file = Vec::new();
+    crate::persist::save_to(&snapshot.image(core), &mut file).unwrap();
+    let opened = Index::open_buffer(&file, OpenFlags::default()).unwrap();
+    assert_eq!(opened.describe().count, 0);
+    opened.insert(1, &vectors(3, 1)).unwrap();
+    is_sound(&opened, 1);
+}

@@ -396,3 +396,21 @@ fn calls_leave_the_upkeep_to_a_worker_that_keeps_up() {
     whole(&index);
     agrees(&index, &model, &mut Random(5));
 }
+
+#[test]
+fn a_worker_that_can_only_wait_rests() {
+    let (index, mut model) = filled(Kind::Graph, 2_000);
+    index.leave_upkeep_to_worker(true).unwrap();
+    let inside = index.epochs.hold();
+    for key in 0..100 {
+        index.remove(key).unwrap();
+        model.remove(&key);
+    }
+    let budget = crate::index::maintain::LEAST_UPKEEP;
+    // It detaches them, and then whoever is inside must leave.
+    assert!((0..3).any(|_| !index.do_upkeep(budget).unwrap()), "it would begin again at once, and again");
+    drop(inside);
+    index.leave_upkeep_to_worker(false).unwrap();
+    settled(&index);
+    agrees(&index, &model, &mut Random(6));
+}

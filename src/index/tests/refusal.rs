@@ -202,6 +202,27 @@ fn single_changes() {
 }
 
 #[test]
+fn the_first_of_an_empty_graph() {
+    // At degree 2 every other slot has rows above level 0.
+    let options =
+        Options { dimensions: DIMENSIONS, kind: Kind::Graph, m: 2, quantizer: Quantizer::None, ..Options::default() };
+    let new: Vec<Vec<u8>> = (0..60).map(|key| vector(key, false)).collect();
+    for number in 0.. {
+        let index = Index::create(&options).unwrap();
+        let insert = |key: u64| index.insert(key, &new[key as usize]);
+        let Ended { result, refused, reached } = refusing_at(number, || (0..60).try_for_each(insert));
+        assert!(result.is_ok() || refused && result.is_err_and(|error| error.status() == Status::Memory));
+        (0..60).filter(|&key| !index.contains(key).unwrap()).for_each(|key| insert(key).unwrap());
+        let audit = index.audit().unwrap();
+        assert_eq!((audit.faults, audit.linked), (0, 60), "allocation {number}: {:?}", audit.texts);
+        if !reached {
+            break;
+        }
+    }
+    only_known_places();
+}
+
+#[test]
 fn what_fits_bytes_no_more() {
     let new = vector(5_000, false);
     let call = |index: &Index| {
