@@ -298,7 +298,7 @@ fn upkeep(sets: &Sets) {
 
 fn mixed(sets: &Sets, time: Duration) {
     let index = sets.living();
-    let next = AtomicU64::new(LIVING as u64);
+    let (newest, oldest) = (AtomicU64::new(LIVING as u64), AtomicU64::new(0));
     println!("| | searches | median, ms | p99, ms | writes |");
     println!("|---|---|---|---|---|");
     for writing in [false, true].into_iter().cycle().take(6) {
@@ -307,7 +307,7 @@ fn mixed(sets: &Sets, time: Duration) {
         let mut times: Vec<Duration> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..2u64)
                 .map(|thread| {
-                    let (index, over, next, written) = (&index, &over, &next, &written);
+                    let (index, over, newest, oldest, written) = (&index, &over, &newest, &oldest, &written);
                     scope.spawn(move || {
                         let mut times = Vec::new();
                         for turn in thread * 500.. {
@@ -316,11 +316,11 @@ fn mixed(sets: &Sets, time: Duration) {
                             }
                             if writing {
                                 // A key goes, another comes: the index stays as large as it is.
-                                let key = next.fetch_add(1, Ordering::Relaxed);
-                                let row = sets.base().row(key as usize % sets.base().count());
-                                match turn % 2 {
-                                    0 => index.insert(key, row).unwrap(),
-                                    _ => drop(index.remove(key - LIVING as u64)),
+                                if turn % 2 == 0 {
+                                    let key = newest.fetch_add(1, Ordering::Relaxed);
+                                    index.insert(key, sets.base().row(key as usize % sets.base().count())).unwrap();
+                                } else {
+                                    index.remove(oldest.fetch_add(1, Ordering::Relaxed)).unwrap();
                                 }
                                 written.fetch_add(1, Ordering::Relaxed);
                             }
@@ -347,4 +347,8 @@ fn mixed(sets: &Sets, time: Duration) {
             written.load(Ordering::Relaxed)
         );
     }
+    // Nothing is lost, and nothing is left.
+    let keys = oldest.into_inner()..newest.into_inner();
+    assert_eq!(index.describe().count, keys.end - keys.start);
+    assert!(keys.clone().all(|key| index.contains(key).unwrap()));
 }
