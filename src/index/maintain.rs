@@ -218,7 +218,7 @@ impl Index {
     }
 
     /// As [`Index::maintain`], if enough is waiting that it is worth while; says whether there is more that can be done now. The budget is longer than
-    /// [`Index::maintain`] waits for others before it gives up: [`LEAST_UPKEEP`] or more.
+    /// [`Index::maintain`] waits for others before it gives up: `LEAST_UPKEEP` or more.
     ///
     /// # Errors
     /// As [`Index::maintain`].
