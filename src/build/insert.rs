@@ -2,8 +2,9 @@
 //!
 //! The slot's vector is written and its rows are prepared before; nobody can reach it yet. First a walk on each of its levels finds
 //! candidates and picks diverse neighbours. Then the levels are linked from 0 upwards, so that whoever meets the slot on a level
-//! finds it linked on all levels below: its own row is written, then each neighbour's row gets the link back under that row's lock,
-//! pruned on its current content if it is full. Last, the slot may become the entry point.
+//! finds it linked on all levels below: its own rows are written while nobody can reach it, then each neighbour's row gets the link back under
+//! that row's lock, pruned on its current content if it is full. Nobody waits for a row that is being edited: the link is left to whoever edits it
+//! (`graph::wishes`). Last, the slot may become the entry point.
 //!
 //! At level 0 the slot gets a parent before anything else, by two links that are never pruned (see `graph`): usually its nearest
 //! neighbour. Every slot that can be met has a parent or is the root, so the kept links form one tree. Slots that are leaving are linked to
@@ -64,6 +65,8 @@ impl Linker {
 
 /// Hears of rows before they change.
 pub(crate) trait Journal {
+    /// Whether it hears anything. Then rows change while they are held by whoever it listens to only.
+    const HEARS: bool;
     /// The locked row of `owner` is about to be changed.
     fn before(&mut self, owner: u32, level: u32, row: &Locked<'_>);
 }
@@ -72,6 +75,7 @@ pub(crate) trait Journal {
 pub(crate) struct NoJournal;
 
 impl Journal for NoJournal {
+    const HEARS: bool = false;
     fn before(&mut self, _owner: u32, _level: u32, _row: &Locked<'_>) {}
 }
 
@@ -88,25 +92,41 @@ pub(crate) fn link(field: Field<'_>, slot: u32, ef: usize, linker: &mut Linker, 
     };
     let top = level.min(entry.level);
     choose(field, slot, entry, ef, linker);
+    {
+        let own = graph.lock(slot);
+        for at in 0..=top {
+            // One place is the parent's.
+            let room = graph.degree(at) - usize::from(at == 0);
+            for &other in linker.chosen[at as usize].iter().take(room) {
+                own.append(at, other);
+            }
+        }
+    }
     let parent = adopt(field, slot, entry, linker, journal);
     linker.chosen[0].retain(|&other| other != parent);
     for at in 0..=top {
         let chosen = std::mem::take(&mut linker.chosen[at as usize]);
-        {
-            let own = graph.lock(slot);
-            // Full only if others have linked to the slot already, in which case it is none the worse.
-            for &other in &chosen {
-                own.append(at, other);
-            }
-        }
-        for &other in &chosen {
-            let row = graph.lock(other);
-            journal.before(other, at, &row);
-            connect(field, &row, other, slot, at, linker);
-        }
+        chosen.iter().for_each(|&other| link_back(field, (other, slot, at), linker, journal));
         linker.chosen[at as usize] = chosen;
     }
     graph.promote(Entry { slot, level });
+}
+
+/// Links a slot to another on a level, or leaves it to whoever edits its row.
+fn link_back<J: Journal>(field: Field<'_>, (from, to, at): (u32, u32, u32), linker: &mut Linker, journal: &mut J) {
+    let row = if J::HEARS { Some(field.graph.lock(from)) } else { field.graph.lock_or_leave(from, at, to) };
+    let Some(row) = row else { return };
+    journal.before(from, at, &row);
+    connect(field, &row, from, to, at, linker);
+    let_go(field, row, from, linker, journal);
+}
+
+/// Ends an edit, with the links that others left to it.
+fn let_go<J: Journal>(field: Field<'_>, row: Locked<'_>, owner: u32, linker: &mut Linker, journal: &mut J) {
+    row.finish(|row, level, link| {
+        journal.before(owner, level, row);
+        connect(field, row, owner, link, level, linker);
+    });
 }
 
 /// Appends what a walk finds near a slot at level 0: distance and slot, nearest first.
@@ -221,13 +241,22 @@ fn adopt(field: Field<'_>, slot: u32, entry: Entry, linker: &mut Linker, journal
     let mut parent = linker.candidates.first().map_or(entry.slot, |&(_, nearest)| nearest);
     let (mut tries, mut came_from) = (0, NONE);
     loop {
-        let row = field.graph.lock(parent);
+        let row = match (field.graph.lock_soon(parent), linker.candidates.get(tries + 1)) {
+            (Some(row), _) => row,
+            // Somebody edits it, who may be off its core: the next one does as well.
+            (None, Some(&(_, next))) => {
+                (tries, parent) = (tries + 1, next);
+                continue;
+            }
+            (None, None) => field.graph.lock(parent),
+        };
         if tries > HOPELESS {
             // Only links that no insertion makes, from a file made by hand, leave no room anywhere: let some go.
             row.release(0);
         }
         if row.kept(0) <= field.graph.m() && !row.is_leaving() {
             tie(field, &row, parent, slot, linker, journal);
+            let_go(field, row, parent, linker, journal);
             return parent;
         }
         tries += 1;

@@ -49,6 +49,8 @@ struct Noted {
 }
 
 impl Journal for &Undo {
+    const HEARS: bool = true;
+
     fn before(&mut self, owner: u32, level: u32, row: &Locked<'_>) {
         if self.batch.contains(owner) {
             return;

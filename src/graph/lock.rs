@@ -1,7 +1,9 @@
 //! Editing a slot's rows: one byte per slot says that somebody does, and whether the slot is leaving. Only writers look at the byte.
 //!
-//! No edit puts a link into a row that leads to a slot which is leaving.
+//! No edit puts a link into a row that leads to a slot which is leaving. Who wants one link in a row that somebody edits may leave it to that
+//! one (`graph::wishes`).
 
+use super::wishes::Wish;
 use super::{Graph, KEEP, row};
 use crate::util::sync::AtomicU8;
 #[cfg(any(test, feature = "test-hooks"))]
@@ -43,6 +45,33 @@ impl<'a> Locked<'a> {
         #[cfg(any(test, feature = "test-hooks"))]
         graph.waits.note(begun.elapsed());
         Self { graph, slot, byte }
+    }
+
+    /// `None` if somebody else holds the rows for longer than most edits take. Nobody is waited for.
+    pub(super) fn soon(graph: &'a Graph, slot: u32, byte: &'a AtomicU8) -> Option<Self> {
+        // Not made before it is true: it lets go when it is dropped.
+        row::try_acquire(byte).then(|| Self { graph, slot, byte })
+    }
+
+    /// `None` if the link was left to whoever holds the rows.
+    pub(super) fn or_leave(graph: &'a Graph, slot: u32, byte: &'a AtomicU8, level: u32, link: u32) -> Option<Self> {
+        if level > Wish::LEVELS {
+            return Some(Self::new(graph, slot, byte));
+        }
+        loop {
+            let locked = Self::soon(graph, slot, byte);
+            if locked.is_some() || graph.wishes.leave(byte, Wish { owner: slot, level, link }) {
+                return locked;
+            }
+        }
+    }
+
+    /// Ends the edit; what others left to it meanwhile, level and link, is put in by `put`.
+    pub(crate) fn finish(self, mut put: impl FnMut(&Self, u32, u32)) {
+        while !row::release(self.byte) {
+            self.graph.wishes.take(self.slot, |wish| put(&self, wish.level, wish.link));
+        }
+        std::mem::forget(self);
     }
 
     /// The links of a row, with their bits.
@@ -104,6 +133,11 @@ impl<'a> Locked<'a> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        row::release(self.byte);
+        // Who could choose a full row anew calls `finish`.
+        while !row::release(self.byte) {
+            self.graph.wishes.take(self.slot, |wish| {
+                self.append(wish.level, wish.link);
+            });
+        }
     }
 }

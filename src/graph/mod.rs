@@ -30,6 +30,7 @@ mod check;
 mod entry;
 mod lock;
 pub(crate) mod row;
+mod wishes;
 
 #[cfg(any(test, feature = "test-hooks"))]
 pub use audit::Audit;
@@ -46,6 +47,7 @@ use crate::util::random::mix;
 use crate::util::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use entry::EntryPoint;
 use std::sync::OnceLock;
+use wishes::Wishes;
 
 /// Slots a graph can have: links use one bit for something else, and one number ends a row.
 pub(crate) const MAX_SLOTS: u64 = (1 << 31) - 1;
@@ -72,6 +74,8 @@ pub(crate) struct Graph {
     entry: EntryPoint,
     /// Slots that were hung into the tree of kept links by insertions.
     adoptions: AtomicU64,
+    /// Links that are left to whoever edits a row.
+    wishes: Wishes,
     #[cfg(any(test, feature = "test-hooks"))]
     pub(crate) waits: Waits,
 }
@@ -129,6 +133,7 @@ impl Graph {
             locks: Segments::new(1),
             entry: EntryPoint::new(),
             adoptions: AtomicU64::new(0),
+            wishes: Wishes::new(wishes::ROOM),
             #[cfg(any(test, feature = "test-hooks"))]
             waits: Waits::default(),
         }
@@ -365,6 +370,16 @@ impl Graph {
         Locked::new(self, slot, self.byte(slot))
     }
 
+    /// As [`Graph::lock`]; `None` if somebody else holds the rows for longer than most edits take.
+    pub(crate) fn lock_soon(&self, slot: u32) -> Option<Locked<'_>> {
+        Locked::soon(self, slot, self.byte(slot))
+    }
+
+    /// As [`Graph::lock_soon`], to put in one link: where it answers `None`, whoever holds the rows does that.
+    pub(crate) fn lock_or_leave(&self, slot: u32, level: u32, link: u32) -> Option<Locked<'_>> {
+        Locked::or_leave(self, slot, self.byte(slot), level, link)
+    }
+
     /// Puts another slot, or none, in the place of an entry that leaves; `false` if there is a higher one by now.
     pub(crate) fn hand_over(&self, from: Entry, to: Option<Entry>) -> bool {
         self.entry.hand_over(from, to)
@@ -396,7 +411,7 @@ impl Graph {
         let slots = slots as usize;
         let upper = self.upper_used.load(Ordering::Relaxed) as usize;
         let shaped = self.shape.get().map_or(0, |shape| shape.rows.bytes(slots) + shape.upper.bytes(upper));
-        shaped + self.first_upper.bytes(slots) + self.locks.bytes(slots) + size_of::<Self>()
+        shaped + self.first_upper.bytes(slots) + self.locks.bytes(slots) + size_of::<Self>() + wishes::ROOM * 8
     }
 
     /// Bytes of this that lie in foreign bytes.

@@ -5,7 +5,7 @@
 //! `tests/loom` tries all interleavings of these functions.
 
 use crate::util::memory::LINE;
-use crate::util::sync::{AtomicU8, AtomicU32, Ordering, fence, pause};
+use crate::util::sync::{AtomicU8, AtomicU32, Ordering, SPINS, fence, pause};
 
 /// Ends a row; never a link.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -53,6 +53,8 @@ pub(crate) fn behind() {
 const HELD: u8 = 1;
 /// The bit of a slot's byte that says that nothing may be linked to the slot any more.
 const LEAVING: u8 = 2;
+/// The bit of a slot's byte that says that something was left to whoever holds it.
+const MORE: u8 = 4;
 
 /// Gets the right to edit the rows of the slot that has this byte. A holder edits a few hundred bytes, or prunes a full row (some
 /// microseconds).
@@ -67,9 +69,32 @@ pub(super) fn acquire(byte: &AtomicU8) {
     }
 }
 
-/// Ends it.
-pub(super) fn release(byte: &AtomicU8) {
-    byte.fetch_and(!HELD, Ordering::Release);
+/// As [`acquire`], but gives up where the holder takes longer than an edit.
+pub(super) fn try_acquire(byte: &AtomicU8) -> bool {
+    for tries in 0..SPINS {
+        if byte.load(Ordering::Relaxed) & HELD == 0 && byte.fetch_or(HELD, Ordering::Acquire) & HELD == 0 {
+            return true;
+        }
+        pause(tries);
+    }
+    false
+}
+
+/// Tells whoever holds the byte that something was left to it; `false` if nobody does.
+pub(super) fn ask(byte: &AtomicU8) -> bool {
+    // Release: the holder finds what was left.
+    byte.fetch_update(Ordering::Release, Ordering::Relaxed, |now| (now & HELD != 0).then_some(now | MORE)).is_ok()
+}
+
+/// Ends it; `false`, and the byte is held still, if something was left to the holder since it looked last.
+#[must_use = "the byte may be held still"]
+pub(super) fn release(byte: &AtomicU8) -> bool {
+    let end = |now: u8| (now & MORE == 0).then_some(now & !HELD);
+    let ended = byte.fetch_update(Ordering::Release, Ordering::Relaxed, end).is_ok();
+    if !ended {
+        byte.fetch_and(!MORE, Ordering::Acquire);
+    }
+    ended
 }
 
 /// Says that the slot of a byte, which is held, is leaving: whoever edits a row afterwards puts no link to it in.

@@ -6,7 +6,8 @@
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
-const SPINS: u32 = 64;
+/// How often a thread looks before it gives its time slice away.
+pub(crate) const SPINS: u32 = 64;
 
 /// Lets time pass before the next try: briefly at first, then by giving the time slice away, as with more threads than cores the
 /// one that is waited for may not be running.

@@ -3,6 +3,7 @@
 mod crash;
 mod durable;
 mod holding;
+mod linking;
 mod long_life;
 mod refusal;
 mod refusing;

@@ -21,6 +21,8 @@ mod graph {
     pub mod models;
     #[path = "../../../../src/graph/row.rs"]
     pub(crate) mod row;
+    #[path = "../../../../src/graph/wishes.rs"]
+    mod wishes;
 }
 
 #[allow(dead_code, reason = "as above")]

@@ -2,6 +2,7 @@
 
 use super::entry::{Entry, EntryPoint};
 use super::row::{self, KEEP, NONE};
+use super::wishes::{Wish, Wishes};
 use crate::explore;
 use crate::util::sync::{AtomicU8, AtomicU32};
 use loom::cell::UnsafeCell;
@@ -39,7 +40,7 @@ impl Field {
     fn append(&self, to: u32, link: u32) -> bool {
         row::acquire(&self.bytes[to as usize]);
         let appended = row::append(&self.rows[to as usize], link);
-        row::release(&self.bytes[to as usize]);
+        assert!(row::release(&self.bytes[to as usize]));
         appended
     }
 
@@ -94,7 +95,7 @@ pub fn a_row_shows_old_and_new_links_only() {
         field.prepare(4);
         row::acquire(&field.bytes[0]);
         row::set(&field.rows[0], &[1, 4]);
-        row::release(&field.bytes[0]);
+        assert!(row::release(&field.bytes[0]));
         let seen = reads.join().unwrap();
         outcomes.note(&seen);
         assert!(seen.len() < DEGREE && seen[0] == 1 && seen[1..].iter().all(|slot| (2..5).contains(slot)), "{seen:?}");
@@ -120,7 +121,7 @@ pub fn no_edit_of_a_row_is_lost() {
         let mut links: Vec<u32> = row::own(&field.rows[0]).filter(|&link| link == 1 || link > 3).collect();
         links.push(4);
         row::set(&field.rows[0], &links);
-        row::release(&field.bytes[0]);
+        assert!(row::release(&field.bytes[0]));
         appends.join().unwrap();
         let rest = field.read(0);
         outcomes.note(&rest);
@@ -128,6 +129,60 @@ pub fn no_edit_of_a_row_is_lost() {
         sorted.sort_unstable();
         assert_eq!(sorted, [1, 4, 5]);
         assert!(field.rows[0][3].load(crate::util::sync::Ordering::Relaxed) == NONE);
+    });
+}
+
+impl Field {
+    /// As `Locked::finish`.
+    fn finish(&self, slot: u32, wishes: &Wishes) {
+        while !row::release(&self.bytes[slot as usize]) {
+            wishes.take(slot, |wish| {
+                // What is wished for is whole.
+                self.look(wish.link);
+                assert!(row::append(&self.rows[slot as usize], wish.link));
+            });
+        }
+    }
+
+    /// As `Locked::or_leave`, by one who looks once; says whether it was left to another.
+    fn append_or_leave(&self, to: u32, link: u32, wishes: &Wishes) -> bool {
+        let byte = &self.bytes[to as usize];
+        loop {
+            if row::try_acquire(byte) {
+                assert!(row::append(&self.rows[to as usize], link));
+                self.finish(to, wishes);
+                return false;
+            }
+            if wishes.leave(byte, Wish { owner: to, level: 0, link }) {
+                return true;
+            }
+        }
+    }
+}
+
+/// A link to be put into a row gets in, whoever does it, and no row stays held.
+pub fn what_is_left_to_an_editor_is_done() {
+    explore(3, &["([1, 2, 3], [true, true])", "([1, 3, 2], [false, false])", "([1, 2, 3], [false, true])"], |outcomes| {
+        let (field, wishes) = (Field::new(4), Arc::new(Wishes::new(2)));
+        (0..2).for_each(|slot| field.prepare(slot));
+        row::acquire(&field.bytes[0]);
+        let others = [2, 3].map(|slot| {
+            let (field, wishes) = (Arc::clone(&field), Arc::clone(&wishes));
+            thread::spawn(move || {
+                field.prepare(slot);
+                field.append_or_leave(0, slot, &wishes)
+            })
+        });
+        assert!(row::append(&field.rows[0], 1));
+        field.finish(0, &wishes);
+        let left = others.map(|other| other.join().unwrap());
+        let links = field.read(0);
+        outcomes.note(&(&links, left));
+        let mut sorted = links.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, [1, 2, 3]);
+        assert!(row::try_acquire(&field.bytes[0]), "held still");
+        wishes.take(0, |wish| unreachable!("{wish:?} was forgotten"));
     });
 }
 

@@ -13,6 +13,8 @@ impl<T> Mutex<T> {
     }
 }
 
+pub(crate) const SPINS: u32 = 1;
+
 pub(crate) fn pause(_tries: u32) {
     loom::thread::yield_now();
 }
