@@ -214,18 +214,22 @@ impl Index {
 
     fn grow(&self, core: &Core, mover: &mut Mover, units: usize, guard: &Guard) -> Result<Outcome> {
         let growth = &core.growth;
-        let _grant = if growth.is_flat() {
+        if growth.is_flat() {
             let slots = core.store(guard).slots();
             let grant = self.afford_growing_up();
             growth.refused.store(if grant.is_err() { u64::from(slots) } else { 0 }, Ordering::Relaxed);
-            mover.begin(slots);
-            // From here on the rows of all that is there count as held.
-            let grant = grant?;
-            self.begin_to_move(core, guard);
-            grant
-        } else {
-            None
-        };
+            let _grant = grant?;
+            // Either takes milliseconds, so a call does one: vectors get their codes, or are held as bytes; then the degree is settled.
+            if mover.total == 0 {
+                mover.begin(slots);
+                self.code_if_due(core, &self.alone(), guard)?;
+            } else {
+                mover.begin(slots);
+                // From here on the rows of all that is there count as held.
+                self.begin_to_move(core, guard);
+            }
+            return Ok(Outcome::Worked);
+        }
         self.code_if_due(core, &self.alone(), guard)?;
         let mut done = 0;
         while growth.is_moving() {
