@@ -312,6 +312,7 @@ pub struct kith_options {
     /// memory, slower inserts. Default (0): chosen from the vectors when the graph is made, from a batch into an empty graph, or from what is there when an
     /// index of KITH_KIND_AUTO becomes one: 8 where at least 5,000 vectors under L2, cosine or L1 have an intrinsic dimension of about 6 or less, which saves memory and costs
     /// nothing, else 16. Never changed afterwards (kith_clear chooses anew); 16 where vectors are inserted into an empty KITH_KIND_GRAPH index one by one.
+    /// A file of an index that has no graph yet does not tell a 16 that was asked for from one that was not: such an index, opened, chooses.
     /// kith_describe says which.
     pub m: u32,
     /// Breadth of the search that finds a new vector's neighbours. 1 to 1,048,576, default 200. More: better recall, slower

@@ -159,13 +159,16 @@ impl Index {
         let begins_flat = config.kind == Kind::Auto;
         if begins_flat {
             config.kind = Kind::Graph;
-            graph = Some(super::empty_graph(&config));
         }
         let scoring = super::scoring_of(&config)?;
         let epochs = Epochs::new();
         let store = Store::from_parts(parts, &epochs.pin())?;
+        // The degree of a graph without vectors is as open as it was.
+        if begins_flat || graph.is_some() && store.slots() == 0 {
+            graph = Some(super::empty_graph(&config));
+        }
         let loaded = !flags.mapped && !flags.vectors_mapped;
-        if let Some(graph) = graph.as_ref().filter(|_| loaded && !begins_flat) {
+        if let Some(graph) = graph.as_ref().filter(|graph| loaded && !begins_flat && !graph.is_open()) {
             graph.reserve(store.slots().into())?;
         }
         let mut core = Core::around(

@@ -56,6 +56,18 @@ fn a_batch_settles_it() {
 }
 
 #[test]
+fn an_empty_graph_from_a_file_is_as_open_as_it_was() {
+    for (kind, m, wanted) in [(Kind::Graph, 0, 8), (Kind::Auto, 0, 8), (Kind::Graph, 12, 12)] {
+        let mut bytes = Vec::new();
+        Index::create(&options(3, kind, m)).unwrap().save_to(&mut bytes).unwrap();
+        let index = Index::open_buffer(&bytes, OpenFlags::default()).unwrap();
+        insert(&index, &vectors(3, COUNT), 0..COUNT as u64, &BuildOptions::default()).unwrap();
+        assert_eq!(index.describe().m, wanted, "{kind:?}, m {m}");
+        is_sound(&index, COUNT);
+    }
+}
+
+#[test]
 fn metrics_that_measure_no_dimension_have_the_usual_one() {
     for (metric, wanted) in [(Metric::Cosine, 8), (Metric::L1, 8), (Metric::InnerProduct, 16)] {
         for kind in [Kind::Graph, Kind::Auto] {
