@@ -194,9 +194,11 @@ impl Index {
             Ok(built)
         })?;
         if graph.settle(built.m) != built.m {
-            // Somebody has linked a vector meanwhile, and so settled another degree.
-            let quiet = Team { progress: None, done: Cell::new(work.done), ..team };
-            built = bulk::build(pile, graph, effort, &quiet)?;
+            // Somebody has linked a vector meanwhile, and so settled another degree. What is done stands still at all for the host, which may still cancel.
+            let stands_still = options.progress.map(|progress| move |_, total| progress(total, total));
+            let progress = stands_still.as_ref().map(|progress| progress as &dyn Fn(u64, u64) -> bool);
+            let again = self.team(&BuildOptions { progress, ..*options }, work.total, Cell::new(work.done), &afford);
+            built = reentry::calling_back(self.name(), || bulk::build(pile, graph, effort, &again))?;
         }
         let is_late = |&slot: &u32| run.contains(slot) || growing.is_some() && !core.is_linked(slot);
         self.prepare_rows(graph, slots.len(), |i| Some(slots[i]).filter(is_late), team.threads)?;
