@@ -109,6 +109,12 @@ fn walk_choosily(field: Field<'_>, k: usize, ef: usize, admit: &Admit<'_>, scrat
     if end == End::Whole {
         loop {
             let wanted = if disturbed { ef + gone.len() } else { k };
+            nearest.reset(0);
+            if nearest.make_room(wanted).is_err() {
+                // The scan answers, as it keeps k.
+                scratch.gone = gone;
+                return;
+            }
             nearest.reset(wanted);
             match estimates {
                 Some(kind) => {
