@@ -435,6 +435,7 @@ typedef struct kith_options {
      * memory, slower inserts. Default (0): chosen from the vectors when the graph is made, from a batch into an empty graph, or from what is there when an
      * index of KITH_KIND_AUTO becomes one: 8 where at least 5,000 vectors under L2, cosine or L1 have an intrinsic dimension of about 6 or less, which saves memory and costs
      * nothing, else 16. Never changed afterwards (kith_clear chooses anew); 16 where vectors are inserted into an empty KITH_KIND_GRAPH index one by one.
+     * A file of an index that has no graph yet does not tell a 16 that was asked for from one that was not: such an index, opened, chooses.
      * kith_describe says which.
      */
     uint32_t m;
@@ -1184,7 +1185,7 @@ KITH_API kith_status kith_maintain(kith_index *index,
  *   thread, and waits for that. Called again, it changes the interval
  *
  * While it is there, calls that remove, replace or insert do no share of making places free, unless the thread does not keep up: when a twelfth of all
- * places waits, or 512, they help, and from twice as many on none goes on before it has helped, as they do without such a thread. The thread belongs to this handle: kith_free() ends it. It
+ * places waits, or 512, they help, and from twice as many on each waits for its turn to help, as it does without such a thread. The thread belongs to this handle: kith_free() ends it. It
  * calls a metric of the host's own (kith_distance_fn) from outside of any call; so hold no lock that such a function needs while you call this or kith_free(), which wait for the thread. Before
  * a process forks whose child is to use this index, end it: the child has no such thread, and the one of the parent may be in the middle of its work.
  *

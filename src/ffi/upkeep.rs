@@ -59,7 +59,7 @@ pub unsafe extern "C" fn kith_maintain(index: *mut kith_index, budget_us: u64, p
 ///   thread, and waits for that. Called again, it changes the interval
 ///
 /// While it is there, calls that remove, replace or insert do no share of making places free, unless the thread does not keep up: when a twelfth of all
-/// places waits, or 512, they help, and from twice as many on none goes on before it has helped, as they do without such a thread. The thread belongs to this handle: kith_free() ends it. It
+/// places waits, or 512, they help, and from twice as many on each waits for its turn to help, as it does without such a thread. The thread belongs to this handle: kith_free() ends it. It
 /// calls a metric of the host's own (kith_distance_fn) from outside of any call; so hold no lock that such a function needs while you call this or kith_free(), which wait for the thread. Before
 /// a process forks whose child is to use this index, end it: the child has no such thread, and the one of the parent may be in the middle of its work.
 ///
