@@ -1155,12 +1155,15 @@ KITH_API kith_status kith_codec_import(kith_index *index,
  *
  * - index: the index
  * - budget_us: microseconds to work for; 0 does a little, UINT64_MAX goes on until nothing is left to do
- * - pending: receives how many places are not free yet, and vectors not linked, 0 on failure; may be NULL
+ * - pending: receives how many places are not free yet, and vectors not linked or not moved, 0 on failure; may be NULL
  *
  * Searches do not find a vector any more when kith_remove() has returned; but the graph still leads through its place. Calls that
  * remove, replace or insert take such places out of the graph by and by, a bounded share each, once a hundredth of all places (and at least
  * 64) have gathered. Nobody needs to call this function: a program that has time to spare can, after it removed much, or in place of doing
  * the work in the calls that are waited for.
+ *
+ * Where of 65,536 places or more only a quarter or less has a vector, it moves vectors together as well, a few at a time, and gives the memory behind them back, as kith_compact()
+ * does: spread over so much memory they would be found more slowly. Moving costs as much as inserting; `pending` then counts vectors to be moved, too.
  *
  * Places become free many at a time, so `pending` stays for a while and then falls at once. Where neighbours are hard to tell apart (random vectors), a graph of which much
  * was removed misses more of them than one that was built of the rest: kith_optimize() makes it so.

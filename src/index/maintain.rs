@@ -96,6 +96,14 @@ pub(super) enum Outcome {
     Done,
 }
 
+/// What upkeep is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upkeep {
+    Whole,
+    /// All but moving vectors together.
+    Places,
+}
+
 /// Nothing leaves the graph while this lives.
 pub(super) struct Still<'a>(MutexGuard<'a, Job>);
 
@@ -121,6 +129,11 @@ impl Tending {
     /// Memory of what is being unlinked, and of the buffers for it.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is being unlinked.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) == 0
     }
 
     pub(super) fn building(&self) -> Building<'_> {
@@ -152,21 +165,22 @@ impl Core {
 }
 
 impl Index {
-    /// Works for about `budget` on moving an index of kind auto into a graph, if it is time, and on making places of removed vectors free
-    /// again; says how many vectors and places are left. A budget of 0 does a little.
+    /// Works for about `budget` on moving an index of kind auto into a graph, if it is time, on making places of removed vectors free
+    /// again, and on moving vectors together where few of many places have one; says how many vectors and places are left. A budget of 0 does a little.
     ///
     /// Where nothing is left to do but to wait for readers that are inside, it returns early.
     ///
     /// # Errors
     /// `ReadOnly`, `Busy`, `Memory`, `Internal`.
     pub fn maintain(&self, budget: Duration) -> Result<u64> {
-        let (pending, refused) = self.work_for(budget)?;
+        let (pending, refused) = self.work_for(Upkeep::Whole, budget)?;
         refused.map_or(Ok(pending), Err)
     }
 
-    /// As [`Index::maintain`]; where the index is to become a graph and there is no memory for it, does the rest and says so in the end.
-    pub(super) fn work_for(&self, budget: Duration) -> Result<(u64, Option<Error>)> {
+    /// As [`Index::maintain`]; where there is no memory for becoming a graph or for moving vectors, does the rest and says so in the end.
+    pub(super) fn work_for(&self, what: Upkeep, budget: Duration) -> Result<(u64, Option<Error>)> {
         self.check_change()?;
+        let gathers = what == Upkeep::Whole;
         let start = Instant::now();
         let mut looks = 0;
         let mut refused = None;
@@ -177,6 +191,12 @@ impl Index {
             let grown = if refused.is_some() { Ok(Outcome::Done) } else { self.grow_some(core, STEP, &pin) };
             let outcome = match grown {
                 Ok(Outcome::Worked | Outcome::Waits) => grown?,
+                Ok(Outcome::Done) if gathers && refused.is_none() && self.gathers(core, &pin) => {
+                    self.gather_some(core, &pin).unwrap_or_else(|error| {
+                        refused = Some(error);
+                        Outcome::Worked
+                    })
+                }
                 Ok(Outcome::Done) | Err(_) => {
                     refused = refused.or(grown.err());
                     match core.tending.job.try_lock_for(left) {
@@ -185,8 +205,15 @@ impl Index {
                     }
                 }
             };
-            let pending = core.pending(refused.is_none(), &pin);
-            if pending == 0 || start.elapsed() >= budget {
+            let mut pending = core.pending(refused.is_none(), &pin);
+            let is_over = start.elapsed() >= budget;
+            if gathers && refused.is_none() && (pending == 0 || is_over) {
+                pending += self.scattered(core, &pin);
+            }
+            if gathers && pending == 0 {
+                self.end_gathering(core, &pin);
+            }
+            if pending == 0 || is_over {
                 return Ok((pending, refused));
             }
             if outcome == Outcome::Worked {
@@ -226,7 +253,7 @@ impl Index {
         let is_due = || {
             let pin = self.pin();
             let core = self.core(&pin);
-            core.growth.left(core.store(&pin).live()) > 0 || core.is_due(&pin)
+            core.growth.left(core.store(&pin).live()) > 0 || core.is_due(&pin) || self.gathers(core, &pin)
         };
         let start = Instant::now();
         if !is_due() {

@@ -48,6 +48,7 @@ use crate::util::pool::Pool;
 use crate::util::reentry;
 use budget::Budget;
 use coding::OlderCodes;
+use compact::Gathering;
 use config::{Config, Degree, Kind, Options, Quantizer};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
@@ -86,6 +87,8 @@ struct Core {
     linking: RwLock<()>,
     /// Unlinks what was removed.
     tending: Tending,
+    /// Moves together what is left.
+    gathering: Gathering,
     /// Codes that walks go by; null until there are some.
     codes: Atomic<Arc<Codes>>,
     /// Those that were replaced, while somebody may still look into them.
@@ -115,6 +118,7 @@ impl Core {
             growth,
             linking: RwLock::new(()),
             tending: Tending::default(),
+            gathering: Gathering::default(),
             codes: Atomic::null(),
             older_codes: OlderCodes::default(),
             coming: Coming::default(),

@@ -2,6 +2,7 @@
 
 mod crash;
 mod durable;
+mod gathering;
 mod holding;
 mod linking;
 mod long_life;
