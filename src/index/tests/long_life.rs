@@ -330,7 +330,8 @@ fn one_thread() -> BuildOptions<'static> {
     BuildOptions { threads: 1, upsert: true, ..BuildOptions::default() }
 }
 
-fn live(world: World) {
+fn live(name: &str) {
+    let world = *WORLDS.iter().find(|world| world.name == name).unwrap();
     let steps = std::env::var("KITH_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(STEPS);
     let mut life = Life::new(world, 77);
     for _ in 0..steps / WORLDS.len() {
@@ -348,30 +349,35 @@ fn live(world: World) {
 
 #[test]
 fn flat() {
-    live(WORLDS[0]);
+    live("flat");
 }
 
 #[test]
 fn a_graph() {
-    live(WORLDS[1]);
+    live("graph");
 }
 
 #[test]
 fn with_codes() {
-    live(WORLDS[2]);
+    live("codes");
+}
+
+#[test]
+fn flat_with_codes() {
+    live("flat codes");
 }
 
 #[test]
 fn growing_into_a_graph() {
-    live(WORLDS[3]);
+    live("growing");
 }
 
 #[test]
 fn a_lasting_flat_one() {
-    live(WORLDS[4]);
+    live("lasting flat");
 }
 
 #[test]
 fn a_lasting_graph() {
-    live(WORLDS[5]);
+    live("lasting graph");
 }
