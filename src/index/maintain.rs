@@ -400,3 +400,6 @@ impl Index {
 #[cfg(test)]
 #[path = "tests/maintain.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "tests/relinking.rs"]
+mod relinking;

@@ -7,9 +7,9 @@ use crate::util::error::Status;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const DIMENSIONS: usize = 12;
+pub(super) const DIMENSIONS: usize = 12;
 
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn bits(&mut self) -> u64 {
@@ -21,28 +21,28 @@ impl Random {
         ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
     }
 
-    fn vector(&mut self) -> Vec<f32> {
+    pub(super) fn vector(&mut self) -> Vec<f32> {
         (0..DIMENSIONS).map(|_| (self.bits() >> 40) as f32 / (1 << 20) as f32 - 8.0).collect()
     }
 }
 
-fn bytes(vector: &[f32]) -> Vec<u8> {
+pub(super) fn bytes(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|component| component.to_le_bytes()).collect()
 }
 
-fn options(kind: Kind, m: u32) -> Options {
+pub(super) fn options(kind: Kind, m: u32) -> Options {
     let dimensions = DIMENSIONS as u32;
     Options { dimensions, metric: Metric::L2, kind, m, ef_construction: 60, seed: 5, ..Options::default() }
 }
 
-fn whole(index: &Index) {
+pub(super) fn whole(index: &Index) {
     if let Some(audit) = index.audit() {
         assert!(audit.is_clean(), "{audit:#?}");
     }
 }
 
 /// Everything is free, and nothing is left of what was removed.
-fn settled(index: &Index) {
+pub(super) fn settled(index: &Index) {
     assert_eq!(index.maintain(Duration::MAX).unwrap(), 0);
     // An empty queue drains to nothing.
     assert_eq!(index.maintain(Duration::ZERO).unwrap(), 0);
@@ -56,14 +56,14 @@ fn settled(index: &Index) {
     assert_eq!(health.graph.linked, if index.config.kind == Kind::Graph { info.count } else { 0 });
 }
 
-type Model = BTreeMap<u64, Vec<f32>>;
+pub(super) type Model = BTreeMap<u64, Vec<f32>>;
 
 fn distance(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(a - b) * f64::from(a - b)).sum()
 }
 
 /// What the index holds is what the model holds, and what searches say of it is true; all of it is found where searches are exact.
-fn agrees(index: &Index, model: &Model, random: &mut Random) {
+pub(super) fn agrees(index: &Index, model: &Model, random: &mut Random) {
     let mut keys = vec![0; model.len()];
     assert_eq!(index.keys(&mut keys).unwrap(), model.len());
     keys.sort_unstable();
@@ -91,7 +91,7 @@ fn agrees(index: &Index, model: &Model, random: &mut Random) {
 }
 
 /// How many vectors a search with themselves does not find.
-fn lost(index: &Index, model: &Model) -> usize {
+pub(super) fn lost(index: &Index, model: &Model) -> usize {
     let finds = |key: u64, vector: &[f32]| {
         let mut found = [0];
         index.search(&bytes(vector), &mut found, None, &SearchOptions::default()).unwrap();
@@ -100,7 +100,7 @@ fn lost(index: &Index, model: &Model) -> usize {
     model.iter().filter(|(key, vector)| !finds(**key, vector)).count()
 }
 
-fn reopened(index: &Index) -> Index {
+pub(super) fn reopened(index: &Index) -> Index {
     let mut file = Vec::new();
     index.save_to(&mut file).unwrap();
     let opened = Index::open_buffer(&file, OpenFlags::default()).unwrap();
@@ -205,7 +205,7 @@ fn a_flat_index_lives() {
     (0..3).for_each(|seed| lives(Kind::Flat, 16, 800, 30 + seed));
 }
 
-fn filled(kind: Kind, count: u64) -> (Index, Model) {
+pub(super) fn filled(kind: Kind, count: u64) -> (Index, Model) {
     let (index, mut random) = (Index::create(&options(kind, 16)).unwrap(), Random(77));
     let model: Model = (0..count).map(|key| (key, random.vector())).collect();
     let data: Vec<u8> = model.values().flat_map(|vector| bytes(vector)).collect();
