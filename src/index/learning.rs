@@ -9,6 +9,7 @@ use crate::distance::Metric;
 use crate::quant::{self, Codec, Codes, Coding, Reducer, Sample};
 use crate::store::Held;
 use crate::util::error::{Error, Result, Status};
+use crate::util::memory::gather;
 use crossbeam_epoch::{Guard, Owned};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,7 +45,7 @@ impl Index {
         let dimensions = self.config.dimensions as usize;
         let size = Sample::size(dimensions, quantizer.coding());
         let step = (vectors.count() / size).max(1);
-        let taken: Vec<usize> = (0..vectors.count()).step_by(step).take(size).collect();
+        let taken = gather((0..vectors.count()).step_by(step).take(size))?;
         for &i in &taken {
             let checked = self.scoring.check("vector", vectors.row(i));
             checked.map_err(|error| Error::new(error.status(), format!("at position {i}: {}", error.text())))?;
@@ -53,7 +54,7 @@ impl Index {
             metric: self.config.metric,
             element: self.config.element,
             dimensions,
-            vectors: taken.iter().map(|&i| vectors.row(i)).collect(),
+            vectors: gather(taken.iter().map(|&i| vectors.row(i)))?,
         };
         let seed = self.config.seed;
         let hands = self.hands(options, 0, taken.len());

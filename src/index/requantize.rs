@@ -12,6 +12,7 @@ use super::{Core, Index};
 use crate::quant::{self, Codes, Coding, Sample, Workspace};
 use crate::store::LIVE;
 use crate::util::error::{Error, Result, Status};
+use crate::util::memory::make_room;
 use crate::util::pool::threads_or_cores;
 use crate::util::progress::Work;
 use crossbeam_epoch::Guard;
@@ -149,7 +150,7 @@ impl Index {
         let codec = {
             let view = core.view(guard);
             let slots = view.store.slots() as usize;
-            let sample = self.live_sample(view, coding);
+            let sample = self.live_sample(view, coding)?;
             quant::train(coding, &sample, self.config.seed, &self.hands(options, 0, slots))?
         };
         let codec = codec.ok_or_else(|| Error::argument("the vectors do not vary, or by too much, to be coded"))?;
@@ -171,13 +172,15 @@ impl Index {
     }
 
     /// Live vectors of a view, evenly: they stay as they are while the caller is inside.
-    fn live_sample<'v>(&self, View { store, scoring, .. }: &'v View, coding: Coding) -> Sample<'v> {
+    fn live_sample<'v>(&self, View { store, scoring, .. }: &'v View, coding: Coding) -> Result<Sample<'v>> {
         let dimensions = self.config.dimensions as usize;
         let size = Sample::size(dimensions, Some(coding));
         let step = (store.live() / size as u64).max(1) as usize;
         let live = (0..store.slots()).filter(|&slot| store.state(slot) == LIVE).step_by(step);
-        let vectors = live.take(size).map(|slot| store.vector_slice(slot)).collect();
-        Sample { metric: scoring.metric, element: scoring.element, dimensions, vectors }
+        let mut vectors = Vec::new();
+        make_room(&mut vectors, size.min(store.slots() as usize))?;
+        vectors.extend(live.take(size).map(|slot| store.vector_slice(slot)));
+        Ok(Sample { metric: scoring.metric, element: scoring.element, dimensions, vectors })
     }
 
     /// Writes the codes of the first `slots` slots, step by step.

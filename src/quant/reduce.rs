@@ -17,7 +17,7 @@ use super::{Codec, Sample, Wide, Width, Workspace, blob_bytes, is_code, largest,
 use crate::distance::{Element, Metric};
 use crate::util::error::{Error, Result};
 use crate::util::hands::Hands;
-use crate::util::memory::LINE;
+use crate::util::memory::{LINE, make_room, repeated};
 
 /// Bytes for what a projection leaves out of a vector, and as many for what it leaves out of a query.
 const SPARE: usize = 8;
@@ -78,6 +78,8 @@ pub(crate) fn train_reducer(
     for vector in sample.vectors.iter().step_by(every) {
         hands.ask()?;
         reducer.spell(sample.element, vector, f32::NAN, &mut work, Side::Stored, &mut one);
+        let all = values.len() + one.len();
+        make_room(&mut values, all)?;
         values.extend_from_slice(&one);
     }
     reducer.step = best_step(&values);
@@ -87,7 +89,7 @@ pub(crate) fn train_reducer(
 
 fn mean_of_sample(sample: &Sample<'_>, centre: Centre, hands: &Hands<'_>) -> Result<Vec<f32>> {
     match centre {
-        Centre::Origin => Ok(vec![0.0; sample.dimensions]),
+        Centre::Origin => repeated(0.0, sample.dimensions),
         Centre::Mean => Ok(mean_of(&sample.widened(hands)?)),
     }
 }

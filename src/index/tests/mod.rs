@@ -7,6 +7,7 @@ mod holding;
 mod linking;
 mod long_life;
 mod refusal;
+mod refusal_learning;
 mod refusing;
 
 use super::config::{Kind, Options};

@@ -6,6 +6,7 @@
 
 use super::refusing::{Ended, granted_places, refusing_at};
 use crate::disk::simulated::Simulated;
+use crate::distance::Element;
 use crate::util::error::{Result, Status};
 use crate::{BuildOptions, Index, Kind, LogOptions, OpenFlags, Options, Quantizer, Rows, SearchOptions};
 use std::collections::BTreeMap;
@@ -13,13 +14,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-const DIMENSIONS: u32 = 64;
+pub(super) const DIMENSIONS: u32 = 64;
 const FEW: u64 = 400;
 
 /// Keys and what their vectors are made of.
-type Model = BTreeMap<u64, u64>;
+pub(super) type Model = BTreeMap<u64, u64>;
 
-fn vector(of: u64, whole: bool) -> Vec<u8> {
+pub(super) fn vector(of: u64, whole: bool) -> Vec<u8> {
     let mut state = of.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut component = || {
         state ^= state << 13;
@@ -31,35 +32,72 @@ fn vector(of: u64, whole: bool) -> Vec<u8> {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Case {
-    kind: Kind,
-    quantizer: Quantizer,
-    whole: bool,
+pub(super) struct Case {
+    pub(super) kind: Kind,
+    pub(super) quantizer: Quantizer,
+    pub(super) whole: bool,
+    pub(super) held: Element,
 }
 
-const CASES: [Case; 6] = [
-    Case { kind: Kind::Flat, quantizer: Quantizer::Auto, whole: false },
-    Case { kind: Kind::Graph, quantizer: Quantizer::None, whole: false },
-    Case { kind: Kind::Graph, quantizer: Quantizer::Projected4, whole: false },
-    Case { kind: Kind::Graph, quantizer: Quantizer::Auto, whole: true },
-    Case { kind: Kind::Graph, quantizer: Quantizer::Bytes, whole: false },
-    Case { kind: Kind::Flat, quantizer: Quantizer::Projected4, whole: false },
-];
+pub(super) const CASES: [Case; 10] = {
+    let flat = Case { kind: Kind::Flat, quantizer: Quantizer::Auto, whole: false, held: Element::F32 };
+    let graph = Case { kind: Kind::Graph, quantizer: Quantizer::None, ..flat };
+    // These are in the middle of moving into a graph.
+    let moving = Case { kind: Kind::Auto, ..flat };
+    [
+        flat,
+        graph,
+        Case { quantizer: Quantizer::Projected4, ..graph },
+        Case { quantizer: Quantizer::Auto, whole: true, ..graph },
+        Case { quantizer: Quantizer::Bytes, ..graph },
+        Case { quantizer: Quantizer::Projected4, ..flat },
+        // Whole numbers below 256 stay what they are in both.
+        Case { held: Element::F16, whole: true, ..graph },
+        Case { held: Element::Bf16, whole: true, quantizer: Quantizer::Projected4, ..graph },
+        Case { quantizer: Quantizer::Projected4, ..moving },
+        Case { whole: true, ..moving },
+    ]
+};
+
+/// Keys that bring an index of kind auto so far that it moves.
+const LATER: std::ops::Range<u64> = 10_000..10_000 + FEW / 2;
 
 impl Case {
-    fn options(self) -> Options {
-        let Self { kind, quantizer, .. } = self;
-        Options { dimensions: DIMENSIONS, kind, quantizer, ef_construction: 40, ..Options::default() }
+    pub(super) fn options(self) -> Options {
+        let Self { kind, quantizer, held, .. } = self;
+        let graph_from = if kind == Kind::Auto { FEW + 1 } else { 0 };
+        Options { dimensions: DIMENSIONS, kind, quantizer, held, graph_from, ef_construction: 40, ..Options::default() }
     }
 
-    fn batch(self, index: &Index, keys: impl Iterator<Item = u64>) -> Result<()> {
+    /// Opens what [`Case::seasoned`] gave, for calls to be refused something.
+    pub(super) fn open(self, bytes: &[u8], model: &mut Model) -> Index {
+        let index = open(bytes).unwrap();
+        if self.kind == Kind::Auto {
+            for key in LATER {
+                let began = is_moving(&index);
+                index.insert(key, &vector(key, self.whole)).unwrap();
+                model.insert(key, key);
+                if began {
+                    break;
+                }
+            }
+            // Some are linked, not all.
+            let pin = index.pin();
+            let (core, graph) = (index.core(&pin), index.core(&pin).graph.as_ref().unwrap());
+            let linked = (0..core.store(&pin).slots()).filter(|&slot| graph.is_linked(slot)).count();
+            assert!(is_moving(&index) && linked > 10 && linked < 400, "{linked}");
+        }
+        index
+    }
+
+    pub(super) fn batch(self, index: &Index, keys: impl Iterator<Item = u64>) -> Result<()> {
         let keys: Vec<u64> = keys.collect();
         let data: Vec<u8> = keys.iter().flat_map(|&key| vector(key, self.whole)).collect();
         index.insert_batch(&keys, Rows::packed(&data, index.vector_bytes()), &one_thread())
     }
 
     /// An index as it is in the middle of its life, and what it holds.
-    fn seasoned(self) -> (Vec<u8>, Model) {
+    pub(super) fn seasoned(self) -> (Vec<u8>, Model) {
         let index = Index::create(&self.options()).unwrap();
         self.batch(&index, 0..FEW).unwrap();
         for key in 0..FEW / 4 {
@@ -72,7 +110,12 @@ impl Case {
     }
 }
 
-fn one_thread() -> BuildOptions<'static> {
+fn is_moving(index: &Index) -> bool {
+    let pin = index.pin();
+    index.core(&pin).growth.is_moving()
+}
+
+pub(super) fn one_thread() -> BuildOptions<'static> {
     BuildOptions { threads: 1, upsert: true, ..BuildOptions::default() }
 }
 
@@ -80,7 +123,7 @@ fn open(bytes: &[u8]) -> Result<Index> {
     Index::open_buffer(bytes, OpenFlags { one_thread: true, ..OpenFlags::default() })
 }
 
-fn agrees(case: Case, index: &Index, model: &Model, what: &str) {
+pub(super) fn agrees(case: Case, index: &Index, model: &Model, what: &str) {
     let mut keys = vec![0; model.len() + 1];
     assert_eq!(index.keys(&mut keys).unwrap(), model.len(), "{case:?} {what}");
     keys.truncate(model.len());
@@ -104,12 +147,13 @@ fn agrees(case: Case, index: &Index, model: &Model, what: &str) {
 }
 
 /// Has a call refused each allocation in turn, on an index that is made anew each time. `change` is what the call does to the model.
-fn each_refused(case: Case, what: &str, call: &dyn Fn(&Index) -> Result<()>, change: &dyn Fn(&mut Model)) {
-    let (bytes, before) = case.seasoned();
+pub(super) fn each_refused(case: Case, what: &str, call: &dyn Fn(&Index) -> Result<()>, change: &dyn Fn(&mut Model)) {
+    let (bytes, mut before) = case.seasoned();
+    drop(case.open(&bytes, &mut before));
     let mut after = before.clone();
     change(&mut after);
     for number in 0.. {
-        let index = open(&bytes).unwrap();
+        let index = case.open(&bytes, &mut Model::new());
         let what = format!("{what}, allocation {number}");
         let Ended { result, refused, reached } = refusing_at(number, || call(&index));
         match result {
@@ -130,7 +174,7 @@ fn each_refused(case: Case, what: &str, call: &dyn Fn(&Index) -> Result<()>, cha
 
 /// Where allocations of more than [`super::refusing::LEAST`] bytes cannot be refused: none of them grows with the index. Buffers of
 /// a thread that builds, for so many vectors at a time; those for what was learnt; a query; a piece of a record; the first candidates of a walk.
-fn only_known_places() {
+pub(super) fn only_known_places() {
     const KNOWN: [&str; 20] = [
         "build/bulk/carve.rs",
         "build/bulk/codes.rs",
