@@ -18,6 +18,7 @@ pub(crate) mod disk;
 mod durable;
 mod estimate;
 mod exchange;
+mod gate;
 mod growth;
 mod health;
 mod holding;
@@ -53,6 +54,7 @@ use config::{Config, Degree, Kind, Options, Quantizer};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
 use growth::Growth;
+use gate::Gate;
 use holding::View;
 use maintain::Tending;
 use parking_lot::RwLock;
@@ -142,7 +144,7 @@ pub struct Index {
     core: Atomic<Core>,
     epochs: Epochs,
     /// Shared by whoever publishes or removes; exclusive for the instant of a snapshot and for `clear`.
-    gate: RwLock<()>,
+    gate: Gate,
     pool: Pool,
     /// What breadth a recall takes.
     tuning: Tuning,
@@ -187,7 +189,7 @@ impl Index {
             core: Atomic::new(core),
             linkers: Linkers::new(),
             epochs: Epochs::new(),
-            gate: RwLock::new(()),
+            gate: Gate::default(),
             pool: Pool::default(),
             tuning: Tuning::new(),
             read_only: None,

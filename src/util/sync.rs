@@ -1,9 +1,9 @@
-//! Which atomics and locks do rows, entry point, key map and slot states use?
+//! Which atomics and locks do rows, entry point, key map, slot states and the gate use?
 //!
 //! Those of std and parking_lot. The models of `tests/loom` compile the same sources with loom's in their place, so these files
 //! take them from here.
 
-pub(crate) use parking_lot::{Mutex, MutexGuard};
+pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 /// How often a thread looks before it gives its time slice away.

@@ -1,4 +1,4 @@
-//! Do a few threads, in every order that the memory model allows, keep what rows, entry, key map and slot states promise?
+//! Do a few threads, in every order that the memory model allows, keep what rows, entry, key map, slot states and snapshots promise?
 //!
 //! The modules are the library's own sources; only `util` is made of loom's parts.
 
@@ -26,6 +26,13 @@ mod graph {
 }
 
 #[allow(dead_code, reason = "as above")]
+mod index {
+    #[path = "../../../../src/index/gate.rs"]
+    pub(crate) mod gate;
+    pub mod snapshots;
+}
+
+#[allow(dead_code, reason = "as above")]
 mod store {
     #[path = "../../../../src/store/keys.rs"]
     mod keys;
@@ -42,6 +49,7 @@ mod store {
 }
 
 pub use graph::models as rows;
+pub use index::snapshots;
 pub use store::models as slots;
 pub use store::reused as places;
 

@@ -1,10 +1,11 @@
-//! Rows that are read while they are edited, and the entry point.
+//! Rows that are read while they are edited, the entry point, and the tree that a snapshot takes down.
 
 use super::entry::{Entry, EntryPoint};
 use super::row::{self, KEEP, NONE};
 use super::wishes::{Wish, Wishes};
 use crate::explore;
-use crate::util::sync::{AtomicU8, AtomicU32};
+use crate::index::gate::Gate;
+use crate::util::sync::{AtomicU8, AtomicU32, Ordering};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -128,7 +129,7 @@ pub fn no_edit_of_a_row_is_lost() {
         let mut sorted = rest.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, [1, 4, 5]);
-        assert!(field.rows[0][3].load(crate::util::sync::Ordering::Relaxed) == NONE);
+        assert!(field.rows[0][3].load(Ordering::Relaxed) == NONE);
     });
 }
 
@@ -238,5 +239,48 @@ pub fn walks_begin_at_linked_slots() {
         outcomes.note(&begun);
         let linked = |(slot, links): &(u32, Vec<u32>)| *slot == 0 || *links == [0];
         assert!(begun.as_ref().is_none_or(linked), "{begun:?}");
+    });
+}
+
+/// What lives at the instant of a snapshot can be reached in the tree that is taken down behind it, and all that is reached is whole: a file has
+/// the vectors of slots, too, that were linked and did not live yet.
+pub fn a_snapshot_has_a_tree_of_what_lives() {
+    explore(3, &["([false, false], [])", "([false, false], [1])", "([true, false], [1])", "([true, true], [1, 2])"], |outcomes| {
+        let field = Field::new(3);
+        let (gate, lives) = (Arc::new(Gate::default()), Arc::new([AtomicU8::new(0), AtomicU8::new(0)]));
+        assert!(field.link(0, 3));
+        let saves = {
+            let (field, gate, lives) = (Arc::clone(&field), Arc::clone(&gate), Arc::clone(&lives));
+            thread::spawn(move || {
+                let instant = gate.write();
+                let states: Vec<bool> = lives.iter().map(|state| state.load(Ordering::Acquire) == 1).collect();
+                drop(instant);
+                let (mut open, mut reached) = (vec![0], Vec::new());
+                while let Some(slot) = open.pop() {
+                    // As `Graph::spread_along`: nobody edits meanwhile.
+                    row::acquire(&field.bytes[slot as usize]);
+                    let links = row::own(&field.rows[slot as usize]).filter(|link| link & KEEP != 0);
+                    let links: Vec<u32> = links.map(|link| link & !KEEP).collect();
+                    assert!(row::release(&field.bytes[slot as usize]));
+                    for link in links {
+                        if link != 0 && !reached.contains(&link) {
+                            field.look(link);
+                            reached.push(link);
+                            open.push(link);
+                        }
+                    }
+                }
+                (states, reached)
+            })
+        };
+        for slot in [1, 2] {
+            assert!(!field.link(slot, 0));
+            let shared = gate.read();
+            lives[slot as usize - 1].store(1, Ordering::Release);
+            drop(shared);
+        }
+        let (states, reached) = saves.join().unwrap();
+        outcomes.note(&(&states, &reached));
+        assert!((1..).zip(&states).all(|(slot, lives)| !lives || reached.contains(&slot)), "{states:?} {reached:?}");
     });
 }
