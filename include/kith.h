@@ -94,8 +94,11 @@
  *     instructions used (empty or unknown: ignored; a level that the machine lacks: the best one below it).
  *
  * Fork
- *     A child may go on using an index if no other thread was inside a call when the process forked, and no thread of kith_set_upkeep()
- *     was there.
+ *     A child may go on using an index, and do with it all that the parent can, if no other thread was inside a call when the process forked, and
+ *     the one that forked was inside none either (a callback). Parent and child then have an index each. Threads that kith started stay
+ *     with the parent, and calls in the child start others where they need them. One of kith_set_upkeep() may be there: the fork waits
+ *     until it rests (pthread_atfork()); the child has none until it asks for one. The child of a durable directory's owner may search, not change.
+ *     Where that does not hold, the child leaves the index alone and makes no call with it, not even kith_free().
  *
  * Promise
  *     Functions, constants, struct fields and what they mean stay. New functions and constants may come, structs may grow at their
@@ -1189,8 +1192,9 @@ KITH_API kith_status kith_maintain(kith_index *index,
  *
  * While it is there, calls that remove, replace or insert do no share of making places free, unless the thread does not keep up: when a twelfth of all
  * places waits, or 512, they help, and from twice as many on each waits for its turn to help, as it does without such a thread. The thread belongs to this handle: kith_free() ends it. It
- * calls a metric of the host's own (kith_distance_fn) from outside of any call; so hold no lock that such a function needs while you call this or kith_free(), which wait for the thread. Before
- * a process forks whose child is to use this index, end it: the child has no such thread, and the one of the parent may be in the middle of its work.
+ * calls a metric of the host's own (kith_distance_fn) from outside of any call; so hold no lock that such a function needs while you call this or kith_free(), which wait for the thread, or
+ * fork. A fork waits until the thread rests (some 10 milliseconds as a rule, one second at most): the child can use the index as the fork chapter says, has no such thread, and may start one;
+ * until then its calls do their share.
  *
  * Errors:
  * - KITH_ERROR_ARGUMENT: index is NULL

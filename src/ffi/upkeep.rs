@@ -63,8 +63,9 @@ pub unsafe extern "C" fn kith_maintain(index: *mut kith_index, budget_us: u64, p
 ///
 /// While it is there, calls that remove, replace or insert do no share of making places free, unless the thread does not keep up: when a twelfth of all
 /// places waits, or 512, they help, and from twice as many on each waits for its turn to help, as it does without such a thread. The thread belongs to this handle: kith_free() ends it. It
-/// calls a metric of the host's own (kith_distance_fn) from outside of any call; so hold no lock that such a function needs while you call this or kith_free(), which wait for the thread. Before
-/// a process forks whose child is to use this index, end it: the child has no such thread, and the one of the parent may be in the middle of its work.
+/// calls a metric of the host's own (kith_distance_fn) from outside of any call; so hold no lock that such a function needs while you call this or kith_free(), which wait for the thread, or
+/// fork. A fork waits until the thread rests (some 10 milliseconds as a rule, one second at most): the child can use the index as the fork chapter says, has no such thread, and may start one;
+/// until then its calls do their share.
 ///
 /// Errors:
 /// - KITH_ERROR_ARGUMENT: index is NULL

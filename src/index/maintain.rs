@@ -240,7 +240,11 @@ impl Index {
         if has_worker || reentry::is_calling_back(self.name()) {
             self.check_change()?;
         }
-        self.has_worker.store(has_worker, Ordering::Relaxed);
+        if has_worker {
+            self.worker.begin();
+        } else {
+            self.worker.end();
+        }
         Ok(())
     }
 
@@ -267,8 +271,7 @@ impl Index {
     /// What a call does for the vectors that it brought or removed. What goes wrong here is met again by the next.
     pub(super) fn tend_a_share(&self, core: &Core, vectors: usize, guard: &Guard) {
         self.grow_a_share(core, vectors, guard);
-        let helps =
-            if self.has_worker.load(Ordering::Relaxed) { core.has_batches(BEHIND, guard) } else { core.is_due(guard) };
+        let helps = if self.worker.is_there() { core.has_batches(BEHIND, guard) } else { core.is_due(guard) };
         if !helps {
             return;
         }
@@ -398,8 +401,8 @@ impl Index {
 }
 
 #[cfg(test)]
-#[path = "tests/maintain.rs"]
-mod tests;
-#[cfg(test)]
 #[path = "tests/relinking.rs"]
 mod relinking;
+#[cfg(test)]
+#[path = "tests/maintain.rs"]
+mod tests;

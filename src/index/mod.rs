@@ -45,6 +45,7 @@ use crate::search::{Scoring, Scratches};
 use crate::store::{Held, Store};
 use crate::util::epoch::{Epochs, Pin};
 use crate::util::error::{Error, Result, Status};
+use crate::util::fork::Presence;
 use crate::util::pool::Pool;
 use crate::util::reentry;
 use budget::Budget;
@@ -53,8 +54,8 @@ use compact::Gathering;
 use config::{Config, Degree, Kind, Options, Quantizer};
 use crossbeam_epoch::{Atomic, Guard, Owned};
 use durable::Durable;
-use growth::Growth;
 use gate::Gate;
+use growth::Growth;
 use holding::View;
 use maintain::Tending;
 use parking_lot::RwLock;
@@ -157,8 +158,8 @@ pub struct Index {
     budget: Budget,
     /// Where the index keeps a log of its changes.
     durable: Option<Box<Durable>>,
-    /// Whether a thread does the upkeep, so that calls that change the index need not.
-    has_worker: AtomicBool,
+    /// The thread that does the upkeep, so that calls that change the index need not.
+    worker: Presence,
 }
 
 impl Index {
@@ -181,7 +182,7 @@ impl Index {
     fn around(config: Config, scoring: Scoring, core: Core) -> Self {
         let room = config.limit.map(Room::new);
         Self {
-            has_worker: AtomicBool::new(false),
+            worker: Presence::default(),
             quantizer: AtomicU32::new(config.quantizer as u32),
             config,
             scoring,

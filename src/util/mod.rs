@@ -5,6 +5,7 @@
 pub(crate) mod epoch;
 pub mod error;
 pub(crate) mod float_mode;
+pub(crate) mod fork;
 pub(crate) mod hands;
 pub(crate) mod memory;
 pub(crate) mod pool;

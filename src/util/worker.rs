@@ -1,8 +1,11 @@
 //! Who does work beside the calls? A thread that the host asked for, which looks now and then whether there is something to do.
+//!
+//! A fork waits until it rests (`fork`). While it rests it must hold nothing that calls in the child need: so it waits by std's locks, which share
+//! nothing with others, where parking_lot's all lie in one table.
 
 use crate::util::error::{Error, Result, Status};
-use parking_lot::{Condvar, Mutex};
-use std::sync::Arc;
+use crate::util::fork;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -20,19 +23,27 @@ struct End {
     told: Condvar,
 }
 
+impl End {
+    fn reached(&self) -> MutexGuard<'_, bool> {
+        // Nobody can panic with it.
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Worker {
-    /// Starts a thread that calls `work` every so often, and at once again whenever it says that there is more to do.
+    /// Starts a thread that calls `work` every so often, and at once again whenever it says that there is more to do. A fork waits for each call.
     ///
     /// # Errors
     /// `Memory` if the system gives no thread.
     pub(crate) fn start(every: Duration, mut work: impl FnMut() -> bool + Send + 'static) -> Result<Self> {
+        fork::prepare()?;
         let end = Arc::new(End::default());
         let ours = Arc::clone(&end);
         let run = move || loop {
-            let more = work();
-            let mut reached = ours.reached.lock();
+            let more = fork::work(&mut work);
+            let mut reached = ours.reached();
             if !*reached && !more {
-                ours.told.wait_for(&mut reached, every);
+                reached = ours.told.wait_timeout(reached, every).unwrap_or_else(PoisonError::into_inner).0;
             }
             if *reached {
                 break;
@@ -52,7 +63,7 @@ impl Drop for Worker {
             std::mem::forget(thread);
             return;
         }
-        *self.end.reached.lock() = true;
+        *self.end.reached() = true;
         self.end.told.notify_one();
         // One that ended by a panic has told so already.
         drop(thread.join());

@@ -187,11 +187,12 @@ static void no_more_files(void) {
     kith_free(index);
 }
 
-/* A copy of the shared library is loaded, used on two threads and unloaded, again and again. */
+/* A copy of the shared library is loaded, used on two threads, with a third for the upkeep, and unloaded, again and again. */
 static void load_and_unload(void) {
     typedef kith_status create_fn(const kith_options *, kith_index **);
     typedef kith_status batch_fn(kith_index *, size_t, const uint64_t *, const void *, size_t, const kith_build_options *);
     typedef kith_status search_fn(const kith_index *, const void *, size_t, const kith_search_options *, uint64_t *, float *, size_t *);
+    typedef kith_status upkeep_fn(kith_index *, uint64_t);
     typedef void free_fn(kith_index *);
     Dl_info own;
     if (dladdr((void *)(uintptr_t)&kith_create, &own) == 0 || strstr(own.dli_fname, ".so") == NULL) return;
@@ -208,11 +209,12 @@ static void load_and_unload(void) {
         void *library = dlopen("./copy.so", RTLD_NOW | RTLD_LOCAL);
         CHECK(library != NULL);
         if (library == NULL) return;
+        upkeep_fn *upkeep = (upkeep_fn *)(uintptr_t)dlsym(library, "kith_set_upkeep");
         create_fn *make = (create_fn *)(uintptr_t)dlsym(library, "kith_create");
         batch_fn *insert = (batch_fn *)(uintptr_t)dlsym(library, "kith_insert_batch");
         search_fn *search = (search_fn *)(uintptr_t)dlsym(library, "kith_search");
         free_fn *end = (free_fn *)(uintptr_t)dlsym(library, "kith_free");
-        CHECK(make != NULL && make != &kith_create && insert != NULL && search != NULL && end != NULL);
+        CHECK(make != NULL && make != &kith_create && insert != NULL && search != NULL && end != NULL && upkeep != NULL);
         kith_options options = {.size = sizeof options, .dimensions = DIMENSIONS, .kind = KITH_KIND_GRAPH};
         kith_build_options two = {.size = sizeof two, .threads = 2};
         kith_index *index = NULL;
@@ -220,8 +222,14 @@ static void load_and_unload(void) {
         size_t count = 0;
         CHECK(make(&options, &index) == KITH_OK && insert(index, FEW, keys, rows, 0, &two) == KITH_OK);
         CHECK(search(index, rows[9], 1, NULL, &key, NULL, &count) == KITH_OK && key == 9);
+        CHECK(upkeep(index, 1000) == KITH_OK);
         end(index);
         CHECK(dlclose(library) == 0);
+        /* What the thread had told the system of forks is forgotten. */
+        int status = 1;
+        const pid_t child = i % 20 == 0 ? fork() : -1;
+        if (child == 0) _exit(0);
+        CHECK(child < 0 || (waitpid(child, &status, 0) == child && status == 0));
         CHECK(entries("/proc/self/task") == threads);
         if (i == 10) memory = resident();
     }
@@ -247,16 +255,81 @@ static void asked_for_upkeep(void) {
     EXPECT(KITH_OK, kith_set_upkeep(index, 0));
     CHECK(entries("/proc/self/task") == threads);
     EXPECT(KITH_OK, kith_set_upkeep(index, 0));
-    EXPECT(KITH_OK, kith_set_upkeep(index, 1000));
-    const pid_t child = fork();
-    if (child == 0) {
-        /* It has no such thread, and must not wait for it. */
-        kith_free(index);
-        _exit(failures("in the child"));
+    kith_free(index);
+    CHECK(entries("/proc/self/task") == threads);
+}
+
+static void make_free(kith_index *index) {
+    uint64_t pending = 1;
+    EXPECT(KITH_OK, kith_maintain(index, UINT64_MAX, &pending));
+    CHECK(pending == 0);
+}
+
+/* A child of a process whose indexes have threads for the upkeep, which are at work when it forks: it has no such thread, and does with what it
+ * inherited all that the parent can. */
+static void child_of_workers(kith_index *const indexes[2]) {
+    alarm(60); /* the end of one that hangs */
+    for (int i = 0; i < 2; i++) {
+        kith_index *index = indexes[i];
+        kith_health health = {.size = sizeof health};
+        for (int j = 200; j < FEW; j++) EXPECT(KITH_OK, kith_insert(index, 1000 + keys[j], rows[j]));
+        /* What the parent's thread was to do the child's calls do. Places that it had in hand are free at the end: it was not inside. */
+        for (int j = 200; j < FEW; j++) EXPECT(KITH_OK, kith_remove(index, 1000 + keys[j]));
+        make_free(index);
+        EXPECT(KITH_OK, kith_check(index, &health));
+        CHECK(health.live == FEW - 200 && health.removed == 0 && health.unreachable == 0 && health.faults == 0);
+        CHECK(health.key_faults == 0 && health.count_faults == 0);
+        for (int j = 200; j < FEW; j += 9) {
+            uint64_t key = KITH_NO_KEY;
+            size_t count = 0;
+            EXPECT(KITH_OK, kith_search(index, rows[j], 1, NULL, &key, NULL, &count));
+            CHECK(count == 1 && key == keys[j]);
+        }
+        EXPECT(KITH_OK, kith_save(index, "child"));
+    }
+    /* One gets a thread of its own; the other ends as it is. */
+    CHECK(entries("/proc/self/task") == 3);
+    EXPECT(KITH_OK, kith_set_upkeep(indexes[0], 1000));
+    CHECK(entries("/proc/self/task") == 4);
+    EXPECT(KITH_OK, kith_insert_batch(indexes[0], 200, keys, rows, 0, NULL));
+    for (int j = 0; j < 200; j++) EXPECT(KITH_OK, kith_remove(indexes[0], keys[j]));
+    const pid_t grandchild = fork();
+    if (grandchild == 0) {
+        alarm(60);
+        make_free(indexes[0]);
+        kith_free(indexes[0]);
+        _exit(check_failed != 0);
     }
     int status = 1;
-    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    kith_free(index);
+    CHECK(waitpid(grandchild, &status, 0) == grandchild && status == 0);
+    for (int i = 0; i < 2; i++) kith_free(indexes[i]);
+    CHECK(entries("/proc/self/task") == 3);
+    _exit(check_failed != 0);
+}
+
+static void fork_beside_workers(void) {
+    enum { FORKS = 30 };
+    const int threads = entries("/proc/self/task");
+    kith_index *indexes[2] = {create_filled(KITH_KIND_GRAPH, 1), create_filled(KITH_KIND_AUTO, 1)};
+    for (int i = 0; i < 2; i++) EXPECT(KITH_OK, kith_set_upkeep(indexes[i], 1000));
+    for (int i = 0; i < FORKS && check_failed == 0; i++) {
+        for (int j = 0; j < 200; j++)
+            for (int k = 0; k < 2; k++) EXPECT(KITH_OK, kith_remove(indexes[k], keys[j]));
+        /* Before, in the middle of, and behind what the threads do. */
+        if (i % 3 > 0) usleep((useconds_t)(i * 97));
+        const pid_t child = fork();
+        if (child == 0) child_of_workers(indexes);
+        int status = 1;
+        CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+        for (int j = 0; j < 200; j++)
+            for (int k = 0; k < 2; k++) EXPECT(KITH_OK, kith_insert(indexes[k], keys[j], rows[j]));
+    }
+    CHECK(entries("/proc/self/task") == threads + 2);
+    for (int i = 0; i < 2; i++) {
+        all_are_there(indexes[i], FEW);
+        make_free(indexes[i]);
+        kith_free(indexes[i]);
+    }
     CHECK(entries("/proc/self/task") == threads);
 }
 
@@ -267,6 +340,7 @@ int main(void) {
     idle_ones();
     no_more_files();
     asked_for_upkeep();
+    fork_beside_workers();
     load_and_unload();
     return failures("endurance");
 }
