@@ -10,7 +10,7 @@ use std::time::Duration;
 fn point(i: usize) -> Vec<u8> {
     let mut point = [0.0_f32; DIMENSIONS];
     if i > 0 {
-        point[(i - 1) / 2] = if i % 2 == 0 { 10.0 } else { -10.0 };
+        point[(i - 1) / 2] = if i.is_multiple_of(2) { 10.0 } else { -10.0 };
     }
     point.into_iter().flat_map(f32::to_le_bytes).collect()
 }
