@@ -264,6 +264,10 @@ impl Descend<'_> {
                 trail.scored += trail.gathered.len() as u64;
                 trail.hops += 1;
                 fetch(scorer, &trail.gathered);
+                // The way on leads through one of them: where its rows are must be known before they can be fetched.
+                for &slot in &trail.gathered {
+                    field.graph.prefetch_number_of_rows(slot);
+                }
                 score(
                     s,
                     scorer,
@@ -272,6 +276,7 @@ impl Descend<'_> {
                     |distance, slot| {
                         if distance < best.0 {
                             best = (distance, slot);
+                            field.graph.prefetch_upper_rows(slot, at);
                         }
                     },
                 );
