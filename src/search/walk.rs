@@ -438,15 +438,15 @@ fn gather(row: &[AtomicU32], visited: &mut Visited, gathered: &mut Vec<u32>, mut
     if gathered.len() < room {
         gathered.resize(room, 0);
     }
-    let out = &mut gathered[..room];
+    let (out, mut marks) = (&mut gathered[..room], visited.marks());
     // Every link is written and only the new ones counted: half of them are new, which no branch predictor foresees.
     row::read_cells(
         row,
         #[inline(always)]
         |link| {
             let slot = link & !KEEP;
-            out[count.min(room - 1)] = slot;
-            count += usize::from(visited.insert(slot));
+            out[count] = slot;
+            count += usize::from(marks.insert(slot));
         },
     );
     count
