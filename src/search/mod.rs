@@ -1,8 +1,8 @@
 //! How is the nearest found? Scores of a prepared query against stored vectors, and the loops that look for the best.
 //!
 //! - [`Scoring`]: what a raw kernel score means under the index's metric; chosen once per index.
-//! - `flat`: the exact scan, and `coded`: the one that goes by codes first. `graph`: a graph search from entry to hits, around `walk`, the best-first walk with its `frontier` and
-//!   `visited` set. `rank`: which of many
+//! - `flat`: the exact scan, and `coded`: the one that goes by codes first. `graph`: a graph search from entry to hits, around `walk`, the best-first walk with its `frontier`, its
+//!   `visited` set and `intake`, which takes in what was scored. `rank`: which of many
 //!   candidates are the nearest, exactly; `nearest`: the k best so far; `scratch`: a query's buffers, reused from query to query.
 
 mod coded;
@@ -10,6 +10,7 @@ pub(crate) mod custom;
 pub(crate) mod flat;
 mod frontier;
 pub(crate) mod graph;
+mod intake;
 pub(crate) mod lives;
 pub(crate) mod nearest;
 pub(crate) mod observed;
