@@ -27,8 +27,8 @@ pub use mixed::*;
 pub use rows::{PAD, Panel, four, one, padded_bytes, panel};
 pub use run::{Entry, Job, KernelId, Kernels, LevelJob, entry, kernels, run, run_on};
 pub use vectors::{
-    Padded, cosine, cosine_far, cosine_scale, exact, exact_on, first_not_finite, inner_product, is_zero, norm,
-    norm_rounded, pad, to_f32,
+    Padded, cosine, cosine_far, cosine_scale, exact, exact_on, first_not_finite, inner_product, is_finite, is_zero,
+    length, norm, norm_rounded, pad, to_f32,
 };
 
 use crate::util::error::{Error, Result};

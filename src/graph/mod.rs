@@ -264,6 +264,7 @@ impl Graph {
         unsafe { std::slice::from_raw_parts(address.cast::<AtomicU32>().cast_const(), self.degree(level)) }
     }
 
+    #[inline(always)]
     fn upper_row(&self, slot: u32, level: u32) -> *mut u8 {
         // SAFETY: as in `prepare`.
         let first = unsafe { AtomicU32::from_ptr(self.first_upper.address(slot).cast()) }.load(Ordering::Relaxed);
@@ -277,6 +278,23 @@ impl Graph {
         let row = rows.address(slot);
         for line in (0..rows.stride()).step_by(LINE) {
             crate::util::memory::prefetch(row.wrapping_add(line));
+        }
+    }
+
+    /// Asks the processor to fetch what tells where a slot's rows above level 0 are.
+    #[inline(always)]
+    pub(crate) fn prefetch_number_of_rows(&self, slot: u32) {
+        crate::util::memory::prefetch(self.first_upper.address(slot));
+    }
+
+    /// Asks the processor to fetch a slot's row at a level, and that below.
+    #[inline(always)]
+    pub(crate) fn prefetch_upper_rows(&self, slot: u32, level: u32) {
+        crate::util::memory::prefetch(self.upper_row(slot, level));
+        if level > 1 {
+            crate::util::memory::prefetch(self.upper_row(slot, level - 1));
+        } else {
+            self.prefetch_row(slot);
         }
     }
 

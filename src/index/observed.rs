@@ -5,6 +5,7 @@ use super::holding::View;
 use super::{Core, Index, Opaque};
 use crate::distance::Metric;
 use crate::search::lives::newest;
+use crate::search::nearest::Hit;
 use crate::search::observed::{Observer, Ranked, Shown, Watched};
 use crate::search::walk::Probe;
 use crate::search::{Admit, Scoring, Scratch};
@@ -149,6 +150,8 @@ impl<'v> Probing<'v> {
 
     fn reported(&mut self, given: &Scoring, view: &'v View, query: (&[u8], f32), hit: Ranked) -> f64 {
         let scoring = self.of(given, view, query);
-        f64::from(scoring.reported(self.scratch.query(0), &view.store, hit.slot, hit.distance as f32))
+        let mut hit = Hit { distance: hit.distance as f32, key: 0, slot: hit.slot };
+        scoring.report(self.scratch.query(0), &view.store, std::slice::from_mut(&mut hit));
+        f64::from(hit.distance)
     }
 }

@@ -1,8 +1,8 @@
 //! How is the nearest found? Scores of a prepared query against stored vectors, and the loops that look for the best.
 //!
 //! - [`Scoring`]: what a raw kernel score means under the index's metric; chosen once per index.
-//! - `flat`: the exact scan, and `coded`: the one that goes by codes first. `graph`: a graph search from entry to hits, around `walk`, the best-first walk with its `frontier` and
-//!   `visited` set. `rank`: which of many
+//! - `flat`: the exact scan, and `coded`: the one that goes by codes first. `graph`: a graph search from entry to hits, around `walk`, the best-first walk with its `frontier`, its
+//!   `visited` set and `intake`, which takes in what was scored. `rank`: which of many
 //!   candidates are the nearest, exactly; `nearest`: the k best so far; `scratch`: a query's buffers, reused from query to query.
 
 mod coded;
@@ -10,6 +10,7 @@ pub(crate) mod custom;
 pub(crate) mod flat;
 mod frontier;
 pub(crate) mod graph;
+mod intake;
 pub(crate) mod lives;
 pub(crate) mod nearest;
 pub(crate) mod observed;
@@ -131,7 +132,17 @@ impl Scoring {
         if vector.len() != bytes {
             return Err(Error::argument(format!("{name} has {} bytes, vectors here have {bytes}", vector.len())));
         }
-        if let Some(i) = distance::first_not_finite(self.given, vector) {
+        let rounded = self.held.is_rounded();
+        // What is asked of every query is compiled for the level; which component it is, if one is not finite, need not be quick.
+        let (finite, length) = match (self.given, self.metric) {
+            (Element::F32, Metric::Cosine) if !rounded => {
+                let length = distance::run_on(self.level, Length { vector });
+                (length.is_some(), length)
+            }
+            (Element::F32, _) => (distance::run_on(self.level, Finite { vector }), None),
+            _ => (false, None),
+        };
+        if !finite && let Some(i) = distance::first_not_finite(self.given, vector) {
             let mut widened = vec![0.0; i + 1];
             distance::to_f32(self.given, vector, &mut widened);
             return Err(Error::argument(format!(
@@ -139,15 +150,17 @@ impl Scoring {
                 widened[i]
             )));
         }
-        let rounded = self.held.is_rounded();
         if rounded && !self.held.fits(vector) {
             return Err(self.not_held(name, vector));
         }
         if self.metric != Metric::Cosine {
             return Ok(1.0);
         }
-        let norm =
-            if rounded { distance::norm_rounded(self.element, vector) } else { distance::norm(self.given, vector) };
+        let norm = match length {
+            Some(norm) => norm,
+            None if rounded => distance::norm_rounded(self.element, vector),
+            None => distance::norm(self.given, vector),
+        };
         if norm == 0.0 {
             let how = if rounded { format!(" when rounded to {}", self.element.name()) } else { String::new() };
             return Err(Error::argument(format!(
@@ -229,38 +242,47 @@ impl Scoring {
         if distance.is_nan() { self.far_of(probe.vector, store, slot) } else { distance }
     }
 
-    /// The distance that is reported for a stored vector whose distance in the loop was `distance`.
+    /// Puts the distances that are reported in the place of those by which the loops found some hits.
     ///
     /// Only cosine has something to do: a vector's distance to itself must be exactly 0, which the product of two rounded norms
-    /// does not give, so the hits get their cosine from three products of one kernel.
-    pub(crate) fn reported(&self, query: *const u8, store: &Store, slot: u32, distance: f32) -> f32 {
+    /// does not give, so the hits get their cosine from three products of one kernel. Says whether there was something to do.
+    pub(crate) fn report(&self, query: *const u8, store: &Store, hits: &mut [nearest::Hit]) -> bool {
         if self.metric != Metric::Cosine {
-            return distance;
+            return false;
         }
-        // SAFETY: the query is padded to its stride, and the vector of a slot that was a hit to the store's.
-        unsafe { self.cosine_between(query, store.vector(slot)) }
+        // SAFETY: the query is padded to its stride.
+        let aa = unsafe { self.square_of_query(query) };
+        for hit in hits {
+            // SAFETY: as above, and the vector of a slot that was a hit to the store's stride.
+            hit.distance = unsafe { self.cosine_between((query, aa), store.vector(hit.slot)) };
+        }
+        true
+    }
+
+    /// The product of vectors of one element type.
+    fn product_of(&self, element: Element) -> unsafe fn(*const u8, *const u8, usize) -> f32 {
+        let kernel = match element {
+            Element::I8 => KernelId::DotI8,
+            Element::U8 => KernelId::DotU8,
+            _ if self.asked != self.element => KernelId::DotF32,
+            _ => self.kernel,
+        };
+        distance::kernels(self.level, kernel).one
+    }
+
+    /// # Safety
+    /// - `a` has `query_stride` readable bytes, zero-padded.
+    unsafe fn square_of_query(&self, a: *const u8) -> f32 {
+        // SAFETY: the caller's promise; strides are multiples of 32.
+        unsafe { self.product_of(self.asked)(a, a, self.query_stride) }
     }
 
     /// # Safety
     /// - `a` has `query_stride` readable bytes, `b` has `stride`, zero-padded.
-    unsafe fn cosine_between(&self, a: *const u8, b: *const u8) -> f32 {
-        let product_of = |element: Element| {
-            let kernel = match element {
-                Element::I8 => KernelId::DotI8,
-                Element::U8 => KernelId::DotU8,
-                _ if self.asked != self.element => KernelId::DotF32,
-                _ => self.kernel,
-            };
-            distance::kernels(self.level, kernel).one
-        };
+    unsafe fn cosine_between(&self, (a, aa): (*const u8, f32), b: *const u8) -> f32 {
         // SAFETY: the caller's promise; strides are multiples of 32.
-        let (ab, aa, bb) = unsafe {
-            (
-                (self.kernels.one)(a, b, self.stride),
-                product_of(self.asked)(a, a, self.query_stride),
-                product_of(self.element)(b, b, self.stride),
-            )
-        };
+        let (ab, bb) =
+            unsafe { ((self.kernels.one)(a, b, self.stride), self.product_of(self.element)(b, b, self.stride)) };
         let norms = f64::from(aa) * f64::from(bb);
         let normal = NORMS.start * NORMS.start..NORMS.end * NORMS.end;
         if normal.contains(&f64::from(aa)) && normal.contains(&f64::from(bb)) {
@@ -283,12 +305,41 @@ impl Scoring {
         // SAFETY: the scratch holds both vectors padded to the stride.
         unsafe {
             if self.metric == Metric::Cosine {
-                return self.cosine_between(scratch.query(0), scratch.query(1));
+                let first = (scratch.query(0), self.square_of_query(scratch.query(0)));
+                return self.cosine_between(first, scratch.query(1));
             }
             let raw = (self.kernels.one)(scratch.query(0), scratch.query(1), self.stride);
             let distance = self.base + self.factor(1.0) * raw;
             if distance.is_nan() { self.far(a, b) } else { distance }
         }
+    }
+}
+
+/// Whether all components of a vector of f32 are finite.
+struct Finite<'a> {
+    vector: &'a [u8],
+}
+
+impl LevelJob for Finite<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _s: S) -> bool {
+        distance::is_finite(self.vector.as_chunks::<4>().0)
+    }
+}
+
+/// The length of a vector of f32; `None` if it has a component that is not finite.
+struct Length<'a> {
+    vector: &'a [u8],
+}
+
+impl LevelJob for Length<'_> {
+    type Output = Option<f64>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _s: S) -> Option<f64> {
+        distance::length(self.vector.as_chunks::<4>().0)
     }
 }
 

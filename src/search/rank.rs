@@ -71,6 +71,7 @@ impl Job for Rank<'_> {
         let ahead = scoring.stride.min(RANK_LINES * LINE);
         let fetch = |group: &[(f32, u32)]| {
             for &(_, slot) in group {
+                store.prefetch_key(slot);
                 (0..ahead).step_by(LINE).for_each(|at| prefetch(store.vector(slot).wrapping_add(at)));
             }
         };

@@ -148,10 +148,7 @@ impl Scratch {
     pub(crate) fn finish(&mut self, i: usize, scoring: &Scoring, store: &Store) {
         let mut hits = std::mem::take(&mut self.hits);
         self.nearest[i].drain_into(&mut hits);
-        if scoring.metric == crate::distance::Metric::Cosine {
-            for hit in &mut hits {
-                hit.distance = scoring.reported(self.query(i), store, hit.slot, hit.distance);
-            }
+        if scoring.report(self.query(i), store, &mut hits) {
             hits.sort_unstable();
         }
         self.hits = hits;

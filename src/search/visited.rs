@@ -35,14 +35,36 @@ impl Visited {
     /// Marks a slot; says whether it was new.
     #[inline(always)]
     pub(crate) fn insert(&mut self, slot: u32) -> bool {
-        let mark = &mut self.marks[(slot as usize).min(self.slots)];
-        let new = *mark != self.mark;
-        *mark = self.mark;
-        new
+        self.marks().insert(slot)
+    }
+
+    /// What a loop over slots marks them in.
+    #[inline(always)]
+    pub(crate) fn marks(&mut self) -> Marks<'_> {
+        Marks { marks: &mut self.marks[..=self.slots], mark: self.mark }
     }
 
     pub(crate) fn bytes(&self) -> usize {
         self.marks.capacity()
+    }
+}
+
+/// Marks of a walk, by value: a byte that is written could otherwise be, for all a compiler knows, one of the numbers that tell where the marks are.
+pub(crate) struct Marks<'a> {
+    /// One for each slot, and the last one.
+    marks: &'a mut [u8],
+    mark: u8,
+}
+
+impl Marks<'_> {
+    /// Marks a slot; says whether it was new.
+    #[inline(always)]
+    pub(crate) fn insert(&mut self, slot: u32) -> bool {
+        let last = self.marks.len() - 1;
+        let mark = &mut self.marks[(slot as usize).min(last)];
+        let new = *mark != self.mark;
+        *mark = self.mark;
+        new
     }
 }
 

@@ -6,7 +6,8 @@
 //! the `ef` best that pass beside the candidates, which then lead through slots that do not pass (as hnswlib does it).
 
 use super::Scoring;
-use super::frontier::{Frontier, pack, unpack};
+use super::frontier::{Frontier, unpack};
+use super::intake::{Intake, Sink};
 use super::visited::Visited;
 use crate::distance::{self, Job, Kernel, LevelJob};
 use crate::graph::{Graph, KEEP, row};
@@ -264,6 +265,10 @@ impl Descend<'_> {
                 trail.scored += trail.gathered.len() as u64;
                 trail.hops += 1;
                 fetch(scorer, &trail.gathered);
+                // The way on leads through one of them: where its rows are must be known before they can be fetched.
+                for &slot in &trail.gathered {
+                    field.graph.prefetch_number_of_rows(slot);
+                }
                 score(
                     s,
                     scorer,
@@ -272,6 +277,7 @@ impl Descend<'_> {
                     |distance, slot| {
                         if distance < best.0 {
                             best = (distance, slot);
+                            field.graph.prefetch_upper_rows(slot, at);
                         }
                     },
                 );
@@ -325,7 +331,7 @@ impl<A: Admission> Walk<'_, A> {
         let ef = ef + spare;
         passing.clear();
         visited.insert(start.1);
-        take(&admission, ef, frontier, passing, start);
+        Intake { graph: field.graph, admission: &admission, frontier, passing, ef, level }.add(s, start);
         let (mut seen, mut steps) = (0, 0);
         // Neighbours that were fetched and wait to be scored.
         let mut waiting = 0;
@@ -363,27 +369,15 @@ impl<A: Admission> Walk<'_, A> {
                 std::mem::swap(gathered, fetched);
                 (waiting, count) = (count, 0);
             }
-            score(
-                s,
-                scorer,
-                &fetched[..waiting],
-                #[inline(always)]
-                |distance, slot| {
-                    let worst = if A::EVERYTHING {
-                        frontier.worst()
-                    } else if passing.len() == ef {
-                        passing.peek().map_or(f32::INFINITY, |&worst| unpack(worst).0)
-                    } else {
-                        f32::INFINITY
-                    };
-                    if (distance < worst || worst == f32::INFINITY)
-                        && take(&admission, ef, frontier, passing, (distance, slot))
-                        && level == 0
-                    {
-                        field.graph.prefetch_row(slot);
-                    }
-                },
-            );
+            let intake = Intake {
+                graph: field.graph,
+                admission: &admission,
+                frontier: &mut *frontier,
+                passing: &mut *passing,
+                ef,
+                level,
+            };
+            score(s, scorer, &fetched[..waiting], intake);
             if ahead {
                 std::mem::swap(gathered, fetched);
             }
@@ -433,36 +427,18 @@ fn gather(row: &[AtomicU32], visited: &mut Visited, gathered: &mut Vec<u32>, mut
     if gathered.len() < room {
         gathered.resize(room, 0);
     }
-    let out = &mut gathered[..room];
+    let (out, mut marks) = (&mut gathered[..room], visited.marks());
     // Every link is written and only the new ones counted: half of them are new, which no branch predictor foresees.
     row::read_cells(
         row,
         #[inline(always)]
         |link| {
             let slot = link & !KEEP;
-            out[count.min(room - 1)] = slot;
-            count += usize::from(visited.insert(slot));
+            out[count] = slot;
+            count += usize::from(marks.insert(slot));
         },
     );
     count
-}
-
-/// Takes in a candidate, and as a hit if it may be one; says whether it is the next to expand.
-#[inline(always)]
-fn take<A: Admission>(
-    admission: &A,
-    ef: usize,
-    frontier: &mut Frontier,
-    passing: &mut BinaryHeap<u64>,
-    (distance, slot): (f32, u32),
-) -> bool {
-    if !A::EVERYTHING && admission.passes(slot) {
-        passing.push(pack(distance, slot));
-        if passing.len() > ef {
-            passing.pop();
-        }
-    }
-    frontier.insert(distance, slot)
 }
 
 /// Asks for the lines that are about to be scored.
@@ -479,20 +455,36 @@ fn fetch<S: Simd>(scorer: impl Scorer<S>, links: &[u32]) {
     }
 }
 
-/// Scores the slots of links four at a time and hands on (distance, slot). Never hands on NaN.
+/// Scores the slots of links four at a time and hands on what is wanted. Never hands on NaN.
 #[inline(always)]
-fn score<S: Simd>(s: S, scorer: impl Scorer<S>, links: &[u32], mut found: impl FnMut(f32, u32)) {
+fn score<S: Simd>(s: S, scorer: impl Scorer<S>, links: &[u32], mut sink: impl Sink) {
     let mut groups = links.chunks_exact(4);
     for group in &mut groups {
         let group = [group[0] & !KEEP, group[1] & !KEEP, group[2] & !KEEP, group[3] & !KEEP];
         let distances = scorer.four(s, group);
-        for i in 0..4 {
-            found(distances[i], group[i]);
-        }
+        take_four(s, distances, group, &mut sink);
     }
     for &link in groups.remainder() {
         let slot = link & !KEEP;
-        found(scorer.one(s, slot), slot);
+        sink.take(s, scorer.one(s, slot), slot);
+    }
+}
+
+/// Hands on four slots, or those of them that are wanted.
+#[inline(always)]
+fn take_four<S: Simd, T: Sink>(s: S, distances: [f32; 4], slots: [u32; 4], sink: &mut T) {
+    if !T::CHOOSES {
+        for i in 0..4 {
+            sink.take(s, distances[i], slots[i]);
+        }
+        return;
+    }
+    // All are compared before the first is taken: one branch that cannot be foreseen, for how many are wanted, instead of four.
+    let mut wanted = sink.wanted(s, distances);
+    while wanted != 0 {
+        let i = wanted.trailing_zeros() as usize & 3;
+        wanted &= wanted - 1;
+        sink.take(s, distances[i], slots[i]);
     }
 }
 

@@ -26,6 +26,15 @@ macro_rules! op {
     }};
 }
 
+/// Which of four numbers are not at or above an edge.
+#[inline(always)]
+pub(super) fn below(numbers: [f32; 4], edge: f32) -> u32 {
+    op!({
+        let numbers = std::mem::transmute::<[f32; 4], __m128>(numbers);
+        _mm_movemask_ps(_mm_cmp_ps::<_CMP_NGE_UQ>(numbers, _mm_set1_ps(edge))).cast_unsigned()
+    })
+}
+
 /// Sum of 8 lanes: halves, then quarters, then neighbours.
 #[inline(always)]
 pub(super) fn sum_f(a: __m256) -> f32 {
@@ -282,5 +291,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn count_and(self, acc: Self::I, a: Self::B, b: Self::B) -> Self::I {
         self.count(acc, op!(_mm256_and_si256(a, b)))
+    }
+
+    #[inline(always)]
+    fn below(self, numbers: [f32; 4], edge: f32) -> u32 {
+        below(numbers, edge)
     }
 }

@@ -5,6 +5,7 @@
 //! would depend on it. Byte products use `vpdpbusd`, which does not saturate (its sibling `vpdpbusds` does).
 
 use std::arch::x86_64::*;
+use std::mem::transmute;
 
 use super::{Level, Simd, read};
 
@@ -72,6 +73,7 @@ impl Simd for Avx512 {
     const LEVEL: Level = Level::Avx512;
     const BYTES: usize = 64;
     const TILE: (usize, usize) = (3, 4);
+    const PUT_IN: usize = 128;
     type F = __m512;
     type I = __m512i;
     type B = __m512i;
@@ -182,7 +184,7 @@ impl Simd for Avx512 {
             let sums = _mm512_add_epi32(_mm512_shuffle_i32x4::<0x88>(x, y), _mm512_shuffle_i32x4::<0xdd>(x, y));
             let sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32::<0b01_00_11_10>(sums));
             let sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32::<0b10_11_00_01>(sums));
-            std::mem::transmute::<__m128i, [u32; 4]>(_mm512_castsi512_si128(_mm512_permutexvar_epi32(firsts(), sums)))
+            transmute::<__m128i, [u32; 4]>(_mm512_castsi512_si128(_mm512_permutexvar_epi32(firsts(), sums)))
         })
     }
 
@@ -267,5 +269,18 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn count_and(self, acc: Self::I, a: Self::B, b: Self::B) -> Self::I {
         self.count(acc, op!(_mm512_and_si512(a, b)))
+    }
+
+    #[inline(always)]
+    fn below(self, numbers: [f32; 4], edge: f32) -> u32 {
+        super::avx2::below(numbers, edge)
+    }
+    #[inline(always)]
+    fn put_in(self, before: [u64; 8], part: [u64; 8], number: u64) -> [u64; 8] {
+        op!({
+            let (before, part) = (transmute::<[u64; 8], __m512i>(before), transmute::<[u64; 8], __m512i>(part));
+            let smaller = _mm512_min_epu64(part, _mm512_set1_epi64(number.cast_signed()));
+            transmute::<__m512i, [u64; 8]>(_mm512_max_epu64(_mm512_alignr_epi64::<7>(part, before), smaller))
+        })
     }
 }

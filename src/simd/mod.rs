@@ -143,6 +143,9 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static {
     /// Queries x rows of the register tile for kernels with two accumulators per pair.
     const TILE: (usize, usize);
 
+    /// Up to how many numbers [`Self::put_in`] puts one into a sorted row sooner than a search for its place and a move of what is behind it.
+    const PUT_IN: usize = 32;
+
     /// A register of floats.
     type F: Copy;
     /// A register of 32-bit counters.
@@ -285,6 +288,29 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static {
     fn count_xor(self, acc: Self::I, a: Self::B, b: Self::B) -> Self::I;
     /// Adds the number of bits set in `a & b`.
     fn count_and(self, acc: Self::I, a: Self::B, b: Self::B) -> Self::I;
+
+    /// Which of four numbers are not at or above an edge, as bits: all if it is NaN.
+    #[inline(always)]
+    fn below(self, numbers: [f32; 4], edge: f32) -> u32 {
+        let mut bits = 0;
+        for (i, number) in numbers.into_iter().enumerate() {
+            bits |= u32::from(edge.is_nan() || number < edge) << i;
+        }
+        bits
+    }
+
+    /// A part of a sorted row of numbers after one more was put into the row, from what it and the part before it were: the last of all moves out.
+    #[inline(always)]
+    fn put_in(self, before: [u64; 8], part: [u64; 8], number: u64) -> [u64; 8] {
+        let [first, second, third, fourth, fifth, sixth, seventh, _] = part;
+        let (moved, mut all) = ([before[7], first, second, third, fourth, fifth, sixth, seventh], [0; 8]);
+        // What stood before each place, and the smaller of what stood in it and the number: the larger of the two.
+        for i in 0..8 {
+            let smaller = if part[i] < number { part[i] } else { number };
+            all[i] = if moved[i] > smaller { moved[i] } else { smaller };
+        }
+        all
+    }
 }
 
 #[cfg(test)]
@@ -304,6 +330,34 @@ mod tests {
         assert_eq!(cap(Some("avx512"), &x86[..1]), Level::Portable);
         assert_eq!(cap(Some("avx2"), &[Level::Portable, Level::Neon]), Level::Portable);
         assert_eq!(cap(None, &[Level::Portable, Level::Neon]), Level::Neon);
+    }
+
+    fn numbers_go_where_they_belong<S: Simd>() {
+        let Some(s) = S::new() else { return };
+        let before = [0, 1, 2, 3, 4, 5, 6, 7];
+        for base in [10, u64::MAX - 20, (1 << 63) - 10] {
+            let part = [0, 2, 4, 6, 8, 10, 12, 14].map(|step| base + step);
+            for number in (base - 1..base + 16).filter(|number| !part.contains(number)) {
+                let mut all: Vec<u64> = before.iter().chain(&part).copied().chain([number]).collect();
+                all.sort_unstable();
+                assert_eq!(s.put_in(before, part, number), all[8..16], "{number}");
+                assert_eq!(s.put_in([0; 8], before, number), before, "what is larger than all changes nothing");
+            }
+        }
+        let numbers = [1.0, -2.0, f32::INFINITY, 3.0];
+        for (edge, bits) in [(3.0, 0b0011), (3.5, 0b1011), (-2.0, 0), (f32::INFINITY, 0b1011), (f32::NAN, 0b1111)] {
+            assert_eq!(s.below(numbers, edge), bits, "{edge}");
+        }
+    }
+
+    #[test]
+    fn every_level_puts_numbers_where_they_belong_and_tells_which_are_below() {
+        numbers_go_where_they_belong::<Portable>();
+        #[cfg(target_arch = "x86_64")]
+        {
+            numbers_go_where_they_belong::<Avx2>();
+            numbers_go_where_they_belong::<Avx512>();
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(crate) use run::Run;
 
 use crate::util::epoch::Guard;
 use crate::util::error::{Error, Result, Status};
-use crate::util::memory::{Foreign, LINE, Segments, rounded_capacity};
+use crate::util::memory::{Foreign, LINE, Segments, prefetch, rounded_capacity};
 use crate::util::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use kept::Kept;
 use life::{End, Life, Slots};
@@ -365,6 +365,16 @@ impl Store {
         debug_assert!(u64::from(slot) < self.capacity());
         // SAFETY: as in `state_cell`; records are 8 bytes on an 8-byte boundary, and keys are only ever accessed as atomics.
         unsafe { AtomicU64::from_ptr(self.keys.address(slot).cast()) }.load(Ordering::Relaxed)
+    }
+
+    /// Asks the processor to fetch the key of a slot, its state, and what is kept of its length.
+    #[inline(always)]
+    pub(crate) fn prefetch_key(&self, slot: u32) {
+        prefetch(self.keys.address(slot));
+        prefetch(self.states.address(slot));
+        if let Some(scales) = self.scales.as_ref().filter(|_| self.scaled) {
+            prefetch(scales.address(slot));
+        }
     }
 
     /// Start of the padded vector of a slot: [`Store::stride`] readable bytes, which stay as they are once the slot was seen `LIVE`.
