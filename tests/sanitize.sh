@@ -27,7 +27,7 @@ if [ "$sanitizer" = thread ]; then
     export KITH_CPU=portable
 fi
 export RUSTFLAGS="$flags" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/$sanitizer-sanitizer"
-export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp history_size=4 ${TSAN_OPTIONS:-}"
+export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp history_size=4 ${TSAN_OPTIONS:-}" ASAN_OPTIONS="allocator_may_return_null=1 ${ASAN_OPTIONS:-}"
 # shellcheck disable=SC2086 # two words each, or none
 "${CARGO:-cargo}" +nightly test --locked --profile trial --target "$host" --features test-hooks $what ${ADD_ARGS:-} -- --nocapture \
     --test-threads=1 "$@"

@@ -30,18 +30,20 @@ void *__tsan_memset(void *to, int value, size_t bytes) { return memset(to, value
 EOF
 fi
 gcc -O1 -fno-builtin -c "$scratch/entries.c" -o "$scratch/entries.o"
-export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp history_size=4 ${TSAN_OPTIONS:-}"
+export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp history_size=4 ${TSAN_OPTIONS:-}" ASAN_OPTIONS="allocator_may_return_null=1 ${ASAN_OPTIONS:-}"
 # $1 compiler and standard, $2 source, then arguments: builds and runs a program.
 under() {
     name=$(basename "$2")
-    # shellcheck disable=SC2086 # two words
+    # shellcheck disable=SC2086 # several words
     $1 -O1 -g "-fsanitize=$sanitizer" -Iinclude -Iinclude/compat "$2" "$scratch/entries.o" -L"$scratch" -lkith -lpthread -lm \
         -Wl,-rpath,"$scratch" -Wl,--export-dynamic -o "$scratch/$name.program"
     shift 2
     echo "$name under the $sanitizer sanitizer"
     (cd "$scratch" && "./$name.program" "$@")
 }
-under "gcc -std=c99" tests/c/stress.c
+# One thread for each batch: what that head says of rayon.
+if [ "$sanitizer" = thread ]; then batches=1; else batches=2; fi
+under "gcc -std=c99 -DBATCH_THREADS=$batches" tests/c/stress.c
 for name in concurrent misuse; do
     under "g++ -std=c++11" "tests/compat/$name.cpp" "$PWD/tests/fixtures/foreign"
 done

@@ -5,6 +5,7 @@
 
 use crate::util::error::{Error, Result, Status};
 use crate::util::fork;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,14 +20,35 @@ pub(crate) struct Worker {
 
 #[derive(Debug, Default)]
 struct End {
-    reached: Mutex<bool>,
+    reached: AtomicBool,
+    /// Held while that is looked at before a rest, and changed.
+    resting: Mutex<()>,
     told: Condvar,
 }
 
 impl End {
-    fn reached(&self) -> MutexGuard<'_, bool> {
+    fn is_reached(&self) -> bool {
+        self.reached.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
         // Nobody can panic with it.
-        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for so long, or until the end is reached.
+    fn rest(&self, every: Duration) {
+        let resting = self.lock();
+        if !self.is_reached() {
+            drop(self.told.wait_timeout(resting, every));
+        }
+    }
+
+    fn reach(&self) {
+        let resting = self.lock();
+        self.reached.store(true, Ordering::Release);
+        drop(resting);
+        self.told.notify_one();
     }
 }
 
@@ -39,14 +61,11 @@ impl Worker {
         fork::prepare()?;
         let end = Arc::new(End::default());
         let ours = Arc::clone(&end);
-        let run = move || loop {
-            let more = fork::work(&mut work);
-            let mut reached = ours.reached();
-            if !*reached && !more {
-                reached = ours.told.wait_timeout(reached, every).unwrap_or_else(PoisonError::into_inner).0;
-            }
-            if *reached {
-                break;
+        let run = move || {
+            while !ours.is_reached() {
+                if !fork::work(&mut work) {
+                    ours.rest(every);
+                }
             }
         };
         let thread = std::thread::Builder::new().name("kith-worker".to_owned()).spawn(run);
@@ -63,8 +82,7 @@ impl Drop for Worker {
             std::mem::forget(thread);
             return;
         }
-        *self.end.reached() = true;
-        self.end.told.notify_one();
+        self.end.reach();
         // One that ended by a panic has told so already.
         drop(thread.join());
     }

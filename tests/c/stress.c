@@ -11,12 +11,15 @@
 #include <time.h>
 
 enum { DIMENSIONS = 16, WRITERS = 3, READERS = 2, OWN = 600, STEPS = 2500, LASTING = 200, FOUGHT = 30, BATCH = 100, MOST = 1000 };
+#ifndef BATCH_THREADS
+#define BATCH_THREADS 2 /* of each batch and compaction */
+#endif
 enum { VERSIONS = 8 }; /* vectors that a key can have */
 
 /* Keys: LASTING ones from 0 on stay (and are only upserted), FOUGHT ones from 10,000 on belong to all, writer w has 100,000 * w. */
 static kith_index *volatile the_index;
 static pthread_mutex_t report = PTHREAD_MUTEX_INITIALIZER;
-static volatile int over;
+static int over;
 
 #define ALWAYS(condition)                     \
     do {                                      \
@@ -74,7 +77,7 @@ static void batch(struct writer *self) {
     float vectors[BATCH][DIMENSIONS];
     unsigned start = (unsigned)(next(&self->random) % (OWN - BATCH)), version = (unsigned)(next(&self->random) % VERSIONS), i;
     int cancel = next(&self->random) % 2 == 0, taken = 0;
-    kith_build_options options = {.size = sizeof options, .threads = 2, .progress = cancels};
+    kith_build_options options = {.size = sizeof options, .threads = BATCH_THREADS, .progress = cancels};
     kith_status status;
     options.progress_ctx = &cancel;
     options.flags = next(&self->random) % 2 == 0 ? KITH_UPSERT : 0;
@@ -178,7 +181,7 @@ static void *read_keys(void *context) {
     uint64_t random = *(uint64_t *)context, *keys = malloc(sizeof *keys * 10 * MOST);
     float *distances = malloc(sizeof *distances * MOST), query[DIMENSIONS];
     const size_t ks[] = {1, 10, 10, 10, 100, MOST};
-    while (!over) {
+    while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
         size_t k = ks[next(&random) % 6], count = 0, i, lasting = 0;
         kith_search_options options = {.size = sizeof options};
         kith_info info = {.size = sizeof info};
@@ -238,7 +241,7 @@ static void settle(struct writer *writers) {
 static void *keep_up(void *context) {
     unsigned turn = 0;
     (void)context;
-    while (!over) {
+    while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
         kith_build_options options = {.size = sizeof options, .threads = 1};
         uint64_t pending = 0;
         if (++turn % 50 == 0) ALWAYS(kith_compact(the_index, &options) == KITH_OK);
@@ -253,11 +256,12 @@ static void *keep_up(void *context) {
 static void at_rest(kith_index *index) {
     kith_info info = {.size = sizeof info};
     kith_health health = {.size = sizeof health};
+    kith_build_options options = {.size = sizeof options, .threads = BATCH_THREADS};
     uint64_t pending = 1;
     EXPECT(KITH_OK, kith_maintain(index, UINT64_MAX, &pending));
     CHECK(pending == 0);
     EXPECT(KITH_OK, kith_maintain(index, 0, NULL));
-    EXPECT(KITH_OK, kith_compact(index, NULL));
+    EXPECT(KITH_OK, kith_compact(index, &options));
     EXPECT(KITH_OK, kith_describe(index, &info));
     EXPECT(KITH_OK, kith_check(index, &health));
     CHECK(info.removed == 0 && health.unreachable == 0 && health.faults == 0);
@@ -281,7 +285,7 @@ static void round_of(kith_kind kind, uint64_t seed) {
         EXPECT(KITH_OK, kith_insert(index, key, vector));
     }
     memset(writers, 0, sizeof writers);
-    over = 0;
+    __atomic_store_n(&over, 0, __ATOMIC_RELEASE);
     if (seed % 2) EXPECT(KITH_OK, kith_set_upkeep(index, 1000));
     for (i = 0; i < WRITERS; i++) {
         writers[i].first = 100000 * ((uint64_t)i + 1);
@@ -294,7 +298,7 @@ static void round_of(kith_kind kind, uint64_t seed) {
     }
     CHECK(pthread_create(&keeping, NULL, keep_up, NULL) == 0);
     for (i = 0; i < WRITERS; i++) pthread_join(writing[i], NULL);
-    over = 1;
+    __atomic_store_n(&over, 1, __ATOMIC_RELEASE);
     for (i = 0; i < READERS; i++) pthread_join(reading[i], NULL);
     pthread_join(keeping, NULL);
     settle(writers);
@@ -315,7 +319,7 @@ static void *clear_now_and_then(void *context) {
         nanosleep(&pause, NULL);
         ALWAYS(kith_clear(the_index) == KITH_OK);
     }
-    over = 1;
+    __atomic_store_n(&over, 1, __ATOMIC_RELEASE);
     return NULL;
 }
 
@@ -323,7 +327,7 @@ static void *insert_and_search(void *context) {
     uint64_t random = *(uint64_t *)context, keys[100];
     float vector[DIMENSIONS], distances[100];
     size_t count = 0;
-    while (!over) {
+    while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
         uint64_t key = 100000 + next(&random) % OWN;
         kith_status status;
         vector_of(key, (unsigned)(next(&random) % VERSIONS), vector);
@@ -344,7 +348,7 @@ static void with_clears(void) {
     int i;
     EXPECT(KITH_OK, kith_create(&options, &index));
     the_index = index;
-    over = 0;
+    __atomic_store_n(&over, 0, __ATOMIC_RELEASE);
     for (i = 0; i < WRITERS; i++) CHECK(pthread_create(&threads[i], NULL, insert_and_search, &randoms[i]) == 0);
     CHECK(pthread_create(&clearing, NULL, clear_now_and_then, NULL) == 0);
     pthread_join(clearing, NULL);
