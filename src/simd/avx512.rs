@@ -73,7 +73,7 @@ impl Simd for Avx512 {
     const LEVEL: Level = Level::Avx512;
     const BYTES: usize = 64;
     const TILE: (usize, usize) = (3, 4);
-    const PUT_IN: usize = 128;
+    const PUT_IN: usize = 512;
     type F = __m512;
     type I = __m512i;
     type B = __m512i;
